@@ -1,0 +1,35 @@
+"""The fate of a value id: claimed at most once, ever.
+
+claimed → released → erased, or refused from the start; no other transition exists.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from metadata_svc.domain.secure_value import SecureValue
+
+
+class ValueState(StrEnum):
+    """Where a value id stands."""
+
+    CLAIMED = "claimed"  # a secure value points to it
+    RELEASED = "released"  # none points to it any more; the vault may erase its bytes
+    ERASED = "erased"  # the vault has erased its bytes
+    REFUSED = "refused"  # nobody claimed it and nobody ever will
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ValueKey:
+    """Names one value; ordered as pages of released ids are."""
+
+    namespace: str
+    value_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ValueRecord:
+    """What is recorded of a value id; the outcome of its claim unless it was refused."""
+
+    state: ValueState
+    outcome: SecureValue | None

@@ -1,0 +1,56 @@
+"""The counter and the changes. See ports.History."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from chassis.postgres import Connection
+from chassis.queries import load_queries
+from metadata_svc.ports import Change
+from metadata_svc.postgres.rows import map_to_json, secure_value_to_json
+
+KIND = "SecureValue"
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryQueries:
+    """The statements of history.sql."""
+
+    advance: str
+    append: str
+    trim: str
+
+
+def load_history_queries() -> HistoryQueries:
+    """The statements as the file has them."""
+    return load_queries(HistoryQueries, "metadata_svc.postgres", "history.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresHistory:
+    """See ports.History."""
+
+    connection: Connection
+    queries: HistoryQueries
+
+    async def advance(self, namespace: str) -> int:
+        value: int = await self.connection.fetchval(self.queries.advance, namespace)
+        return value
+
+    async def append(self, change: Change) -> None:
+        after, before = change.secure_value, change.previous
+        await self.connection.execute(
+            self.queries.append,
+            after.namespace,
+            change.resource_version,
+            KIND,
+            after.name,
+            after.uid,
+            change.type.value,
+            secure_value_to_json(after),
+            None if before is None else map_to_json(before.labels),
+            None if before is None else before.decrypters,
+        )
+
+    async def trim(self, *, minimum_age: timedelta, limit: int) -> int:
+        tag = await self.connection.execute(self.queries.trim, minimum_age, limit)
+        return int(tag.rpartition(" ")[2])

@@ -1,0 +1,79 @@
+-- name: next_version
+-- $1 namespace, $2 name
+INSERT INTO names AS n (namespace, name, last_version)
+VALUES ($1, $2, 1)
+ON CONFLICT (namespace, name) DO UPDATE SET last_version = n.last_version + 1
+RETURNING last_version
+
+-- name: lock
+-- $1 namespace, $2 name
+SELECT
+    namespace, name, uid, resource_version, generation, version, value_id, keeper, description,
+    decrypters, labels, annotations, created_at, created_by, updated_at, updated_by
+FROM secure_values
+WHERE namespace = $1 AND name = $2
+FOR UPDATE
+
+-- name: insert
+-- $1 namespace, $2 name, $3 uid, $4 resource_version, $5 generation, $6 version, $7 value_id,
+-- $8 keeper, $9 description, $10 decrypters, $11 labels, $12 annotations, $13 created_at,
+-- $14 created_by, $15 updated_at, $16 updated_by, $17 size_bytes
+WITH labelled AS (
+    INSERT INTO secure_value_labels (namespace, label, value, name)
+    SELECT $1, l.key, l.value, $2 FROM jsonb_each_text($11) AS l
+), allowed AS (
+    INSERT INTO secure_value_decrypters (namespace, decrypter, name)
+    SELECT $1, d, $2 FROM unnest($10::text []) AS d
+)
+INSERT INTO secure_values (
+    namespace, name, uid, resource_version, generation, version, value_id, keeper, description,
+    decrypters, labels, annotations, created_at, created_by, updated_at, updated_by, size_bytes
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+
+-- name: replace
+-- $1 namespace, $2 name, $3 resource_version, $4 generation, $5 version, $6 value_id,
+-- $7 description, $8 decrypters, $9 labels, $10 annotations, $11 updated_at, $12 updated_by,
+-- $13 size_bytes
+-- Every part of one statement sees the row as it was before: `was` is the locked row.
+WITH was AS (
+    SELECT labels, decrypters FROM secure_values WHERE namespace = $1 AND name = $2
+), unlabelled AS (
+    DELETE FROM secure_value_labels AS l
+    USING was, jsonb_each_text(was.labels) AS w
+    WHERE l.namespace = $1 AND l.name = $2 AND l.label = w.key AND l.value = w.value
+    AND NOT ($9::jsonb @> jsonb_build_object(w.key, w.value))
+), labelled AS (
+    INSERT INTO secure_value_labels (namespace, label, value, name)
+    SELECT $1, l.key, l.value, $2 FROM jsonb_each_text($9) AS l
+    ON CONFLICT (namespace, label, value, name) DO NOTHING
+), disallowed AS (
+    DELETE FROM secure_value_decrypters AS d
+    USING was, unnest(was.decrypters) AS w
+    WHERE d.namespace = $1 AND d.name = $2 AND d.decrypter = w AND w <> ALL ($8::text [])
+), allowed AS (
+    INSERT INTO secure_value_decrypters (namespace, decrypter, name)
+    SELECT $1, d, $2 FROM unnest($8::text []) AS d
+    ON CONFLICT (namespace, decrypter, name) DO NOTHING
+)
+UPDATE secure_values
+SET
+    resource_version = $3, generation = $4, version = $5, value_id = $6, description = $7,
+    decrypters = $8, labels = $9, annotations = $10, updated_at = $11, updated_by = $12,
+    size_bytes = $13
+WHERE namespace = $1 AND name = $2
+
+-- name: remove
+-- $1 namespace, $2 name
+WITH was AS (
+    SELECT labels, decrypters FROM secure_values WHERE namespace = $1 AND name = $2
+), unlabelled AS (
+    DELETE FROM secure_value_labels AS l
+    USING was, jsonb_each_text(was.labels) AS w
+    WHERE l.namespace = $1 AND l.name = $2 AND l.label = w.key AND l.value = w.value
+), disallowed AS (
+    DELETE FROM secure_value_decrypters AS d
+    USING was, unnest(was.decrypters) AS w
+    WHERE d.namespace = $1 AND d.name = $2 AND d.decrypter = w
+)
+DELETE FROM secure_values WHERE namespace = $1 AND name = $2

@@ -1,0 +1,37 @@
+"""Permission, decided before anything is looked up."""
+
+import structlog
+
+from chassis.errors import PermissionDeniedError
+from metadata_svc.domain.access import Action, Caller, Scope, managing_scope
+
+
+def authorise(caller: Caller, action: Action, namespace: str, name: str | None) -> None:
+    """Return if the caller may do the action on the name; None is a name yet to be chosen.
+
+    Raises PermissionDeniedError, equal for every name; the reason goes to the log.
+    """
+    scope = managing_scope(caller, action, namespace)
+    if not scope.covers(name):
+        raise _denied(caller, action, scope)
+
+
+def readable(caller: Caller, action: Action, namespace: str) -> Scope:
+    """The names of the namespace that the caller may see.
+
+    Raises PermissionDeniedError if it may see none, whatever there is.
+    """
+    scope = managing_scope(caller, action, namespace)
+    if scope.empty:
+        raise _denied(caller, action, scope)
+    return scope
+
+
+def _denied(caller: Caller, action: Action, scope: Scope) -> PermissionDeniedError:
+    structlog.get_logger().info(
+        "permission denied",
+        subject=caller.subject,
+        action=action.value,
+        reason=scope.reason or "the name is outside the granted scopes",
+    )
+    return PermissionDeniedError(f"{action.value} is not granted here")

@@ -1,0 +1,139 @@
+"""Claim: the transaction whose commit is the moment a write with a value happens.
+
+- The value id's key decides against Refuse and against a second Claim, before all else.
+- The checks of Prepare are repeated under locks; only the keeper is not chosen again.
+- Asked again for the same write, it answers the recorded outcome and moves nothing.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from chassis.clock import Clock
+from chassis.errors import (
+    FailedPreconditionError,
+    FieldViolation,
+    InvalidArgumentError,
+    Rule,
+)
+from metadata_svc.domain.access import Caller
+from metadata_svc.domain.generated_name import is_completion
+from metadata_svc.domain.keeper import is_system
+from metadata_svc.domain.secure_value import (
+    Draft,
+    Preconditions,
+    PreparedWrite,
+    SecureValue,
+    Stamp,
+    created,
+    recorded_for,
+    stale_claim,
+    superseded_by,
+    with_value,
+)
+from metadata_svc.domain.text import is_name
+from metadata_svc.domain.validation import require_valid, stored_annotations
+from metadata_svc.domain.value_id import ValueKey, ValueRecord
+from metadata_svc.ports import Change, ChangeType, Transaction, Transactions
+from metadata_svc.use_cases.prepare import KEEPER_IS_GONE, authorise_write
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimRequest:
+    """A prepared write, whose value the vault has committed, with what Prepare was asked."""
+
+    write: PreparedWrite
+    draft: Draft
+    preconditions: Preconditions = field(default_factory=Preconditions)
+
+    @property
+    def key(self) -> ValueKey:
+        """The value it claims."""
+        return ValueKey(self.draft.namespace, self.write.value_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimWrite:
+    """Makes prepared writes happen, each once."""
+
+    transactions: Transactions
+    clock: Clock
+
+    async def claim(self, caller: Caller, request: ClaimRequest) -> SecureValue:
+        """The secure value exists as drafted and points to the value id.
+
+        Raises PermissionDeniedError, InvalidArgumentError, AlreadyExistsError (create),
+        NotFoundError and ConflictError (update), ConflictError (the id was refused),
+        FailedPreconditionError (the keeper is gone, or the id was claimed for another write).
+        """
+        authorise_write(caller, request.write.operation, request.draft)
+        require_valid(request.draft, request.write.operation)
+        _require_own_name(request)
+        draft = replace(
+            request.draft, annotations=stored_annotations(request.draft.annotations)
+        )
+        stamp = Stamp(caller.subject, self.clock.now())
+        wanted = replace(request, draft=draft)
+        return await self.transactions.run(lambda tx: _claim(tx, wanted, stamp))
+
+
+def _require_own_name(request: ClaimRequest) -> None:
+    name, draft = request.write.name, request.draft
+    if is_name(name) and (
+        name == draft.name or (not draft.name and is_completion(name, draft.generate_name))
+    ):
+        return
+    message = "must be the name that Prepare answered for this draft"
+    raise InvalidArgumentError(
+        violations=(FieldViolation("prepared.name", Rule.INVALID, message),)
+    )
+
+
+async def _claim(tx: Transaction, request: ClaimRequest, stamp: Stamp) -> SecureValue:
+    recorded = await tx.value_ids.claim(request.key)
+    if recorded is not None:
+        return _recorded_outcome(recorded, request.write)
+    namespace, write = request.draft.namespace, request.write
+    version = await tx.secure_values.next_version(namespace, write.name)
+    live = superseded_by(
+        write, await tx.secure_values.lock(namespace, write.name), request.preconditions
+    )
+    if not is_system(write.keeper) and not await tx.keepers.lock(namespace, write.keeper):
+        raise FailedPreconditionError(KEEPER_IS_GONE)
+    after = _after(request, live, version, stamp)
+    if live is not None:
+        await tx.value_ids.release(ValueKey(namespace, live.value_id))
+    after = replace(after, resource_version=await tx.history.advance(namespace))
+    await _write(tx, after, live)
+    return after
+
+
+def _after(
+    request: ClaimRequest, live: SecureValue | None, version: int, stamp: Stamp
+) -> SecureValue:
+    write, draft = request.write, request.draft
+    if live is None:
+        return created(write, draft, version=version, resource_version=0, stamp=stamp)
+    return with_value(live, draft, value_id=write.value_id, version=version, stamp=stamp)
+
+
+async def _write(tx: Transaction, after: SecureValue, live: SecureValue | None) -> None:
+    if live is None:
+        await tx.secure_values.insert(after)
+    else:
+        await tx.secure_values.replace(after)
+    await tx.value_ids.record(ValueKey(after.namespace, after.value_id), after)
+    await tx.history.append(
+        Change(
+            type=ChangeType.ADDED if live is None else ChangeType.MODIFIED,
+            resource_version=after.resource_version,
+            secure_value=after,
+            previous=live,
+        )
+    )
+
+
+def _recorded_outcome(recorded: ValueRecord, write: PreparedWrite) -> SecureValue:
+    if recorded.outcome is None:
+        raise stale_claim()
+    if not recorded_for(recorded.outcome, write):
+        raise FailedPreconditionError("the value id was claimed for another write")
+    return recorded.outcome

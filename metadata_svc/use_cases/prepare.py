@@ -1,0 +1,114 @@
+"""Prepare: says whether a write with a value may happen and as what; writes nothing."""
+
+from dataclasses import dataclass, field, replace
+
+from chassis.clock import Clock, NewId, RandomBytes
+from chassis.errors import FailedPreconditionError
+from metadata_svc.domain.access import Action, Caller
+from metadata_svc.domain.generated_name import SUFFIX_LENGTH, completed
+from metadata_svc.domain.keeper import is_system, keeper_for_create
+from metadata_svc.domain.secure_value import (
+    Draft,
+    Operation,
+    Preconditions,
+    PreparedWrite,
+    SecureValue,
+    Stamp,
+    created,
+    require_free,
+    require_live,
+    with_value,
+)
+from metadata_svc.domain.validation import require_valid, stored_annotations
+from metadata_svc.ports import KeeperReader, Reader
+from metadata_svc.use_cases.access import authorise
+
+KEEPER_IS_GONE = "the keeper of this secure value does not exist any more"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareRequest:
+    """A write with a value, before there is one."""
+
+    operation: Operation
+    draft: Draft
+    preconditions: Preconditions = field(default_factory=Preconditions)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What Claim is to be given, and what the write would make if nothing intervenes."""
+
+    write: PreparedWrite
+    preview: SecureValue
+
+
+def authorise_write(caller: Caller, operation: Operation, draft: Draft) -> None:
+    """Return if the caller may do this write; a name yet to be chosen needs the whole scope.
+
+    Raises PermissionDeniedError.
+    """
+    if operation is Operation.UPDATE:
+        authorise(caller, Action.WRITE, draft.namespace, draft.name)
+    else:
+        authorise(caller, Action.CREATE, draft.namespace, draft.name or None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareWrite:
+    """Decides a write without doing any of it."""
+
+    reader: Reader
+    keepers: KeeperReader
+    clock: Clock
+    new_id: NewId
+    random_bytes: RandomBytes
+
+    async def prepare(self, caller: Caller, request: PrepareRequest) -> Prepared:
+        """The write may happen, as answered.
+
+        Raises PermissionDeniedError, InvalidArgumentError, AlreadyExistsError (create),
+        NotFoundError and ConflictError (update), FailedPreconditionError (its keeper is gone).
+        """
+        authorise_write(caller, request.operation, request.draft)
+        require_valid(request.draft, request.operation)
+        draft = replace(
+            request.draft, annotations=stored_annotations(request.draft.annotations)
+        )
+        stamp = Stamp(caller.subject, self.clock.now())
+        if request.operation is Operation.CREATE:
+            return await self._create(draft, stamp)
+        return await self._update(draft, request.preconditions, stamp)
+
+    async def _create(self, draft: Draft, stamp: Stamp) -> Prepared:
+        name = draft.name or completed(draft.generate_name, self.random_bytes(SUFFIX_LENGTH))
+        require_free(await self.reader.get(draft.namespace, name), name)
+        write = PreparedWrite(
+            operation=Operation.CREATE,
+            name=name,
+            uid=self.new_id(),
+            keeper=keeper_for_create(await self.keepers.active(draft.namespace)),
+            value_id=self.new_id(),
+        )
+        version = await self.reader.last_version(draft.namespace, name) + 1
+        preview = created(write, draft, version=version, resource_version=0, stamp=stamp)
+        return Prepared(write, preview)
+
+    async def _update(self, draft: Draft, expected: Preconditions, stamp: Stamp) -> Prepared:
+        found = await self.reader.get(draft.namespace, draft.name)
+        live = require_live(found, draft.name, expected)
+        if not is_system(live.keeper) and not await self.keepers.exists(
+            draft.namespace, live.keeper
+        ):
+            raise FailedPreconditionError(KEEPER_IS_GONE)
+        write = PreparedWrite(
+            operation=Operation.UPDATE,
+            name=live.name,
+            uid=live.uid,
+            keeper=live.keeper,
+            value_id=self.new_id(),
+        )
+        preview = with_value(
+            live, draft, value_id=write.value_id, version=live.version + 1, stamp=stamp
+        )
+        return Prepared(write, preview)
