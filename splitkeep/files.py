@@ -1,0 +1,48 @@
+"""Files that are whole or absent, and private from their first byte."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PRIVATE = 0o600
+PUBLIC = 0o644
+PRIVATE_DIRECTORY = 0o700
+
+
+def write_file(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
+    """The file has this content and mode; nobody ever sees a part of it or another mode."""
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fchmod(descriptor, mode)
+        os.fsync(descriptor)
+    draft.replace(path)
+
+
+def write_json(path: Path, content: object, *, mode: int = PRIVATE) -> None:
+    """See write_file."""
+    write_file(path, (json.dumps(content, indent=2) + "\n").encode(), mode=mode)
+
+
+def read_json(path: Path) -> Any:
+    """What the file holds. Raises OSError, ValueError."""
+    return json.loads(path.read_bytes())
+
+
+def read_or_make(path: Path, make: Callable[[], bytes], *, mode: int = PRIVATE) -> bytes:
+    """The file's content; made on the first call and never overwritten."""
+    if not path.exists():
+        write_file(path, make(), mode=mode)
+    return path.read_bytes()
+
+
+def private_directory(path: Path) -> Path:
+    """The directory is there. One made now is the user's alone; one found is left as it is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+    return path

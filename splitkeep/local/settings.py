@@ -1,0 +1,117 @@
+"""What a person may choose about a local stack: its directory and its ports."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from splitkeep.environment import ROOT, is_clone
+from splitkeep.local.ports import Ports, is_free
+
+STATE_VARIABLE = "SPLITKEEP_STATE_DIR"
+HIGHEST_PORT = 65_535
+
+
+class SettingsError(Exception):
+    """A choice that cannot be; the text names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortOption:
+    """One port: its name here, its default (0 = a free one) and what listens there."""
+
+    name: str
+    default: int
+    variable: str
+    listener: str
+
+    @property
+    def flag(self) -> str:
+        """As one writes it on the command line."""
+        return f"--{self.name.replace('_', '-')}-port"
+
+
+def _option(name: str, default: int, listener: str) -> PortOption:
+    # The variables are those of the services themselves.
+    variable = f"SPLITKEEP_{name.upper()}_PORT"
+    return PortOption(name=name, default=default, variable=variable, listener=listener)
+
+
+PORT_OPTIONS = (
+    _option("gateway", 8080, "REST API over HTTPS"),
+    _option("gateway_operations", 9480, "the gateway's metrics and health over HTTP"),
+    _option("metadata", 9401, "metadata service, for clients"),
+    _option("metadata_peer", 9411, "metadata service, for the vault"),
+    _option("metadata_operations", 9481, "its metrics and health over HTTP"),
+    _option("vault", 9402, "vault service"),
+    _option("vault_operations", 9482, "its metrics and health over HTTP"),
+    _option("postgres_metadata", 0, "Postgres of the metadata service"),
+    _option("postgres_vault", 0, "Postgres of the vault service"),
+)
+
+
+def add_state_argument(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
+    """The parser knows `--state`."""
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=default_state(environ),
+        metavar="DIR",
+        help=f"the stack's state directory (environment: {STATE_VARIABLE}; now: %(default)s)",
+    )
+
+
+def default_state(environ: Mapping[str, str]) -> Path:
+    """The chosen directory, or .splitkeep in the clone, or in the working directory."""
+    chosen = environ.get(STATE_VARIABLE)
+    if chosen:
+        return Path(chosen)
+    return (ROOT if is_clone(ROOT) else Path.cwd()) / ".splitkeep"
+
+
+def add_port_arguments(parser: ArgumentParser) -> None:
+    """The parser knows every port's flag."""
+    for option in PORT_OPTIONS:
+        default = option.default or "a free one"
+        parser.add_argument(
+            option.flag,
+            type=_port,
+            metavar="PORT",
+            help=f"{option.listener} (default {default}; environment: {option.variable})",
+        )
+
+
+def read_ports(arguments: Namespace, environ: Mapping[str, str]) -> dict[str, int]:
+    """Each port's number: the flag, else the variable, else the default; free ones for 0.
+
+    Raises SettingsError when one is no port or is taken.
+    """
+    ports = Ports()
+    wanted = {option: _wanted(option, arguments, environ) for option in PORT_OPTIONS}
+    # Ports asked for by number go first, so that no free one is chosen among them.
+    order = sorted(wanted, key=lambda option: wanted[option] == 0)
+    chosen = {option.name: ports.choose(wanted[option]) for option in order}
+    for option in PORT_OPTIONS:
+        if not is_free(chosen[option.name]):
+            raise SettingsError(
+                f"port {chosen[option.name]} ({option.listener}) is taken: choose another with "
+                f"{option.flag} or {option.variable}; 0 takes a free one"
+            )
+    return chosen
+
+
+def _wanted(option: PortOption, arguments: Namespace, environ: Mapping[str, str]) -> int:
+    flag: int | None = getattr(arguments, f"{option.name}_port")
+    if flag is not None:
+        return flag
+    try:
+        return _port(environ.get(option.variable) or str(option.default))
+    except ValueError:
+        raise SettingsError(f"{option.variable} is not a port: 0 to {HIGHEST_PORT}") from None
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= HIGHEST_PORT:
+        raise ValueError("out of range")
+    return number
