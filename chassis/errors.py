@@ -54,7 +54,9 @@ class InvalidArgumentError(KnownError):
 
     default_message = "the request is invalid"
 
-    def __init__(self, message: str = "", *, violations: tuple[FieldViolation, ...] = ()) -> None:
+    def __init__(
+        self, message: str = "", *, violations: tuple[FieldViolation, ...] = ()
+    ) -> None:
         super().__init__(message or "; ".join(f"{v.field}: {v.message}" for v in violations))
         self.violations = violations
 
@@ -86,7 +88,9 @@ class AlreadyExistsError(KnownError):
 class ConflictError(KnownError):
     """The thing changed since the caller looked: read again, then retry."""
 
-    default_message = "the object has been modified; please apply your changes to the latest version"
+    default_message = (
+        "the object has been modified; please apply your changes to the latest version"
+    )
 
 
 class FailedPreconditionError(KnownError):

@@ -31,7 +31,9 @@ class Sensitive(Generic[T]):
         return REDACTED
 
     def __eq__(self, _other: object) -> bool:
-        raise TypeError("sensitive values are not compared; reveal both and use hmac.compare_digest")
+        raise TypeError(
+            "sensitive values are not compared; reveal both and use hmac.compare_digest"
+        )
 
     __hash__ = None  # type: ignore[assignment]  # an unhashable type, as Python spells it
 

@@ -1,0 +1,154 @@
+"""Held connections to one Postgres: borrowed, given back as they are, replaced when lost.
+
+- No statement is sent when a connection is given back: it never carries session state, because
+  nothing here sets any, and a reset would cost as much as a query.
+- A lost connection takes the idle ones with it: they lead to the same server, and each would
+  otherwise cost one request its time-out.
+- Borrowing waits for a free connection no longer than the request's deadline.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import asyncpg  # noqa: TID251  # the other half of chassis/postgres.py
+from asyncpg.connect_utils import SessionAttribute  # noqa: TID251  # the same
+
+from chassis.deadline import capped
+from chassis.errors import UnavailableError
+from chassis.sensitive import Sensitive
+from chassis.sqlstates import CONNECT_ERRORS, is_connection_fault, is_server_fault
+
+if TYPE_CHECKING:
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection
+
+CONNECT_TIMEOUT_SECONDS = 3.0
+BORROW_TIMEOUT_SECONDS = 10.0
+ROLLBACK_TIMEOUT_SECONDS = 2.0
+# The server's own statement timeout answers first; ours is for a server that answers nothing.
+CLIENT_GRACE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """How each connection is made. Times in seconds."""
+
+    dsn: Sensitive[str]
+    application_name: str
+    statement_timeout_seconds: float
+
+    async def connect(self) -> Connection:
+        """A connection to the primary. Raises what the driver and the socket raise."""
+        timeout_ms = str(int(self.statement_timeout_seconds * 1000))
+        return await asyncpg.connect(
+            self.dsn.reveal(),
+            timeout=capped(CONNECT_TIMEOUT_SECONDS),
+            command_timeout=self.statement_timeout_seconds + CLIENT_GRACE_SECONDS,
+            max_cached_statement_lifetime=0,  # for as long as the connection lives
+            target_session_attrs=SessionAttribute.read_write,
+            server_settings={
+                "application_name": self.application_name,
+                "statement_timeout": timeout_ms,
+                "idle_in_transaction_session_timeout": timeout_ms,
+                "default_transaction_isolation": "read committed",
+                "timezone": "UTC",
+            },
+        )
+
+
+class HeldConnections:
+    """At most `limit` connections, made when first needed."""
+
+    def __init__(self, settings: ConnectionSettings, limit: int) -> None:
+        self._settings = settings
+        self._free = asyncio.Semaphore(limit)
+        self._idle: list[Connection] = []  # a stack: the warmest prepared statements first
+        self._settling: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @asynccontextmanager
+    async def borrow(self) -> AsyncIterator[Connection]:
+        """A connection for the length of the block; outside a transaction again when it ends.
+
+        Raises UnavailableError if none becomes free in time, none can be made, or the server or
+        the connection fails inside the block. Any other error of the block passes unchanged.
+        """
+        connection = await self._take()
+        try:
+            yield connection
+        except BaseException as error:
+            lost = is_connection_fault(error, closed=connection.is_closed())
+            if lost:
+                connection.terminate()
+                self._drop_idle()
+            self._settle(connection)
+            if lost or is_server_fault(error):
+                raise UnavailableError("the database failed") from error
+            raise
+        self._give_back(connection)
+
+    async def _take(self) -> Connection:
+        try:
+            async with asyncio.timeout(capped(BORROW_TIMEOUT_SECONDS)):
+                await self._free.acquire()
+        except TimeoutError as error:
+            raise UnavailableError("no database connection became free in time") from error
+        try:
+            return self._idle_connection() or await self._settings.connect()
+        except BaseException as error:
+            self._free.release()
+            if isinstance(error, CONNECT_ERRORS):
+                raise UnavailableError("the database cannot be reached") from error
+            raise
+
+    def _idle_connection(self) -> Connection | None:
+        if self._closed:
+            raise UnavailableError("the database connections are closed")
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+        return None
+
+    def _give_back(self, connection: Connection) -> None:
+        if self._closed:
+            connection.terminate()
+        elif not connection.is_closed():
+            self._idle.append(connection)
+        self._free.release()
+
+    def _settle(self, connection: Connection) -> None:
+        """Have the failed transaction ended, without making the caller wait for it."""
+        if connection.is_closed() or not connection.is_in_transaction():
+            self._give_back(connection)
+            return
+        task = asyncio.create_task(self._roll_back(connection))
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+
+    async def _roll_back(self, connection: Connection) -> None:
+        try:
+            await connection.execute("ROLLBACK", timeout=ROLLBACK_TIMEOUT_SECONDS)
+        except CONNECT_ERRORS:
+            connection.terminate()
+        finally:
+            self._give_back(connection)
+
+    def _drop_idle(self) -> None:
+        while self._idle:
+            self._idle.pop().terminate()
+
+    async def close(self) -> None:
+        """No connection is left, nor can one be borrowed."""
+        self._closed = True
+        await asyncio.gather(*self._settling, return_exceptions=True)
+        while self._idle:
+            connection = self._idle.pop()
+            try:
+                await connection.close(timeout=ROLLBACK_TIMEOUT_SECONDS)
+            except CONNECT_ERRORS:
+                connection.terminate()

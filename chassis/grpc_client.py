@@ -1,0 +1,130 @@
+"""Calls to a peer: always TLS, always a deadline, errors in our vocabulary.
+
+The peer's INTERNAL is our UnavailableError: its caller can do nothing else about it, and its text
+is not ours to show.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import grpc
+
+from chassis.deadline import capped
+from chassis.errors import DeadlineExceededError, KnownError, UnavailableError
+from chassis.grpc_status import from_rpc_error
+from chassis.request_id import REQUEST_ID_KEY, current_request_id
+from chassis.sensitive import Sensitive
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+
+ACCESS_TOKEN_KEY = "x-access-token"  # noqa: S105  # the name of a header
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+METADATA_BYTES = 65_536  # an error may list many violations (chassis/grpc_status.py)
+
+_OPTIONS: tuple[tuple[str, int | str], ...] = (
+    ("grpc.lb_policy_name", "round_robin"),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    # A peer that comes back is found within two seconds.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_metadata_size", METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", METADATA_BYTES),
+    ("grpc.enable_retries", 0),  # who may repeat a call is decided by who makes it
+)
+
+
+def open_channel(
+    target: str,
+    *,
+    ca: Path,
+    certificate_chain: Path | None = None,
+    private_key: Path | None = None,
+    server_name: str | None = None,
+) -> grpc.aio.Channel:
+    """A channel to `target` (host:port), whose certificate must be signed by `ca`.
+
+    The certificate must bear `server_name`, or else the host of `target`. With a certificate and
+    key the channel presents them; they are read once, so a process is restarted to renew them.
+    Raises OSError if a file cannot be read.
+    """
+    if (certificate_chain is None) != (private_key is None):
+        raise ValueError("a client certificate and its key go together")
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=ca.read_bytes(),
+        private_key=private_key.read_bytes() if private_key else None,
+        certificate_chain=certificate_chain.read_bytes() if certificate_chain else None,
+    )
+    named = (("grpc.ssl_target_name_override", server_name),) if server_name else ()
+    return grpc.aio.secure_channel(target, credentials, options=[*_OPTIONS, *named])
+
+
+async def call(
+    method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
+    request: Request,
+    *,
+    deadline_seconds: float,
+    token: Sensitive[str] | None = None,
+    metadata: Sequence[tuple[str, str]] = (),
+) -> Response:
+    """The peer's answer, within `deadline_seconds` or what is left of the present request.
+
+    Raises the KnownError that the peer's status tells of; UnavailableError where it tells of none.
+    """
+    timeout = _timeout(deadline_seconds)
+    try:
+        return await method(request, timeout=timeout, metadata=_metadata(token, metadata))
+    except grpc.aio.AioRpcError as error:
+        raise _known(error) from None
+
+
+async def stream(
+    method: grpc.aio.UnaryStreamMultiCallable[Request, Response],
+    request: Request,
+    *,
+    deadline_seconds: float,
+    token: Sensitive[str] | None = None,
+    metadata: Sequence[tuple[str, str]] = (),
+) -> AsyncIterator[Response]:
+    """The peer's answers one by one. Raises as call() does, at whichever answer it happens."""
+    timeout = _timeout(deadline_seconds)
+    answers = method(request, timeout=timeout, metadata=_metadata(token, metadata))
+    try:
+        async for answer in answers:
+            yield answer
+    except grpc.aio.AioRpcError as error:
+        raise _known(error) from None
+    finally:
+        answers.cancel()
+
+
+def _timeout(deadline_seconds: float) -> float:
+    timeout = capped(deadline_seconds)
+    if timeout <= 0:
+        raise DeadlineExceededError
+    return timeout
+
+
+def _metadata(
+    token: Sensitive[str] | None, extra: Sequence[tuple[str, str]]
+) -> tuple[tuple[str, Any], ...]:
+    request_id = current_request_id()
+    return (
+        *(((ACCESS_TOKEN_KEY, token.reveal()),) if token else ()),
+        *(((REQUEST_ID_KEY, request_id),) if request_id else ()),
+        *extra,
+    )
+
+
+def _known(error: grpc.aio.AioRpcError) -> KnownError:
+    # The original is not kept as the cause: its repr quotes metadata and addresses.
+    known = from_rpc_error(error)
+    return known if isinstance(known, KnownError) else UnavailableError()

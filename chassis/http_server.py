@@ -1,0 +1,108 @@
+"""An ASGI application on a port, started and stopped by its owner, not by signals."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+from chassis.tls_files import Tls
+
+
+@dataclass(frozen=True)
+class HttpBounds:
+    """What one client may take of the server. Times in seconds, sizes in bytes."""
+
+    concurrent_connections: int = 1_024
+    keep_alive_seconds: int = 75
+    header_bytes: int = 65_536
+
+
+class HttpServer:
+    """Serves one application on one port, with TLS if it is given any."""
+
+    def __init__(
+        self,
+        app: Any,
+        host: str,
+        port: int,
+        *,
+        tls: Tls | None = None,
+        bounds: HttpBounds | None = None,
+    ) -> None:
+        self._address = (host, port)
+        self._tls = _tls_context(tls) if tls else None
+        self._config = _config(app, bounds or HttpBounds())
+        self._server = _OwnedServer(self._config)
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> int:
+        """The bound port's number; from now on requests are answered.
+
+        Raises OSError if the address is not free; what the application raises at its start-up.
+        """
+        listener = socket.create_server(self._address, backlog=1_024)
+        port: int = listener.getsockname()[1]
+        self._config.load()
+        self._config.ssl = self._tls
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+        started = asyncio.create_task(self._server.ready.wait())
+        await asyncio.wait({self._serving, started}, return_when=asyncio.FIRST_COMPLETED)
+        started.cancel()
+        if self._serving.done():
+            listener.close()
+            self._serving.result()
+            raise RuntimeError("the application did not start")
+        return port
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Requests under way have ended, or been cancelled after `grace_seconds`."""
+        if self._serving is not None:
+            self._config.timeout_graceful_shutdown = max(1, int(grace_seconds))
+            self._server.should_exit = True
+            await self._serving
+
+
+class _OwnedServer(uvicorn.Server):
+    """A uvicorn server that leaves the process's signals alone and says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]  # wider by a generator
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self.ready.set()
+
+
+def _tls_context(tls: Tls) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(tls.certificate_chain, tls.private_key)
+    if tls.client_ca is not None:
+        context.load_verify_locations(tls.client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _config(app: Any, bounds: HttpBounds) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=bounds.concurrent_connections,
+        timeout_keep_alive=bounds.keep_alive_seconds,
+        h11_max_incomplete_event_size=bounds.header_bytes,
+    )

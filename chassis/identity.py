@@ -1,0 +1,102 @@
+"""From a request's metadata to its Caller.
+
+- A call carries exactly one credential: `authorization: Bearer TOKEN` or `x-access-token: TOKEN`.
+  None, two, or one repeated is refused.
+- An `x-id-token` beside it says that the call is made for a user.
+- Whoever stands behind the transport (a peer's certificate) is another matter and another
+  argument: see chassis/grpc_server.py.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Protocol
+
+from chassis.caller import EVERY_NAMESPACE, Caller, Grant
+from chassis.errors import UnauthenticatedError
+from chassis.issuers import Issuer, IssuersFileError, load_issuers
+from chassis.jwt_verifier import JwtVerifier
+from chassis.sensitive import Sensitive
+
+__all__ = [
+    "EVERY_NAMESPACE",
+    "Authenticator",
+    "Caller",
+    "Grant",
+    "Issuer",
+    "IssuersFileError",
+    "JwtVerifier",
+    "Metadata",
+    "TokenVerifier",
+    "credential",
+    "load_issuers",
+]
+
+Metadata = Sequence[tuple[str, str | bytes]]
+
+ACCESS_TOKEN_KEY = "x-access-token"  # noqa: S105  # the name of a header
+ID_TOKEN_KEY = "x-id-token"  # noqa: S105  # the name of a header
+AUTHORIZATION_KEY = "authorization"
+
+
+class TokenVerifier(Protocol):
+    """Establishes who holds a token. Contract: tests/contracts of the chassis' own unit tests."""
+
+    async def verify(self, token: Sensitive[str]) -> Caller:
+        """The caller that the token names.
+
+        Raises UnauthenticatedError, with the rule and nothing of the token; UnavailableError only
+        when no key of a configured issuer can be had.
+        """
+        ...
+
+
+class Authenticator:
+    """Finds the one credential of a request and has it verified."""
+
+    def __init__(self, verifier: TokenVerifier) -> None:
+        self._verifier = verifier
+
+    async def caller(self, metadata: Metadata) -> Caller:
+        """Who is calling. Raises UnauthenticatedError and UnavailableError (see TokenVerifier)."""
+        caller = await self._verifier.verify(credential(metadata))
+        if any(key.lower() == ID_TOKEN_KEY for key, _ in metadata):
+            return dataclasses.replace(caller, for_user=True)
+        return caller
+
+    @staticmethod
+    def credential(metadata: Metadata) -> Sensitive[str]:
+        """See credential()."""
+        return credential(metadata)
+
+
+def credential(metadata: Metadata) -> Sensitive[str]:
+    """The request's one token, unverified, e.g. for passing it on unchanged.
+
+    Raises UnauthenticatedError if there is none, more than one, or one of another kind.
+    """
+    found = [
+        (key.lower(), value)
+        for key, value in metadata
+        if key.lower() in (ACCESS_TOKEN_KEY, AUTHORIZATION_KEY)
+    ]
+    if not found:
+        raise UnauthenticatedError
+    if len(found) > 1:
+        raise UnauthenticatedError("exactly one credential is allowed, there are several")
+    key, value = found[0]
+    if isinstance(value, bytes):
+        raise UnauthenticatedError("the credential is not text")
+    return _bearer(value) if key == AUTHORIZATION_KEY else _token(value)
+
+
+def _bearer(value: str) -> Sensitive[str]:
+    scheme, _, token = value.partition(" ")
+    if scheme.lower() != "bearer":
+        raise UnauthenticatedError("the authorization scheme must be Bearer")
+    return _token(token)
+
+
+def _token(value: str) -> Sensitive[str]:
+    if not value.strip():
+        raise UnauthenticatedError("the credential is empty")
+    return Sensitive(value.strip())

@@ -1,0 +1,152 @@
+"""Which token issuers are trusted, with which keys, and how far.
+
+The bounds are what an issuer may assert at most. `*` in a bound means any, and only if written;
+an absent bound means nothing. The file:
+
+    {"issuers": [{"issuer": "https://issuer.example", "audiences": ["api"], "algorithm": "ES256",
+                  "jwks_file": "jwks.json", "namespaces": ["*"], "service_identities": ["*"],
+                  "roles": [], "actions": [], "may_grant_decrypt": true}]}
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from chassis.strict_json import parse_object
+
+ANY = "*"
+ALGORITHMS = frozenset({"ES256", "ES384", "RS256", "EdDSA"})
+
+_BOUNDS = ("namespaces", "service_identities", "roles", "actions")
+_KEYS = frozenset(
+    {
+        "issuer",
+        "audiences",
+        "algorithm",
+        "jwks_file",
+        "jwks_url",
+        "jwks_ca",
+        "may_grant_decrypt",
+        *_BOUNDS,
+    }
+)
+
+
+class IssuersFileError(Exception):
+    """The issuers file is not usable; every problem is listed."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """One trusted issuer, its one algorithm, where its keys are, and its bounds.
+
+    `jwks_ca` is the PEM file of the authority that signs the certificate of `jwks_url`'s host;
+    without it the machine's own trust store decides.
+    """
+
+    issuer: str
+    audiences: frozenset[str]
+    algorithm: str
+    jwks_file: Path | None = None
+    jwks_url: str | None = None
+    jwks_ca: Path | None = None
+    namespaces: frozenset[str] = frozenset()
+    service_identities: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
+    actions: frozenset[str] = frozenset()
+    may_grant_decrypt: bool = False
+
+
+def load_issuers(path: Path) -> tuple[Issuer, ...]:
+    """The trusted issuers. Raises IssuersFileError listing every problem."""
+    try:
+        document = parse_object(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise IssuersFileError((f"cannot be read as JSON: {type(error).__name__}",)) from None
+    entries = document.get("issuers")
+    if set(document) != {"issuers"} or not isinstance(entries, list) or not entries:
+        raise IssuersFileError(('must be {"issuers": […]} with at least one issuer',))
+    problems = [
+        f"issuers[{index}]: {problem}"
+        for index, entry in enumerate(entries)
+        for problem in _problems(entry)
+    ]
+    names = [entry.get("issuer") for entry in entries if isinstance(entry, dict)]
+    if len(set(map(json.dumps, names))) != len(names):
+        problems.append("two entries have the same issuer")
+    if problems:
+        raise IssuersFileError(tuple(problems))
+    return tuple(_issuer(entry, path.parent) for entry in entries)
+
+
+def _problems(entry: Any) -> Iterator[str]:
+    if not isinstance(entry, dict):
+        yield "must be an object"
+        return
+    yield from (f"unknown key {key[:64]!r}" for key in sorted(set(entry) - _KEYS))
+    if not _is_text(entry.get("issuer")):
+        yield "issuer must be a non-empty string"
+    if entry.get("algorithm") not in tuple(ALGORITHMS):
+        yield "algorithm must be one of " + ", ".join(sorted(ALGORITHMS))
+    if not _is_texts(entry.get("audiences")) or not entry["audiences"]:
+        yield "audiences must be a list of one or more strings"
+    yield from (
+        f"{key} must be a list of strings"
+        for key in _BOUNDS
+        if not _is_texts(entry.get(key, []))
+    )
+    if not isinstance(entry.get("may_grant_decrypt", False), bool):
+        yield "may_grant_decrypt must be true or false"
+    yield from _key_source_problems(entry)
+
+
+def _key_source_problems(entry: dict[str, Any]) -> Iterator[str]:
+    if ("jwks_file" in entry) == ("jwks_url" in entry):
+        yield "exactly one of jwks_file and jwks_url is needed"
+    yield from (
+        f"{key} must be a non-empty string"
+        for key in ("jwks_file", "jwks_url", "jwks_ca")
+        if key in entry and not _is_text(entry[key])
+    )
+    url = entry.get("jwks_url")
+    if isinstance(url, str) and not _is_https(url):
+        yield "jwks_url must be an https URL without user, password or fragment"
+    if "jwks_ca" in entry and "jwks_url" not in entry:
+        yield "jwks_ca goes with jwks_url only"
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(_is_text(item) for item in value)
+
+
+def _is_https(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    plain = not (parts.username or parts.password or parts.fragment)
+    return parts.scheme == "https" and bool(parts.hostname) and plain
+
+
+def _issuer(entry: dict[str, Any], folder: Path) -> Issuer:
+    return Issuer(
+        issuer=entry["issuer"],
+        audiences=frozenset(entry["audiences"]),
+        algorithm=entry["algorithm"],
+        jwks_file=folder / entry["jwks_file"] if "jwks_file" in entry else None,
+        jwks_url=entry.get("jwks_url"),
+        jwks_ca=folder / entry["jwks_ca"] if "jwks_ca" in entry else None,
+        may_grant_decrypt=entry.get("may_grant_decrypt", False),
+        **{key: frozenset(entry.get(key, [])) for key in _BOUNDS},
+    )

@@ -1,0 +1,103 @@
+"""Signed access tokens, verified against configured issuers.
+
+- The issuer is found by the token's unverified `iss`, compared exactly; from then on the issuer's
+  configuration decides the algorithm, the keys and the bounds, never the token.
+- A verified token is remembered by its SHA-256 until it expires or its issuer's keys change; the
+  memory is bounded, and expiry is checked against the clock each time.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from chassis.caller import Caller
+from chassis.clock import Clock
+from chassis.errors import UnauthenticatedError
+from chassis.issuers import Issuer
+from chassis.jwks import KeySet
+from chassis.key_sources import KeySource, key_source
+from chassis.sensitive import Sensitive
+from chassis.token_claims import VerifiedClaims, read_claims
+from chassis.token_parsing import MAX_TOKEN_CHARACTERS, UnverifiedToken, parse_token
+
+REMEMBERED_TOKENS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Trusted:
+    issuer: Issuer
+    source: KeySource
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    verified: VerifiedClaims
+    keys: KeySet
+    source: KeySource
+
+
+class JwtVerifier:
+    """See chassis.identity.TokenVerifier."""
+
+    def __init__(
+        self, issuers: Iterable[Issuer], clock: Clock, *, remembered: int = REMEMBERED_TOKENS
+    ) -> None:
+        self._trusted = {i.issuer: _Trusted(i, key_source(i, clock)) for i in issuers}
+        self._clock = clock
+        self._limit = remembered
+        self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
+
+    async def verify(self, token: Sensitive[str]) -> Caller:
+        """See TokenVerifier.verify."""
+        text = token.reveal()
+        if len(text) > MAX_TOKEN_CHARACTERS:
+            parse_token(text)  # refuses it; nothing so long is hashed or kept
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+        caller = await self._recalled(digest)
+        return caller or await self._verified(text, digest)
+
+    async def _recalled(self, digest: bytes) -> Caller | None:
+        entry = self._remembered.get(digest)
+        if entry is None:
+            return None
+        expired = self._clock.now().timestamp() >= entry.verified.accepted_until
+        if expired or await entry.source.keys() is not entry.keys:
+            self._remembered.pop(digest, None)
+            return None
+        if digest in self._remembered:
+            self._remembered.move_to_end(digest)
+        return entry.verified.caller
+
+    async def _verified(self, text: str, digest: bytes) -> Caller:
+        token = parse_token(text)
+        trusted = self._issuer_of(token)
+        keys = await _keys_with(token.key_id, trusted.source)
+        if not keys.verify(token.key_id, token.signed, token.signature):
+            raise UnauthenticatedError("the token's signature is not valid")
+        verified = read_claims(token.claims, trusted.issuer, self._clock.now())
+        self._remember(digest, _Remembered(verified, keys, trusted.source))
+        return verified.caller
+
+    def _issuer_of(self, token: UnverifiedToken) -> _Trusted:
+        name = token.claims.get("iss")
+        trusted = self._trusted.get(name) if isinstance(name, str) else None
+        if trusted is None:
+            raise UnauthenticatedError("the token's iss is not a trusted issuer")
+        if token.algorithm != trusted.issuer.algorithm:
+            raise UnauthenticatedError("the token's alg is not its issuer's")
+        return trusted
+
+    def _remember(self, digest: bytes, entry: _Remembered) -> None:
+        self._remembered[digest] = entry
+        while len(self._remembered) > self._limit:
+            self._remembered.popitem(last=False)
+
+
+async def _keys_with(key_id: str, source: KeySource) -> KeySet:
+    keys = await source.keys()
+    if key_id not in keys.keys:
+        keys = await source.keys(unknown_key_id=True)
+    if key_id not in keys.keys:
+        raise UnauthenticatedError("the token's kid is not one of its issuer's keys")
+    return keys

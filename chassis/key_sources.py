@@ -1,0 +1,175 @@
+"""Where an issuer's keys come from, and when they are read again.
+
+- A file is looked at again at most once a second, and read when it has changed.
+- A URL is fetched again after its time to live, behind the back of callers as long as the keys
+  they have are not stale; and at once for a key id not seen before, at most every 30 seconds.
+- Keys that could not be renewed for an hour are no longer used.
+- Nothing is ever fetched because a token names it: the address is configuration.
+"""
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+import httpx2
+import structlog
+
+from chassis.clock import Clock
+from chassis.errors import UnavailableError
+from chassis.issuers import Issuer
+from chassis.jwks import KeySet, KeySetError, parse_key_set
+
+MAX_DOCUMENT_BYTES = 262_144
+FETCH_TIMEOUT_SECONDS = 5.0
+FILE_LOOK = timedelta(seconds=1)
+TIME_TO_LIVE = timedelta(minutes=5)
+LEAST_PAUSE = timedelta(seconds=30)
+STALE_AFTER = timedelta(hours=1)
+
+_log = structlog.get_logger(__name__)
+
+
+class KeySource(Protocol):
+    """The present keys of one issuer."""
+
+    async def keys(self, *, unknown_key_id: bool = False) -> KeySet:
+        """The keys; looked up once more if a token names one that is not among them.
+
+        Raises UnavailableError if there are no usable keys.
+        """
+        ...
+
+
+def key_source(issuer: Issuer, clock: Clock) -> KeySource:
+    """The source that the issuer's configuration names."""
+    if issuer.jwks_file is not None:
+        return FileKeySource(issuer.jwks_file, issuer.algorithm, clock)
+    if issuer.jwks_url is None:
+        raise ValueError("an issuer needs a jwks_file or a jwks_url")
+    context = ssl.create_default_context(cafile=issuer.jwks_ca) if issuer.jwks_ca else None
+    return UrlKeySource(issuer.jwks_url, issuer.algorithm, clock, context)
+
+
+class FileKeySource:
+    """Keys in a file, which may be replaced at any time. See KeySource."""
+
+    def __init__(self, path: Path, algorithm: str, clock: Clock) -> None:
+        self._path, self._algorithm, self._clock = path, algorithm, clock
+        self._looked_at: datetime | None = None
+        self._version: tuple[int, ...] = ()
+        self._keys: KeySet | None = None
+
+    async def keys(self, *, unknown_key_id: bool = False) -> KeySet:
+        """See KeySource.keys."""
+        now = self._clock.now()
+        due = self._looked_at is None or abs(now - self._looked_at) >= FILE_LOOK
+        if due or unknown_key_id:
+            self._looked_at = now
+            self._look()
+        if self._keys is None:
+            raise UnavailableError("no key of the token's issuer is at hand")
+        return self._keys
+
+    def _look(self) -> None:
+        try:
+            status = self._path.stat()
+            version = (status.st_mtime_ns, status.st_size, status.st_ino)
+            if version != self._version:
+                with self._path.open("rb") as file:
+                    document = file.read(MAX_DOCUMENT_BYTES + 1)
+                self._keys = parse_key_set(document, self._algorithm)
+                self._version = version
+        except (OSError, KeySetError) as error:
+            # A file caught in the middle of its replacement is read again at the next look.
+            _log.warning("key set not read", reason=type(error).__name__, rule=_rule(error))
+
+
+@dataclass(slots=True)
+class _Fetched:
+    keys: KeySet
+    at: datetime
+
+
+class UrlKeySource:
+    """Keys behind an https URL. See KeySource."""
+
+    def __init__(
+        self, url: str, algorithm: str, clock: Clock, tls: ssl.SSLContext | None = None
+    ) -> None:
+        if not url.startswith("https://"):
+            raise ValueError("keys are fetched over https only")
+        self._url, self._algorithm, self._clock, self._tls = url, algorithm, clock, tls
+        self._fetched: _Fetched | None = None
+        self._tried_at: datetime | None = None
+        self._fetching: asyncio.Task[None] | None = None
+
+    async def keys(self, *, unknown_key_id: bool = False) -> KeySet:
+        """See KeySource.keys."""
+        usable = self._usable()
+        if usable is None or unknown_key_id:
+            await self._renewed()
+            usable = self._usable()
+        elif self._age(usable.at) >= TIME_TO_LIVE:
+            self._renewal()
+        if usable is None:
+            raise UnavailableError("no key of the token's issuer can be had")
+        return usable.keys
+
+    def _usable(self) -> _Fetched | None:
+        fetched = self._fetched
+        return fetched if fetched and self._age(fetched.at) < STALE_AFTER else None
+
+    def _age(self, at: datetime) -> timedelta:
+        return self._clock.now() - at
+
+    async def _renewed(self) -> None:
+        renewal = self._renewal()
+        if renewal is not None:
+            await asyncio.shield(renewal)  # others wait for it too
+
+    def _renewal(self) -> asyncio.Task[None] | None:
+        """The one fetch under way, begun now if none is and the last is long enough ago."""
+        if self._fetching is not None:
+            return self._fetching
+        pause = LEAST_PAUSE if self._usable() else FILE_LOOK
+        if self._tried_at is not None and self._age(self._tried_at) < pause:
+            return None
+        self._tried_at = self._clock.now()
+        self._fetching = asyncio.create_task(self._fetch())
+        self._fetching.add_done_callback(self._forget)
+        return self._fetching
+
+    def _forget(self, _done: asyncio.Task[None]) -> None:
+        self._fetching = None
+
+    async def _fetch(self) -> None:
+        try:
+            async with asyncio.timeout(FETCH_TIMEOUT_SECONDS):
+                document = await self._download()
+            self._fetched = _Fetched(
+                parse_key_set(document, self._algorithm), self._clock.now()
+            )
+        except (httpx2.HTTPError, OSError, KeySetError) as error:
+            _log.warning("key set not fetched", reason=type(error).__name__, rule=_rule(error))
+
+    async def _download(self) -> bytes:
+        tls = self._tls or ssl.create_default_context()
+        async with (
+            httpx2.AsyncClient(verify=tls, follow_redirects=False, trust_env=False) as client,
+            client.stream("GET", self._url, headers={"accept": "application/json"}) as response,
+        ):
+            if response.status_code != httpx2.codes.OK:
+                raise KeySetError("the key set's address does not answer 200")
+            document = b""
+            async for chunk in response.aiter_bytes():
+                document += chunk
+                if len(document) > MAX_DOCUMENT_BYTES:
+                    raise KeySetError("the key set is too long")
+            return document
+
+
+def _rule(error: Exception) -> str:
+    return str(error) if isinstance(error, KeySetError) else ""

@@ -1,0 +1,132 @@
+"""One Postgres as a service sees it: transactions, statements, and its faults in our vocabulary.
+
+- Every statement runs on the primary, in READ COMMITTED, in a transaction of its own or in the
+  one that `transact` opens. There are no savepoints and no session state.
+- 40001 and 40P01 are retried here and nowhere else; everything done inside `transact` must
+  therefore be safe to do again.
+- A connection or server fault becomes UnavailableError. A connection lost during COMMIT becomes
+  AmbiguousCommitError and is never retried: the transaction may have happened.
+- What a statement itself is guilty of (a constraint) stays the driver's exception; the adapter
+  that wrote the statement knows what it means.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import asyncpg
+
+from chassis.connections import Connection, ConnectionSettings, HeldConnections
+from chassis.errors import UnavailableError
+from chassis.sensitive import Sensitive
+from chassis.sqlstates import TRANSIENT_ERRORS, is_connection_fault
+
+__all__ = ["AmbiguousCommitError", "Connection", "Database"]
+
+T = TypeVar("T")
+
+ATTEMPTS = 4
+FIRST_PAUSE_SECONDS = 0.01
+
+
+class AmbiguousCommitError(UnavailableError):
+    """The connection was lost during COMMIT: whether the transaction happened is unknown."""
+
+    default_message = "the outcome of the write is unknown"
+
+
+class LostTransactionError(Exception):
+    """A bug: the work went on after one of its statements had failed, so nothing was committed."""
+
+
+class Database:
+    """A pool of held connections and the one place that retries."""
+
+    def __init__(self, connections: HeldConnections) -> None:
+        self._connections = connections
+
+    @classmethod
+    async def connect(
+        cls,
+        dsn: Sensitive[str],
+        *,
+        application_name: str,
+        connections: int = 10,
+        statement_timeout_seconds: float = 5,
+    ) -> "Database":
+        """A database that has answered once.
+
+        Raises UnavailableError if it does not answer.
+        """
+        settings = ConnectionSettings(dsn, application_name, statement_timeout_seconds)
+        database = cls(HeldConnections(settings, connections))
+        await database.healthy()
+        return database
+
+    async def transact(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """The result of `work`, committed. The whole of it may run up to four times.
+
+        Raises UnavailableError, AmbiguousCommitError, and whatever `work` raises (after which
+        nothing of it has happened).
+        """
+        return await _retried(lambda: self._transact_once(work))
+
+    async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
+        """The rows of one statement, in a transaction of its own. Raises UnavailableError."""
+        return await self._run(lambda connection: connection.fetch(query, *args))
+
+    async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
+        """The first row of one statement, if there is any. Raises UnavailableError."""
+        return await self._run(lambda connection: connection.fetchrow(query, *args))
+
+    async def execute(self, query: str, *args: object) -> str:
+        """The command tag of one statement, e.g. `UPDATE 1`. Raises UnavailableError."""
+        return await self._run(lambda connection: connection.execute(query, *args))
+
+    async def healthy(self) -> None:
+        """Returns if the primary answers. Raises UnavailableError."""
+        await self.execute("SELECT 1")
+
+    async def close(self) -> None:
+        """No connection is left open."""
+        await self._connections.close()
+
+    async def _run(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
+        async def once() -> T:
+            async with self._connections.borrow() as connection:
+                return await statement(connection)
+
+        return await _retried(once)
+
+    async def _transact_once(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        async with self._connections.borrow() as connection:
+            await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+            result = await work(connection)
+            await _commit(connection)
+            return result
+
+
+async def _commit(connection: Connection) -> None:
+    try:
+        tag = await connection.execute("COMMIT")
+    except Exception as error:
+        if is_connection_fault(error, closed=connection.is_closed()):
+            connection.terminate()
+            raise AmbiguousCommitError from error
+        raise
+    if tag != "COMMIT":
+        raise LostTransactionError("a statement failed, and the work went on without it")
+
+
+async def _retried(once: Callable[[], Awaitable[T]]) -> T:
+    for attempt in range(1, ATTEMPTS):
+        try:
+            return await once()
+        except TRANSIENT_ERRORS:
+            longest = FIRST_PAUSE_SECONDS * 2**attempt
+            await asyncio.sleep(random.uniform(0, longest))  # noqa: S311  # jitter, not a secret
+    try:
+        return await once()
+    except TRANSIENT_ERRORS as error:
+        raise UnavailableError("the database is too busy with other writers") from error

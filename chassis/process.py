@@ -1,0 +1,65 @@
+"""The life of a process: event loop, signals, exit code.
+
+- SIGTERM and SIGINT set `stopping`; main drains and returns. A second signal ends it at once.
+- Core dumps are off: they would hold whatever the memory holds.
+- A configuration or schema that does not allow a start is told as a list: exit code 2.
+- Any other failure is logged without its text: exit code 1.
+"""
+
+import asyncio
+import resource
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+import structlog
+import uvloop
+
+from chassis.config import ConfigError
+from chassis.issuers import IssuersFileError
+from chassis.migrations import SchemaError
+from chassis.redaction import describe_exception
+from chassis.telemetry import configure_logging, log_lost_exceptions
+
+EXIT_FAILED = 1
+EXIT_REFUSED = 2
+
+_log = structlog.get_logger(__name__)
+
+
+def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
+    """The exit code of the process whose work `main` is."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    configure_logging("starting", "INFO", sys.stderr)  # until main knows better
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_supervised(main))
+    except (ConfigError, IssuersFileError) as error:
+        _log.error("start refused", problems=list(error.problems))  # noqa: TRY400  # no traceback
+        return EXIT_REFUSED
+    except SchemaError as error:
+        _log.error("start refused", problems=[str(error)])  # noqa: TRY400  # no traceback
+        return EXIT_REFUSED
+    except asyncio.CancelledError:
+        _log.warning("stopped without draining")
+        return EXIT_FAILED
+    except Exception as error:  # noqa: BLE001  # told without its text
+        _log.critical("process failed", exception=describe_exception(error))
+        return EXIT_FAILED
+    return 0
+
+
+async def _supervised(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    loop = asyncio.get_running_loop()
+    log_lost_exceptions(loop)
+    stopping = asyncio.Event()
+    working = asyncio.ensure_future(main(stopping))
+
+    def stop() -> None:
+        if stopping.is_set():
+            working.cancel()
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    await working

@@ -1,0 +1,53 @@
+"""Named SQL statements of a file as a typed, frozen value.
+
+A file is a row of sections, each headed by `-- name: read_active`. What the heading names is a
+field of the dataclass; a heading without a field, or the reverse, fails when the file is loaded.
+"""
+
+import dataclasses
+import re
+from importlib import resources
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_HEADING = re.compile(r"^-- name: ([a-z][a-z0-9_]*)$", re.MULTILINE)
+
+
+class QueryFileError(Exception):
+    """The file and the dataclass do not name the same statements."""
+
+
+def load_queries(kind: type[T], package: str, file: str) -> T:
+    """The statements of `file` in `package`, one per field of the dataclass `kind`.
+
+    Raises QueryFileError naming every heading without a field, field without a heading, repeated
+    heading and section without a statement.
+    """
+    sections = _split(resources.files(package).joinpath(file).read_text("utf-8"))
+    names = [name for name, _ in sections]
+    fields = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]  # a dataclass by contract
+    problems = [
+        *(f"no statement is named {name}" for name in sorted(fields - set(names))),
+        *(f"no field is named {name}" for name in sorted(set(names) - fields)),
+        *(
+            f"{name} is there twice"
+            for name in sorted({n for n in names if names.count(n) > 1})
+        ),
+        *(f"{name} is empty" for name, statement in sections if not _has_statement(statement)),
+    ]
+    if problems:
+        raise QueryFileError(f"{package}/{file}: " + "; ".join(problems))
+    return kind(**dict(sections))
+
+
+def _split(text: str) -> list[tuple[str, str]]:
+    preamble, *parts = _HEADING.split(text)
+    if _has_statement(preamble):
+        raise QueryFileError("there is a statement above the first `-- name:` heading")
+    return [(name, body.strip()) for name, body in zip(parts[::2], parts[1::2], strict=True)]
+
+
+def _has_statement(text: str) -> bool:
+    lines = (line.strip() for line in text.splitlines())
+    return any(line and not line.startswith("--") for line in lines)

@@ -1,0 +1,125 @@
+"""What may stand in a log line. Pure.
+
+- A field whose name says that it holds a secret is redacted, whatever it holds.
+- Only plain values are rendered. Bytes and objects of any other class appear as their class,
+  because their repr might hold anything.
+- In text, what looks like a signed token, a bearer credential or a password in a URL is redacted.
+- An exception is its class and where it happened, never its message nor the line of source.
+"""
+
+import re
+import traceback
+from collections.abc import Mapping
+from datetime import date, timedelta
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+from chassis.errors import KnownError
+from chassis.sensitive import REDACTED, Sensitive
+
+MAX_TEXT_CHARACTERS = 4_096
+MAX_DEPTH = 6
+MAX_FRAMES = 30
+
+_SECRET_NAMES = frozenset(
+    {
+        "value",
+        "values",
+        "plaintext",
+        "secret",
+        "secrets",
+        "dsn",
+        "key",
+        "kek",
+        "dek",
+        "body",
+        "cookie",
+    }
+)
+_SECRET_PARTS = (
+    *("token", "authorization", "password", "passwd", "plaintext", "credential", "cookie"),
+    *("private_key", "secret_value", "key_material", "value_key", "data_key", "api_key", "dsn"),
+)
+# What is about a secret but is none.
+_HARMLESS_SUFFIXES = ("_id", "_ids", "_count", "_bytes", "_at", "_seconds", "_name", "_type")
+_PATTERNS = (
+    re.compile(r"eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*(\.[A-Za-z0-9_-]*)?"),
+    re.compile(r"(?i)\bbearer\s+\S+"),
+    re.compile(r"(?<=://)[^/\s@]*:[^/\s@]*(?=@)"),
+    re.compile(r"(?i)\bpassword=\S+"),
+    re.compile(
+        r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL
+    ),
+)
+
+
+def redacted(name: str, value: Any, depth: int = 0) -> Any:
+    """The value as a log line may show it under that name."""
+    if isinstance(value, Sensitive) or _is_secret(name):
+        return REDACTED
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, Enum):
+        return redacted(name, value.value, depth + 1)
+    if isinstance(value, str):
+        return redacted_text(value)
+    if isinstance(value, (UUID, PurePath, date, timedelta)):
+        return redacted_text(str(value))
+    return _container(name, value, depth)
+
+
+def redacted_text(text: str) -> str:
+    """The text without what looks like a credential, and not endlessly long."""
+    for pattern in _PATTERNS:
+        text = pattern.sub(REDACTED, text)
+    return text if len(text) <= MAX_TEXT_CHARACTERS else text[:MAX_TEXT_CHARACTERS] + "…"
+
+
+def describe_exception(error: BaseException) -> dict[str, Any]:
+    """The exception's class and place, and the same of its causes; no text of theirs.
+
+    A KnownError's message is shown: it is made of rules, for people.
+    """
+    described: dict[str, Any] = {"type": _class_name(error), "frames": _frames(error)}
+    if isinstance(error, KnownError):
+        described["message"] = redacted_text(error.message)
+    if isinstance(error, BaseExceptionGroup):
+        described["group"] = [
+            describe_exception(inner) for inner in error.exceptions[:MAX_DEPTH]
+        ]
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        described["cause"] = describe_exception(cause)
+    return described
+
+
+def _is_secret(name: str) -> bool:
+    lowered = name.lower().replace("-", "_")
+    if lowered in _SECRET_NAMES:
+        return True
+    harmless = lowered.endswith(_HARMLESS_SUFFIXES)
+    return not harmless and any(part in lowered for part in _SECRET_PARTS)
+
+
+def _container(name: str, value: Any, depth: int) -> Any:
+    if depth < MAX_DEPTH and isinstance(value, Mapping):
+        return {str(k): redacted(str(k), v, depth + 1) for k, v in value.items()}
+    if depth < MAX_DEPTH and isinstance(value, (list, tuple, set, frozenset)):
+        return [redacted(name, item, depth + 1) for item in value]
+    return f"<{_class_name(value)}>"
+
+
+def _class_name(value: object) -> str:
+    kind = type(value)
+    return (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
+
+
+def _frames(error: BaseException) -> list[str]:
+    frames = traceback.extract_tb(error.__traceback__)[-MAX_FRAMES:]
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
