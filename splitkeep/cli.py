@@ -1,0 +1,73 @@
+"""The command line: finds the command, gives it its arguments, answers its exit code."""
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Protocol, cast
+
+COMMANDS = {
+    "dev": "run everything on this machine until Ctrl-C",
+    "test": "run every test, on two Postgres servers made for it; arguments go to pytest",
+    "setup": "make or renew .venv with the tools for tests and checks, and nothing else",
+    "token": "print an access token",
+    "decrypt": "print secrets that a service may read",
+    "production-secrets": "make the keys, certificates and passwords of docker-compose.yml",
+}
+# These read their own words: an option of pytest is none of ours.
+UNPARSED = frozenset({"test"})
+
+
+class Command(Protocol):
+    """A module of splitkeep.commands; its docstring is its help."""
+
+    def add_arguments(self, parser: ArgumentParser, environ: Mapping[str, str]) -> None:
+        """The parser knows what the command takes."""
+        ...
+
+    def run(self, arguments: Namespace, environ: Mapping[str, str]) -> int:
+        """Does it; answers the exit code."""
+        ...
+
+
+def run(words: Sequence[str]) -> int:
+    """Runs one command; answers the exit code."""
+    if words and words[0] in UNPARSED:
+        return load(words[0]).run(Namespace(words=list(words[1:])), os.environ)
+    arguments = _parser(words[0] if words else "").parse_args(words)
+    try:
+        return load(arguments.command).run(arguments, os.environ)
+    except BrokenPipeError:
+        # Whoever reads our output has gone; Python is not to complain of it while it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def load(name: str) -> Command:
+    """The command of this name, which is imported now and not before."""
+    return cast("Command", import_module(f"splitkeep.commands.{name.replace('-', '_')}"))
+
+
+def fail(message: object) -> int:
+    """The message is on standard error; answers the exit code of a command that failed."""
+    print(f"splitkeep: {message}", file=sys.stderr)
+    return 1
+
+
+def _parser(asked: str) -> ArgumentParser:
+    """Knows all names, and the arguments of the command that is asked for."""
+    parser = ArgumentParser(prog="splitkeep", description="Keeps a team's secrets.")
+    choices = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        command = load(name) if name == asked else None
+        choice = choices.add_parser(
+            name,
+            help=summary,
+            description=command.__doc__ if command else None,
+            formatter_class=RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        if command:
+            command.add_arguments(choice, os.environ)
+    return parser

@@ -1,0 +1,102 @@
+"""Runs everything on this machine until Ctrl-C.
+
+That is two Postgres servers, the metadata and vault services and the gateway, with certificates,
+keys and tokens made for them. The data stay in the state directory.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+
+from chassis.clock import SystemClock
+from chassis.errors import KnownError
+from splitkeep.cli import fail
+from splitkeep.local.postgres import PostgresError
+from splitkeep.local.postgres_home import PostgresHomeError
+from splitkeep.local.screen import running_screen
+from splitkeep.local.settings import (
+    SettingsError,
+    add_port_arguments,
+    add_state_argument,
+    default_state,
+    read_ports,
+)
+from splitkeep.local.stack import Stack
+from splitkeep.local.state import State, StateError, open_state
+from splitkeep.local.supervisor import StartError
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+ERRORS = (SettingsError, StateError, StartError, PostgresError, PostgresHomeError, KnownError)
+
+
+def add_arguments(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
+    """See Command."""
+    add_state_argument(parser, environ)
+    add_port_arguments(parser)
+    parser.add_argument(
+        "--reset",
+        action="store_true",
+        help="first erase all data of this stack, its key file (kek.json) included",
+    )
+
+
+def run(arguments: Namespace, environ: Mapping[str, str]) -> int:
+    """See Command."""
+    try:
+        state = open_state(arguments.state)
+        with state.held():
+            if arguments.reset:
+                state.erase()
+                _tell(f"Erased all data, keys and logs in {state.directory}.")
+            return asyncio.run(_serve(state, arguments, environ))
+    except (*ERRORS, OSError) as error:
+        return fail(error)
+
+
+async def _serve(state: State, arguments: Namespace, environ: Mapping[str, str]) -> int:
+    stack = Stack(
+        state=state,
+        ports=read_ports(arguments, environ),
+        environ=environ,
+        clock=SystemClock(),
+        as_root=os.geteuid() == 0,
+        report=_tell,
+    )
+    usual = state.directory == default_state(environ).resolve()
+    work = asyncio.create_task(_run_forever(stack, own_state=not usual))
+    _cancel_once(work)
+    try:
+        await work
+    except asyncio.CancelledError:
+        _tell("Stopped.")
+    return 0
+
+
+async def _run_forever(stack: Stack, *, own_state: bool) -> None:
+    _tell("Starting two databases and three services …")
+    async with stack.running():
+        print(running_screen(stack.state, stack.description(), own_state=own_state), flush=True)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            _tell("Stopping …")
+
+
+def _cancel_once(work: asyncio.Task[None]) -> None:
+    """The first signal ends the work; later ones do not disturb its ending."""
+    loop = asyncio.get_running_loop()
+
+    def cancel() -> None:
+        if not work.cancelling():
+            work.cancel()
+
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, cancel)
+
+
+def _tell(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)

@@ -1,0 +1,108 @@
+"""Prints an access token of the local stack's issuer, or of the issuer with the given key.
+
+  splitkeep token --role Admin
+  splitkeep token --grant 'secret.securevalues:read=securevalues:uid:db-password'
+  splitkeep token --service-identity k6-cloud \\
+      --permission secret.grafana.app/securevalues:decrypt
+
+Who manages secrets does not decrypt them: a role or a grant and a service identity in one token
+are refused.
+"""
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from chassis.clock import SystemClock
+from splitkeep.cli import fail
+from splitkeep.issuer import Grant, TokenRequest, TokenRequestError, parse_issuer
+from splitkeep.local.settings import add_state_argument
+from splitkeep.local.stack import NAMESPACE
+from splitkeep.local.state import State
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+DURATION = re.compile(r"([0-9]{1,9})([smhd]?)")
+
+
+def add_arguments(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
+    """See Command."""
+    add_state_argument(parser, environ)
+    parser.add_argument(
+        "--issuer-key", type=Path, metavar="FILE", help="PEM; default: the stack's"
+    )
+    parser.add_argument(
+        "--role", action="append", default=[], help="Admin, fixed:…; repeatable"
+    )
+    parser.add_argument(
+        "--grant",
+        action="append",
+        default=[],
+        type=parse_grant,
+        metavar="ACTION=SCOPE",
+        help="repeatable",
+    )
+    parser.add_argument("--service-identity", default="", metavar="NAME", help="who decrypts")
+    parser.add_argument("--permission", action="append", default=[], help="repeatable")
+    parser.add_argument(
+        "--namespace", default=NAMESPACE, help="* is all (default: %(default)s)"
+    )
+    parser.add_argument("--subject", help="default: user:admin, or access-policy:NAME")
+    parser.add_argument(
+        "--ttl",
+        type=parse_duration,
+        default=timedelta(hours=12),
+        metavar="TIME",
+        help="a number with s, m, h or d (default: 12h)",
+    )
+
+
+def run(arguments: Namespace, _environ: Mapping[str, str]) -> int:
+    """See Command."""
+    key_file: Path = arguments.issuer_key or State(arguments.state).issuer_key
+    try:
+        issuer = parse_issuer(key_file.read_bytes())
+    except FileNotFoundError:
+        return fail(
+            f"there is no issuer key {key_file}: start `splitkeep dev` once, or name one"
+        )
+    except (OSError, ValueError) as error:
+        return fail(f"the issuer key {key_file} cannot be used: {error}")
+    try:
+        token = issuer.mint(token_request(arguments), SystemClock().now())
+    except TokenRequestError as error:
+        return fail(error)
+    print(token.reveal())
+    return 0
+
+
+def token_request(arguments: Namespace) -> TokenRequest:
+    """What the command line asks for."""
+    identity: str = arguments.service_identity
+    subject = f"access-policy:{identity}" if identity else "user:admin"
+    return TokenRequest(
+        subject=arguments.subject or subject,
+        namespace=arguments.namespace,
+        ttl=arguments.ttl,
+        roles=tuple(arguments.role),
+        grants=tuple(arguments.grant),
+        permissions=tuple(arguments.permission),
+        service_identity=identity,
+    )
+
+
+def parse_grant(text: str) -> Grant:
+    """ACTION=SCOPE. Raises ArgumentTypeError."""
+    action, separator, scope = text.partition("=")
+    if not (action and separator and scope):
+        raise ArgumentTypeError("a grant is written ACTION=SCOPE")
+    return Grant(action=action, scope=scope)
+
+
+def parse_duration(text: str) -> timedelta:
+    """Seconds, or a number with a unit. Raises ArgumentTypeError."""
+    match = DURATION.fullmatch(text)
+    if match is None:
+        raise ArgumentTypeError("a time is a number with s, m, h or d")
+    return timedelta(seconds=int(match[1]) * SECONDS[match[2] or "s"])
