@@ -7,13 +7,12 @@
 """
 
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Protocol
 from uuid import UUID
 
+from chassis.caller import EVERY_NAMESPACE, Caller, Grant
 from metadata_svc.domain.text import is_storable
 
 MAX_SUBJECT_LENGTH = 1024  # characters of a token's subject that the database keeps
@@ -53,49 +52,6 @@ ROLE_ACTIONS: Mapping[str, frozenset[Action]] = MappingProxyType(
 )
 
 
-class GrantLike(Protocol):
-    """One granted action on one scope."""
-
-    @property
-    def action(self) -> str:
-        """For example `secret.securevalues:read`."""
-        ...
-
-    @property
-    def scope(self) -> str:
-        """For example `secret.securevalues:uid:pg-main`."""
-        ...
-
-
-class Caller(Protocol):
-    """What a decision needs to know of an authenticated caller (chassis.identity.Caller)."""
-
-    @property
-    def subject(self) -> str:
-        """Who it is."""
-        ...
-
-    @property
-    def namespace(self) -> str:
-        """Where it may act; `*` means everywhere."""
-        ...
-
-    @property
-    def roles(self) -> AbstractSet[str]:
-        """Its roles."""
-        ...
-
-    @property
-    def grants(self) -> Sequence[GrantLike]:
-        """Its grants beside the roles."""
-        ...
-
-    @property
-    def service_identities(self) -> Sequence[str]:
-        """The service identities of its token."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Scope:
     """The names that an action may touch; the reason, for the log, when there are none."""
@@ -118,7 +74,7 @@ def managing_scope(caller: Caller, action: Action, namespace: str) -> Scope:
     """The names of a namespace on which the caller may do the action."""
     if caller.service_identities:
         return Scope(reason="a service identity manages nothing")
-    if caller.namespace not in ("*", namespace):
+    if caller.namespace not in (EVERY_NAMESPACE, namespace):
         return Scope(reason="the token is for another namespace")
     if len(caller.subject) > MAX_SUBJECT_LENGTH or not is_storable(caller.subject):
         return Scope(reason="the token's subject cannot be recorded")
@@ -127,7 +83,7 @@ def managing_scope(caller: Caller, action: Action, namespace: str) -> Scope:
     return _granted_scope(caller.grants, action)
 
 
-def _granted_scope(grants: Sequence[GrantLike], action: Action) -> Scope:
+def _granted_scope(grants: Sequence[Grant], action: Action) -> Scope:
     scopes = [grant.scope for grant in grants if grant.action == action.value]
     if f"{action.resource}:*" in scopes:
         return Scope(everything=True)

@@ -2,8 +2,9 @@
 
 import structlog
 
+from chassis.caller import Caller
 from chassis.errors import PermissionDeniedError
-from metadata_svc.domain.access import Action, Caller, Scope, managing_scope
+from metadata_svc.domain.access import Action, Scope, managing_scope
 
 
 def authorise(caller: Caller, action: Action, namespace: str, name: str | None) -> None:

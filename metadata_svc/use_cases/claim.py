@@ -7,6 +7,7 @@
 
 from dataclasses import dataclass, field, replace
 
+from chassis.caller import Caller
 from chassis.clock import Clock
 from chassis.errors import (
     FailedPreconditionError,
@@ -14,7 +15,6 @@ from chassis.errors import (
     InvalidArgumentError,
     Rule,
 )
-from metadata_svc.domain.access import Caller
 from metadata_svc.domain.generated_name import is_completion
 from metadata_svc.domain.keeper import is_system
 from metadata_svc.domain.secure_value import (

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field, replace
 
+from chassis.caller import Caller
 from chassis.clock import Clock
-from metadata_svc.domain.access import Action, Caller
+from metadata_svc.domain.access import Action
 from metadata_svc.domain.secure_value import (
     Draft,
     Operation,

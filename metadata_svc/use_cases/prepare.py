@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field, replace
 
+from chassis.caller import Caller
 from chassis.clock import Clock, NewId, RandomBytes
 from chassis.errors import FailedPreconditionError
-from metadata_svc.domain.access import Action, Caller
+from metadata_svc.domain.access import Action
 from metadata_svc.domain.generated_name import SUFFIX_LENGTH, completed
 from metadata_svc.domain.keeper import is_system, keeper_for_create
 from metadata_svc.domain.secure_value import (

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from chassis.caller import Caller
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
-from metadata_svc.domain.access import Action, Caller
+from metadata_svc.domain.access import Action
 from metadata_svc.domain.secure_value import SecureValue, not_found
 from metadata_svc.domain.text import is_storable
 from metadata_svc.domain.validation import require_valid_address, require_valid_namespace

@@ -1,0 +1,203 @@
+"""The ports in memory: one transaction at a time, on a copy that replaces what was there.
+
+Passes the suites of tests/contracts/metadata_svc, as Postgres does.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import TypeVar
+from uuid import uuid4
+
+from chassis.clock import Clock
+from metadata_svc.domain.access import Location
+from metadata_svc.domain.secure_value import SecureValue, already_exists
+from metadata_svc.domain.value_id import ValueKey, ValueRecord, ValueState
+from metadata_svc.ports import Change, Page, PageQuery, Transaction
+from tests.fakes.metadata_svc.builders import ManualClock
+from tests.fakes.metadata_svc.tables import KeeperRow, Tables, ValueRow
+
+T = TypeVar("T")
+
+
+class FakeDatabase:
+    """What the stores below share."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.tables = Tables()
+        self.clock = clock or ManualClock()
+        self.turn = asyncio.Lock()
+
+    def add_keeper(self, namespace: str, name: str, *, active: bool) -> None:
+        self.tables.keepers[namespace, name] = KeeperRow(uuid4(), active)
+
+
+class FakeSecureValueStore:
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def next_version(self, namespace: str, name: str) -> int:
+        version = self._tables.last_versions.get((namespace, name), 0) + 1
+        self._tables.last_versions[namespace, name] = version
+        return version
+
+    async def lock(self, namespace: str, name: str) -> SecureValue | None:
+        return self._tables.live.get((namespace, name))
+
+    async def insert(self, secure_value: SecureValue) -> None:
+        address = secure_value.namespace, secure_value.name
+        if address in self._tables.live:
+            raise already_exists(secure_value.name)
+        self._tables.live[address] = secure_value
+
+    async def replace(self, secure_value: SecureValue) -> None:
+        self._tables.live[secure_value.namespace, secure_value.name] = secure_value
+
+    async def remove(self, secure_value: SecureValue) -> None:
+        del self._tables.live[secure_value.namespace, secure_value.name]
+
+
+class FakeValueIdStore:
+    def __init__(self, tables: Tables, clock: Clock) -> None:
+        self._rows, self._clock = tables.value_ids, clock
+
+    async def claim(self, key: ValueKey) -> ValueRecord | None:
+        row = self._rows.setdefault(key, fresh := ValueRow(ValueState.CLAIMED))
+        return None if row is fresh else ValueRecord(row.state, row.outcome)
+
+    async def record(self, key: ValueKey, outcome: SecureValue) -> None:
+        self._rows[key] = replace(self._rows[key], outcome=outcome)
+
+    async def release(self, key: ValueKey) -> None:
+        row = self._rows.get(key)
+        if row is not None and row.state is ValueState.CLAIMED:
+            now = self._clock.now()
+            self._rows[key] = replace(row, state=ValueState.RELEASED, released_at=now)
+
+    async def refuse(self, keys: Sequence[ValueKey]) -> dict[ValueKey, ValueState]:
+        refused = ValueRow(ValueState.REFUSED)
+        return {key: self._rows.setdefault(key, refused).state for key in keys}
+
+    async def released(
+        self, *, minimum_age: timedelta, after: ValueKey | None, limit: int
+    ) -> tuple[ValueKey, ...]:
+        newest = self._clock.now() - minimum_age
+        found = sorted(
+            key
+            for key, row in self._rows.items()
+            if row.state is ValueState.RELEASED
+            and row.released_at is not None
+            and row.released_at <= newest
+            and (after is None or key > after)
+        )
+        return tuple(found[:limit])
+
+    async def acknowledge(self, keys: Sequence[ValueKey]) -> None:
+        for key in keys:
+            row = self._rows.get(key)
+            if row is not None and row.state is ValueState.RELEASED:
+                self._rows[key] = replace(row, state=ValueState.ERASED)
+
+
+class FakeKeeperStore:
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def lock(self, namespace: str, name: str) -> bool:
+        return (namespace, name) in self._tables.keepers
+
+
+class FakeHistory:
+    def __init__(self, tables: Tables, clock: Clock) -> None:
+        self._tables, self._clock = tables, clock
+
+    async def advance(self, namespace: str) -> int:
+        value = self._tables.counters.get(namespace, 0) + 1
+        self._tables.counters[namespace] = value
+        return value
+
+    async def append(self, change: Change) -> None:
+        self._tables.changes.append((self._clock.now(), change))
+
+    async def trim(self, *, minimum_age: timedelta, limit: int) -> int:
+        newest = self._clock.now() - minimum_age
+        old = [entry for entry in self._tables.changes if entry[0] <= newest][:limit]
+        self._tables.changes[:] = [e for e in self._tables.changes if e not in old]
+        return len(old)
+
+
+class FakeTransaction:
+    def __init__(self, tables: Tables, clock: Clock) -> None:
+        self.secure_values = FakeSecureValueStore(tables)
+        self.value_ids = FakeValueIdStore(tables, clock)
+        self.keepers = FakeKeeperStore(tables)
+        self.history = FakeHistory(tables, clock)
+
+
+class FakeTransactions:
+    def __init__(self, database: FakeDatabase) -> None:
+        self._database = database
+
+    async def run(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        async with self._database.turn:
+            tables = self._database.tables.copy()
+            result = await work(FakeTransaction(tables, self._database.clock))
+            self._database.tables = tables
+            return result
+
+
+class FakeReader:
+    def __init__(self, database: FakeDatabase) -> None:
+        self._database = database
+
+    async def get(self, namespace: str, name: str) -> SecureValue | None:
+        return self._database.tables.live.get((namespace, name))
+
+    async def page(self, query: PageQuery) -> Page:
+        live = self._database.tables.live.values()
+        found = sorted((s for s in live if _matches(s, query)), key=lambda s: s.name)
+        return Page(tuple(found[: query.limit]), len(found) > query.limit)
+
+    async def locate(self, namespace: str, names: Sequence[str]) -> dict[str, Location]:
+        live = self._database.tables.live
+        found = (live.get((namespace, name)) for name in names)
+        return {s.name: _location(s) for s in found if s is not None}
+
+    async def last_version(self, namespace: str, name: str) -> int:
+        return self._database.tables.last_versions.get((namespace, name), 0)
+
+    async def resource_version(self, namespace: str) -> int:
+        return self._database.tables.counters.get(namespace, 0)
+
+
+class FakeKeeperReader:
+    def __init__(self, database: FakeDatabase) -> None:
+        self._database = database
+
+    async def active(self, namespace: str) -> str | None:
+        rows = self._database.tables.keepers.items()
+        return next((n for (ns, n), row in rows if ns == namespace and row.active), None)
+
+    async def exists(self, namespace: str, name: str) -> bool:
+        return (namespace, name) in self._database.tables.keepers
+
+
+def _matches(secure_value: SecureValue, query: PageQuery) -> bool:
+    return (
+        secure_value.namespace == query.namespace
+        and secure_value.name > query.after_name
+        and query.scope.covers(secure_value.name)
+        and query.labels.items() <= secure_value.labels.items()
+        and (not query.decrypter or query.decrypter in secure_value.decrypters)
+    )
+
+
+def _location(secure_value: SecureValue) -> Location:
+    return Location(
+        name=secure_value.name,
+        keeper=secure_value.keeper,
+        value_id=secure_value.value_id,
+        version=secure_value.version,
+        decrypters=secure_value.decrypters,
+    )

@@ -1,0 +1,46 @@
+"""What the fake stores remember: plain dictionaries, copied for each transaction."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID
+
+from metadata_svc.domain.secure_value import SecureValue
+from metadata_svc.domain.value_id import ValueKey, ValueState
+from metadata_svc.ports import Change
+
+Address = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class ValueRow:
+    state: ValueState
+    outcome: SecureValue | None = None
+    released_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class KeeperRow:
+    uid: UUID
+    active: bool
+
+
+@dataclass
+class Tables:
+    live: dict[Address, SecureValue] = field(default_factory=dict)
+    last_versions: dict[Address, int] = field(default_factory=dict)
+    value_ids: dict[ValueKey, ValueRow] = field(default_factory=dict)
+    keepers: dict[Address, KeeperRow] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+    changes: list[tuple[datetime, Change]] = field(default_factory=list)
+
+    def copy(self) -> "Tables":
+        """A copy whose rows, which never change, are the same."""
+        return replace(
+            self,
+            live=dict(self.live),
+            last_versions=dict(self.last_versions),
+            value_ids=dict(self.value_ids),
+            keepers=dict(self.keepers),
+            counters=dict(self.counters),
+            changes=list(self.changes),
+        )
