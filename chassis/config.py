@@ -1,7 +1,8 @@
 """Configuration as one frozen value, read once from the environment.
 
 - The field `listen_port: int` is read from the variable PREFIX + "LISTEN_PORT".
-- A `Sensitive` field is read from its variable, or from the file named by its variable + "_FILE".
+- A `Sensitive` field is read from its variable, or from the file that
+  its variable + "_FILE" names.
 - Every problem is found before any is reported, unknown variables under the prefix included.
 - No problem quotes a value: a secret may have been put into the wrong variable.
 

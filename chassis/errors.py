@@ -1,7 +1,7 @@
 """The errors a caller may act on, and nothing else.
 
-- Each class is one thing that a caller can do something about. What is not in this vocabulary is
-  a bug and crosses every boundary as INTERNAL, without its text.
+- Each class is one thing that a caller can do something about. What is not in this vocabulary
+  is a bug and crosses every boundary as INTERNAL, without its text.
 - Class and violations survive gRPC and HTTP unchanged; the cause (`raise … from`) does not.
 - A message names the field and the rule. It never quotes what the caller sent.
 - Three tables use it: Postgres to error (chassis/postgres.py), error to and from gRPC status
@@ -28,7 +28,7 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
-    """One field, the kind of rule it breaks and the rule in words; never the offending value."""
+    """One field, the kind of rule it breaks, the rule in words; never the offending value."""
 
     field: str
     rule: Rule

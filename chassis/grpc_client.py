@@ -1,7 +1,7 @@
 """Calls to a peer: always TLS, always a deadline, errors in our vocabulary.
 
-The peer's INTERNAL is our UnavailableError: its caller can do nothing else about it, and its text
-is not ours to show.
+The peer's INTERNAL is our UnavailableError: its caller can do nothing else about it, and its
+text is not ours to show.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -52,9 +52,9 @@ def open_channel(
 ) -> grpc.aio.Channel:
     """A channel to `target` (host:port), whose certificate must be signed by `ca`.
 
-    The certificate must bear `server_name`, or else the host of `target`. With a certificate and
-    key the channel presents them; they are read once, so a process is restarted to renew them.
-    Raises OSError if a file cannot be read.
+    The certificate must bear `server_name`, or else the host of `target`. With a certificate
+    and key the channel presents them. The files are read once: a process is restarted to renew
+    them. Raises OSError if a file cannot be read.
     """
     if (certificate_chain is None) != (private_key is None):
         raise ValueError("a client certificate and its key go together")
@@ -77,7 +77,7 @@ async def call(
 ) -> Response:
     """The peer's answer, within `deadline_seconds` or what is left of the present request.
 
-    Raises the KnownError that the peer's status tells of; UnavailableError where it tells of none.
+    Raises the KnownError that the peer's status tells of; UnavailableError if it tells of none.
     """
     timeout = _timeout(deadline_seconds)
     try:

@@ -2,8 +2,8 @@
 
 1. a request id is accepted or made; 2. a call too many is refused; 3. the peer's certificate is
 checked, if the service has a list; 4. the request is parsed; 5. the method runs until its
-deadline; 6. an error of our vocabulary becomes a status with details, any other INTERNAL without
-text; 7. the call is counted and timed.
+deadline; 6. an error of our vocabulary becomes a status with details, any other INTERNAL
+without text; 7. the call is counted and timed.
 
 There is one wrapper per method and no gRPC interceptor, because each interceptor costs as much
 as all of this (docs/adr).
@@ -73,9 +73,7 @@ class Surroundings:
 class Method:
     """One method of one service, with everything that happens around it."""
 
-    def __init__(
-        self, name: str, handler: Handler, around: Surroundings
-    ) -> None:
+    def __init__(self, name: str, handler: Handler, around: Surroundings) -> None:
         self._name, self._handler, self._around = name, handler, around
         # The generated deserializer is the bound FromString of the request's message class.
         self._request_name = getattr(
@@ -162,7 +160,8 @@ class Method:
             ) from None
 
     def _serialised(self, response: Any) -> bytes:
-        return self._handler.response_serializer(response)
+        serialised: bytes = self._handler.response_serializer(response)
+        return serialised
 
 
 def _sent_request_id(context: Any) -> str | None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import grpc
 import structlog
@@ -36,7 +36,7 @@ class Outcome:
         self._passed_on: grpc.aio.AbortError | None = None
         self._started = time.perf_counter()
 
-    def __enter__(self) -> "Outcome":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -4,8 +4,8 @@
 - Everything around a method's own work is in chassis/grpc_methods.py.
 - There is no port without TLS.
 
-    server = GrpcServer(Port("127.0.0.1:0", tls, (Service(NAME, add_XServicer_to_server, servicer),)),
-                        frozenset({NAME}), metrics)
+    service = Service(NAME, add_XServicer_to_server, servicer)
+    server = GrpcServer(Port("127.0.0.1:0", tls, (service,)), frozenset({NAME}), metrics)
     port = await server.start()
 """
 
@@ -77,8 +77,8 @@ class GrpcServer:
     async def start(self) -> int:
         """The bound port's number; from now on calls are answered.
 
-        Raises ServiceNotDeclaredError; OSError and TlsFilesError if the TLS files are not usable;
-        RuntimeError if the address is not free.
+        Raises ServiceNotDeclaredError; OSError and TlsFilesError if the TLS files are not
+        usable; RuntimeError if the address is not free.
         """
         port = self._port
         self._server = server = grpc.aio.server(

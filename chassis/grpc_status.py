@@ -1,7 +1,8 @@
 """Error to gRPC status and back: one table, no loss.
 
 - Class and violations come back equal. A subclass travels as its nearest class in the table.
-- What is not in the table travels as INTERNAL without its text, and comes back as InternalError.
+- What is not in the table travels as INTERNAL, without its text, and comes back as
+  InternalError.
 - Statuses of servers that are not ours come back as the nearest class, by their code.
 Sources: google.rpc.Status, ErrorInfo and BadRequest (google/rpc/error_details.proto), AIP-193.
 """
@@ -31,7 +32,7 @@ from chassis.errors import (
 DETAILS_KEY = "grpc-status-details-bin"
 ERROR_DOMAIN = "chassis.errors"
 MAX_MESSAGE_CHARACTERS = 1_024
-# Trailing metadata is bounded by the receiver; our channels allow 64 KiB (chassis/grpc_client.py).
+# The receiver bounds trailing metadata; our channels allow 64 KiB (chassis/grpc_client.py).
 MAX_DETAILS_BYTES = 32_768
 
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,11 @@ class HttpBounds:
 
 
 class HttpServer:
-    """Serves one application on one port, with TLS if it is given any."""
+    """Serves one application on one port, with TLS if it is given any.
+
+    `connection` makes the protocol of one connection in place of uvicorn's, from the same
+    arguments.
+    """
 
     def __init__(
         self,
@@ -33,10 +37,11 @@ class HttpServer:
         *,
         tls: Tls | None = None,
         bounds: HttpBounds | None = None,
+        connection: Callable[..., asyncio.Protocol] | None = None,
     ) -> None:
         self._address = (host, port)
         self._tls = _tls_context(tls) if tls else None
-        self._config = _config(app, bounds or HttpBounds())
+        self._config = _config(app, bounds or HttpBounds(), connection)
         self._server = _OwnedServer(self._config)
         self._serving: asyncio.Task[None] | None = None
 
@@ -75,7 +80,7 @@ class _OwnedServer(uvicorn.Server):
         self.ready = asyncio.Event()
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]  # wider by a generator
+    def capture_signals(self) -> Iterator[None]:
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -93,10 +98,12 @@ def _tls_context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
-def _config(app: Any, bounds: HttpBounds) -> uvicorn.Config:
+def _config(
+    app: Any, bounds: HttpBounds, connection: Callable[..., asyncio.Protocol] | None
+) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=connection or "httptools",  # type: ignore[arg-type]  # uvicorn only calls it
         ws="none",
         log_config=None,
         access_log=False,

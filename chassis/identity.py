@@ -1,7 +1,7 @@
 """From a request's metadata to its Caller.
 
-- A call carries exactly one credential: `authorization: Bearer TOKEN` or `x-access-token: TOKEN`.
-  None, two, or one repeated is refused.
+- A call carries exactly one credential: `authorization: Bearer TOKEN` or
+  `x-access-token: TOKEN`. None, two, or one repeated is refused.
 - An `x-id-token` beside it says that the call is made for a user.
 - Whoever stands behind the transport (a peer's certificate) is another matter and another
   argument: see chassis/grpc_server.py.
@@ -39,13 +39,13 @@ AUTHORIZATION_KEY = "authorization"
 
 
 class TokenVerifier(Protocol):
-    """Establishes who holds a token. Contract: tests/contracts of the chassis' own unit tests."""
+    """Establishes who holds a token. Contract: tests/unit/chassis/test_jwt_verifier.py."""
 
     async def verify(self, token: Sensitive[str]) -> Caller:
         """The caller that the token names.
 
-        Raises UnauthenticatedError, with the rule and nothing of the token; UnavailableError only
-        when no key of a configured issuer can be had.
+        Raises UnauthenticatedError, with the rule and nothing of the token; UnavailableError
+        only when no key of a configured issuer can be had.
         """
         ...
 
@@ -57,7 +57,7 @@ class Authenticator:
         self._verifier = verifier
 
     async def caller(self, metadata: Metadata) -> Caller:
-        """Who is calling. Raises UnauthenticatedError and UnavailableError (see TokenVerifier)."""
+        """Who is calling. Raises UnauthenticatedError, UnavailableError: see TokenVerifier."""
         caller = await self._verifier.verify(credential(metadata))
         if any(key.lower() == ID_TOKEN_KEY for key, _ in metadata):
             return dataclasses.replace(caller, for_user=True)
@@ -65,7 +65,7 @@ class Authenticator:
 
     @staticmethod
     def credential(metadata: Metadata) -> Sensitive[str]:
-        """See credential()."""
+        """See the function of the same name, below."""
         return credential(metadata)
 
 

@@ -1,9 +1,9 @@
 """Signed access tokens, verified against configured issuers.
 
-- The issuer is found by the token's unverified `iss`, compared exactly; from then on the issuer's
-  configuration decides the algorithm, the keys and the bounds, never the token.
-- A verified token is remembered by its SHA-256 until it expires or its issuer's keys change; the
-  memory is bounded, and expiry is checked against the clock each time.
+- The issuer is found by the token's unverified `iss`, compared exactly; from then on the
+  issuer's configuration decides the algorithm, the keys and the bounds, never the token.
+- A verified token is remembered by its SHA-256 until it expires or its issuer's keys change;
+  the memory is bounded, and expiry is checked against the clock each time.
 """
 
 import hashlib

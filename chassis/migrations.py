@@ -3,7 +3,7 @@
 - Files are `0001_what.sql`, `0002_…` of one package, without a gap. Each is one transaction.
 - A locked row serialises those who migrate at the same time; the second finds nothing to do.
 - The SHA-256 of each applied file is recorded; an applied file that was edited is an error.
-- Code that knows n files runs on a schema at n or n + 1, so that the schema may be upgraded first.
+- Code that knows n files runs on a schema at n or n + 1: the schema may be upgraded first.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Whose certificate is at the other end of a connection. Not who is calling: see identity.py."""
+"""Whose certificate is at the other end of a connection; who is calling: see identity.py."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""One Postgres as a service sees it: transactions, statements, and its faults in our vocabulary.
+"""One Postgres as a service sees it: transactions, statements, faults in our vocabulary.
 
 - Every statement runs on the primary, in READ COMMITTED, in a transaction of its own or in the
   one that `transact` opens. There are no savepoints and no session state.
@@ -37,7 +37,7 @@ class AmbiguousCommitError(UnavailableError):
 
 
 class LostTransactionError(Exception):
-    """A bug: the work went on after one of its statements had failed, so nothing was committed."""
+    """A bug: the work went on after a statement of it had failed; nothing was committed."""
 
 
 class Database:

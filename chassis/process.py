@@ -35,10 +35,10 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_supervised(main))
     except (ConfigError, IssuersFileError) as error:
-        _log.error("start refused", problems=list(error.problems))  # noqa: TRY400  # no traceback
+        _log.error("start refused", problems=list(error.problems))
         return EXIT_REFUSED
     except SchemaError as error:
-        _log.error("start refused", problems=[str(error)])  # noqa: TRY400  # no traceback
+        _log.error("start refused", problems=[str(error)])
         return EXIT_REFUSED
     except asyncio.CancelledError:
         _log.warning("stopped without draining")

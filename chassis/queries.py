@@ -1,7 +1,7 @@
 """Named SQL statements of a file as a typed, frozen value.
 
-A file is a row of sections, each headed by `-- name: read_active`. What the heading names is a
-field of the dataclass; a heading without a field, or the reverse, fails when the file is loaded.
+A file is a row of sections, each headed by `-- name: read_active`. What the heading names is
+a field of the dataclass; a heading without a field, or the reverse, fails at loading.
 """
 
 import dataclasses
@@ -21,8 +21,8 @@ class QueryFileError(Exception):
 def load_queries(kind: type[T], package: str, file: str) -> T:
     """The statements of `file` in `package`, one per field of the dataclass `kind`.
 
-    Raises QueryFileError naming every heading without a field, field without a heading, repeated
-    heading and section without a statement.
+    Raises QueryFileError naming every heading without a field, field without a heading,
+    repeated heading and section without a statement.
     """
     sections = _split(resources.files(package).joinpath(file).read_text("utf-8"))
     names = [name for name, _ in sections]

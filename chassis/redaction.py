@@ -3,7 +3,7 @@
 - A field whose name says that it holds a secret is redacted, whatever it holds.
 - Only plain values are rendered. Bytes and objects of any other class appear as their class,
   because their repr might hold anything.
-- In text, what looks like a signed token, a bearer credential or a password in a URL is redacted.
+- In text, what looks like a signed token, a bearer credential or a URL's password is redacted.
 - An exception is its class and where it happened, never its message nor the line of source.
 """
 
@@ -40,8 +40,9 @@ _SECRET_NAMES = frozenset(
 )
 _SECRET_PARTS = (
     *("token", "authorization", "password", "passwd", "plaintext", "credential", "cookie"),
-    *("private_key", "secret_value", "key_material", "value_key", "data_key", "api_key", "dsn"),
+    *("secret_value", "key_material", "dsn"),
 )
+_SECRET_SUFFIXES = ("_key", "_keys", "_secret")
 # What is about a secret but is none.
 _HARMLESS_SUFFIXES = ("_id", "_ids", "_count", "_bytes", "_at", "_seconds", "_name", "_type")
 _PATTERNS = (
@@ -59,13 +60,11 @@ def redacted(name: str, value: Any, depth: int = 0) -> Any:
     """The value as a log line may show it under that name."""
     if isinstance(value, Sensitive) or _is_secret(name):
         return REDACTED
+    if isinstance(value, Enum):
+        value = value.value
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    if isinstance(value, Enum):
-        return redacted(name, value.value, depth + 1)
-    if isinstance(value, str):
-        return redacted_text(value)
-    if isinstance(value, (UUID, PurePath, date, timedelta)):
+    if isinstance(value, (str, UUID, PurePath, date, timedelta)):
         return redacted_text(str(value))
     return _container(name, value, depth)
 
@@ -99,8 +98,9 @@ def _is_secret(name: str) -> bool:
     lowered = name.lower().replace("-", "_")
     if lowered in _SECRET_NAMES:
         return True
-    harmless = lowered.endswith(_HARMLESS_SUFFIXES)
-    return not harmless and any(part in lowered for part in _SECRET_PARTS)
+    if lowered.endswith(_HARMLESS_SUFFIXES):
+        return False
+    return lowered.endswith(_SECRET_SUFFIXES) or any(part in lowered for part in _SECRET_PARTS)
 
 
 def _container(name: str, value: Any, depth: int) -> Any:

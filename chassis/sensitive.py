@@ -18,7 +18,7 @@ class Sensitive(Generic[T]):
     __slots__ = ("__value",)
 
     def __init__(self, value: T) -> None:
-        self.__value = value
+        self.__value: T = value
 
     def reveal(self) -> T:
         """The value itself. Hold it no longer than the call that needs it."""

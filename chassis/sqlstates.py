@@ -8,7 +8,7 @@ import asyncpg  # noqa: TID251  # the driver's exceptions are this table's left 
 TRANSIENT_ERRORS = (
     asyncpg.SerializationError,  # 40001
     asyncpg.DeadlockDetectedError,  # 40P01
-    asyncpg.InvalidCachedStatementError,  # a migration changed a table under a prepared statement
+    asyncpg.InvalidCachedStatementError,  # a migration changed a table under a statement
 )
 """The server undid the transaction; the same work may succeed at once."""
 

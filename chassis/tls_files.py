@@ -46,7 +46,7 @@ class RotatingTls:
         """Credentials that follow the files. With a client CA, a certificate is required."""
         return grpc.dynamic_ssl_server_credentials(
             self._configuration,
-            self.renewed,
+            self.renewed,  # type: ignore[arg-type]  # the stub forgets that None is "unchanged"
             require_client_authentication=self._tls.client_ca is not None,
         )
 

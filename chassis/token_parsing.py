@@ -2,7 +2,7 @@
 
 Everything here is the sender's word until the signature is checked. Every refusal is an
 UnauthenticatedError that names the rule and quotes nothing.
-Sources: RFC 7515 §4 and §7.1, RFC 7519 §7.2, RFC 8725 (best practices), RFC 9068 §2.1 (`at+jwt`).
+Sources: RFC 7515 §4 and §7.1, RFC 7519 §7.2, RFC 8725, RFC 9068 §2.1 (`at+jwt`).
 """
 
 import base64

@@ -23,9 +23,9 @@ async def run_every(
 ) -> None:
     """Returns once `stopping` is set, in the middle of a pause at once, never within a step.
 
-    The pause between steps is the interval, more or less the fraction `jitter`, so that replicas
-    do not march in step. A failing step is logged and retried after one second, two, four …, at
-    most the interval.
+    The pause between steps is the interval, more or less the fraction `jitter`, so that
+    replicas do not march in step. A failing step is logged and retried after one second, two,
+    four …, at most the interval.
     """
     failures = 0
     while not stopping.is_set():
