@@ -1,0 +1,111 @@
+"""`python -m gateway`: serves the REST API until SIGTERM. The composition root."""
+
+import asyncio
+import os
+import sys
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import grpc
+import msgspec
+import structlog
+
+from chassis.config import load_config
+from chassis.grpc_client import open_channel
+from chassis.http_server import HttpBounds, HttpServer
+from chassis.metrics import Metrics
+from chassis.operations import OperationsServer
+from chassis.process import run
+from chassis.telemetry import configure_logging
+from chassis.tls_files import Tls
+from gateway.app import make_app
+from gateway.clients import METADATA_SERVICE, VAULT_SERVICE, PeerHealth, SecureValuesClient
+from gateway.config import PREFIX, Config
+from gateway.connection import BoundedConnection, ConnectionBounds
+from gateway.health import Checks, Health
+from gateway.http_metrics import HttpMetrics
+from gateway.resources.secure_values import SecureValuesResource
+
+KEEP_ALIVE_SECONDS = 75
+
+_log = structlog.get_logger("gateway")
+
+
+async def main(stopping: asyncio.Event) -> None:
+    """Serves until `stopping` is set, then drains."""
+    config = load_config(Config, PREFIX, os.environ)
+    configure_logging("gateway", config.log_level, sys.stderr)
+    metrics = Metrics()
+    metadata = open_channel(
+        config.metadata_target, ca=config.ca, server_name=config.metadata_server_name
+    )
+    vault = open_channel(
+        config.vault_target, ca=config.ca, server_name=config.vault_server_name
+    )
+    checks: Checks = {
+        "metadata": PeerHealth(metadata, service=METADATA_SERVICE).check,
+        "vault": PeerHealth(vault, service=VAULT_SERVICE).check,
+    }
+    https = _https_server(config, metadata, vault, checks, metrics)
+    operations = OperationsServer(
+        config.host, config.operations_port, metrics=metrics, checks=checks
+    )
+    ports = {"https": await https.start(), "operations": await operations.start()}
+    _tell(ports, config.ready_file)
+    await stopping.wait()
+    operations.drain()
+    await https.stop(config.drain_seconds)
+    await operations.stop()
+    await metadata.close()
+    await vault.close()
+
+
+def _https_server(
+    config: Config,
+    metadata: grpc.aio.Channel,
+    vault: grpc.aio.Channel,
+    checks: Checks,
+    metrics: Metrics,
+) -> HttpServer:
+    client = SecureValuesClient(
+        metadata=metadata, vault=vault, call_seconds=config.call_seconds
+    )
+    app = make_app(
+        health=Health(checks=checks, release=_release()),
+        secure_values=SecureValuesResource(client),
+        metrics=HttpMetrics(metrics),
+        capacity=config.concurrent_requests,
+    )
+    bounds = ConnectionBounds(connections=config.concurrent_connections)
+    return HttpServer(
+        app,
+        config.host,
+        config.port,
+        tls=Tls(config.tls_certificate, config.tls_private_key),
+        # The connection counts connections itself, and says so in a `Status`.
+        bounds=HttpBounds(
+            concurrent_connections=sys.maxsize, keep_alive_seconds=KEEP_ALIVE_SECONDS
+        ),
+        connection=partial(BoundedConnection, bounds=bounds),
+    )
+
+
+def _tell(ports: dict[str, int], ready_file: Path | None) -> None:
+    """Whoever waits for the file never reads half of it."""
+    _log.info("ready", **ports)
+    if ready_file is not None:
+        unfinished = ready_file.with_suffix(".unfinished")
+        unfinished.write_bytes(msgspec.json.encode(ports))
+        unfinished.replace(ready_file)
+
+
+def _release() -> str:
+    try:
+        return version("splitkeep")
+    except PackageNotFoundError:  # run from a clone
+        return "clone"
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(main))

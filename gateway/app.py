@@ -1,0 +1,151 @@
+"""Every path the gateway serves, and in which order a request is looked at.
+
+Path (400, 404), verb (405), credential (401), media type (406), room (429); then the verb's own
+function reads the body. Nobody without a credential has a body read.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from chassis.errors import ResourceExhaustedError
+from chassis.sensitive import Sensitive
+from gateway.credentials import credential_of
+from gateway.edge import Edge
+from gateway.errors import MethodNotAllowedError, UnknownPathError
+from gateway.health import Health
+from gateway.http_metrics import HttpMetrics
+from gateway.kinds import GROUP, SECURE_VALUE, VERSIONS, Kind, Target
+from gateway.negotiation import check_accept
+from gateway.request_state import set_route, set_target
+from gateway.resources.secure_values import SecureValuesResource
+
+T = TypeVar("T")
+Answer = Callable[[Request], Awaitable[Response]]
+Verb = Callable[[Target, Request, Sensitive[str]], Awaitable[Response]]
+
+
+def make_app(
+    *, health: Health, secure_values: SecureValuesResource, metrics: HttpMetrics, capacity: int
+) -> ASGIApp:
+    """The gateway as one ASGI application; `capacity` requests at most are served at a time."""
+    room = Room(capacity)
+    routes: list[BaseRoute] = [
+        _plain("/healthz", health.alive),
+        _plain("/readyz", health.ready),
+        _plain("/version", health.version),
+        _plain("/version/", health.version),
+    ]
+    for version in VERSIONS:
+        routes += _secure_value_routes(version, secure_values, room)
+    return Edge(Router(routes, redirect_slashes=False, default=_unknown_path), metrics)
+
+
+def _secure_value_routes(
+    version: str, resource: SecureValuesResource, room: "Room"
+) -> list[BaseRoute]:
+    base = f"/apis/{GROUP}/{version}"
+    collection = f"{base}/namespaces/{{namespace}}/{SECURE_VALUE.plural}"
+    verbs: dict[str, dict[str, Verb]] = {
+        f"{base}/{SECURE_VALUE.plural}": {"GET": resource.list_everywhere},
+        collection: {"GET": resource.list, "POST": resource.create},
+        f"{collection}/{{name}}": {
+            "GET": resource.get,
+            "PUT": resource.replace,
+            "DELETE": resource.delete,
+        },
+    }
+    return [
+        Route(
+            path,
+            ResourceEndpoint(
+                path, kind=SECURE_VALUE, version=version, verbs=of_path, room=room
+            ),
+        )
+        for path, of_path in verbs.items()
+    ]
+
+
+def _plain(path: str, answer: Answer) -> Route:
+    return Route(path, PlainEndpoint(path, answer))
+
+
+async def _unknown_path(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise UnknownPathError
+
+
+class Room:
+    """How many requests are served at a time; one more is told to come again."""
+
+    def __init__(self, capacity: int) -> None:
+        self._free = asyncio.Semaphore(capacity)
+
+    async def __aenter__(self) -> None:
+        if self._free.locked():
+            raise ResourceExhaustedError
+        await self._free.acquire()
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._free.release()
+
+
+class PlainEndpoint:
+    """A path that anyone may read."""
+
+    def __init__(self, path: str, answer: Answer) -> None:
+        self._path = path
+        self._verbs = {"GET": answer, "HEAD": answer}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        set_route(scope, self._path)
+        answer = _verb_of(self._verbs, scope["method"])
+        response = await answer(Request(scope, receive))
+        await response(scope, receive, send)
+
+
+class ResourceEndpoint:
+    """A path of a kind: each verb is given what the path names and the caller's credential."""
+
+    def __init__(
+        self, path: str, *, kind: Kind, version: str, verbs: Mapping[str, Verb], room: Room
+    ) -> None:
+        self._path = path
+        self._kind = kind
+        self._version = version
+        self._verbs = verbs
+        self._room = room
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        set_route(scope, self._path)
+        target = self._target(scope)
+        set_target(scope, target)
+        verb = _verb_of(self._verbs, scope["method"])
+        token = credential_of(scope["headers"])
+        request = Request(scope, receive)
+        check_accept(request.headers.getlist("accept"))
+        async with self._room:
+            response = await verb(target, request, token)
+            await response(scope, receive, send)
+
+    def _target(self, scope: Scope) -> Target:
+        named = scope["path_params"]
+        return Target(
+            kind=self._kind,
+            version=self._version,
+            namespace=named.get("namespace", ""),
+            name=named.get("name", ""),
+        )
+
+
+def _verb_of(verbs: Mapping[str, T], method: str) -> T:
+    verb = verbs.get(method)
+    if verb is None:
+        raise MethodNotAllowedError(allowed=tuple(verbs))
+    return verb

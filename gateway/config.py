@@ -1,0 +1,47 @@
+"""The gateway's configuration, read once from `SPLITKEEP_GATEWAY_…` by __main__."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PREFIX = "SPLITKEEP_GATEWAY_"
+_PORT = {"min": 0, "max": 65_535}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Every field is described where it is declared; docs/configuration.md lists them."""
+
+    host: str = field(default="127.0.0.1", metadata={"help": "address to listen on"})
+    port: int = field(
+        default=8080, metadata={"help": "HTTPS port; 0 picks a free one", **_PORT}
+    )
+    operations_port: int = field(
+        default=9480, metadata={"help": "port of metrics and health, plain HTTP", **_PORT}
+    )
+    tls_certificate: Path = field(metadata={"help": "PEM certificate chain of the HTTPS port"})
+    tls_private_key: Path = field(metadata={"help": "PEM private key of the HTTPS port"})
+    metadata_target: str = field(metadata={"help": "host:port of metadata_svc's client port"})
+    vault_target: str = field(metadata={"help": "host:port of vault_svc's client port"})
+    ca: Path = field(metadata={"help": "PEM authority that signs both services' certificates"})
+    metadata_server_name: str | None = field(
+        default=None, metadata={"help": "name in metadata_svc's certificate, if not the host"}
+    )
+    vault_server_name: str | None = field(
+        default=None, metadata={"help": "name in vault_svc's certificate, if not the host"}
+    )
+    call_seconds: float = field(
+        default=10.0, metadata={"help": "how long one call to a service may take", "min": 0.1}
+    )
+    concurrent_requests: int = field(
+        default=256, metadata={"help": "requests served at a time; one more gets 429", "min": 1}
+    )
+    concurrent_connections: int = field(
+        default=1_000, metadata={"help": "connections open at a time", "min": 1}
+    )
+    drain_seconds: float = field(
+        default=10.0, metadata={"help": "how long requests may take to end at a stop", "min": 0}
+    )
+    log_level: str = field(default="INFO", metadata={"help": "DEBUG, INFO, WARNING or ERROR"})
+    ready_file: Path | None = field(
+        default=None, metadata={"help": "where the bound ports are written once ready"}
+    )

@@ -1,0 +1,161 @@
+"""One HTTP/1.1 connection: uvicorn's, with bounds on what a client may hold open or make grow.
+
+- A request's head arrives within `head_seconds` and within `head_bytes`; so does whatever else
+  brings a request no further, such as trailers without end.
+- A client that stops reading its answer is cut off after `write_seconds`.
+- What is no HTTP is answered with a `Status` as everything else is.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from chassis.errors import ResourceExhaustedError
+from gateway.errors import BadRequestError, HeadTooLargeError, HttpError
+from gateway.exchange import SECURITY_HEADERS
+from gateway.status import failure_of
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionBounds:
+    """What one client may take; `connections` is for all of them together."""
+
+    head_bytes: int = 65_536
+    head_seconds: float = 10.0
+    write_seconds: float = 60.0
+    connections: int = 1_000
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """See the module's first lines."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        bounds: ConnectionBounds,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._bounds = bounds
+        self._idle_bytes = 0
+        self._too_large = False
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """Begins to wait for the first request, or ends at once when there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self._bounds.connections:
+            self._refuse(ResourceExhaustedError())
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Ends every timer."""
+        self._stop_head_timer()
+        self._stop_write_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Feeds the parser, then looks whether the data brought a request any further."""
+        if self.transport.is_closing():
+            return
+        self._idle_bytes += len(data)
+        super().data_received(data)
+        if self._idle_bytes > self._bounds.head_bytes:
+            self._refuse(HeadTooLargeError())
+        elif not self._is_serving():
+            self._await_head()
+
+    def on_headers_complete(self) -> None:
+        """A request begins."""
+        fields = sum(len(name) + len(value) for name, value in self.headers)
+        self._too_large = fields + len(self.url) > self._bounds.head_bytes
+        if self._too_large:
+            raise HeadTooLargeError  # reaches data_received as one of the parser's errors
+        super().on_headers_complete()
+        self._idle_bytes = 0
+        self._stop_head_timer()
+
+    def on_body(self, body: bytes) -> None:
+        """A body goes on."""
+        self._idle_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """A request is whole."""
+        self._idle_bytes = 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # our own text takes its place
+        """What arrived is no HTTP, or too much of it."""
+        invalid = BadRequestError("the request is not valid HTTP/1.1")
+        self._refuse(HeadTooLargeError() if self._too_large else invalid)
+
+    def pause_writing(self) -> None:
+        """The client is not reading; it has some time to go on."""
+        super().pause_writing()
+        if self._write_timer is None:
+            self._write_timer = self.loop.call_later(
+                self._bounds.write_seconds, self.transport.abort
+            )
+
+    def resume_writing(self) -> None:
+        """The client is reading again."""
+        self._stop_write_timer()
+        super().resume_writing()
+
+    def _is_serving(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
+
+    def _await_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(
+                self._bounds.head_seconds, self._head_is_late
+            )
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if not self._is_serving():
+            self.transport.close()
+
+    def _refuse(self, error: HttpError | ResourceExhaustedError) -> None:
+        """An answer outside any request; only a closed connection if one is being answered."""
+        if not self._is_serving():
+            self.transport.write(_raw_answer(error))
+        elif not self.cycle.response_started:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            self.transport.write(_raw_answer(error))
+        self.transport.close()
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+
+def _raw_answer(error: HttpError | ResourceExhaustedError) -> bytes:
+    failure = failure_of(error, target=None, request_id="")
+    body = msgspec.json.encode(failure.body)
+    head = [
+        b"HTTP/1.1 %d %s" % (failure.reason.code, failure.reason.name.encode()),
+        b"content-type: application/json",
+        b"content-length: %d" % len(body),
+        b"connection: close",
+        *(b"%s: %s" % header for header in SECURITY_HEADERS),
+    ]
+    return b"\r\n".join([*head, b"", body])

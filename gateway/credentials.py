@@ -1,0 +1,23 @@
+"""The one credential of an HTTP request, to be passed on unchanged. The services verify it."""
+
+from chassis.errors import UnauthenticatedError
+from chassis.identity import credential
+from chassis.sensitive import Sensitive
+
+MAX_TOKEN_BYTES = 16_384
+"""What the services' ports have room for (chassis/grpc_server.py)."""
+
+
+def credential_of(headers: list[tuple[bytes, bytes]]) -> Sensitive[str]:
+    """The token of `Authorization: Bearer` or of `X-Access-Token`.
+
+    Raises UnauthenticatedError: there is none, more than one, one of another kind, or one that
+    cannot be a token.
+    """
+    token = credential(
+        [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+    )
+    text = token.reveal()
+    if len(text) > MAX_TOKEN_BYTES or not (text.isascii() and text.isprintable()):
+        raise UnauthenticatedError("the access token is not a token")
+    return token

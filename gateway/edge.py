@@ -1,0 +1,77 @@
+"""The outermost layer: an id, one log line and a well-formed answer for every request.
+
+An answer that fails after it has begun is cut off, never ended: the connection closes inside
+the body, so that half a list cannot pass for a whole one.
+"""
+
+from time import perf_counter
+
+import structlog
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from chassis.request_id import accepted_or_new, bind_request_id
+from gateway.errors import ClientGoneError
+from gateway.exchange import REQUEST_ID_HEADER, Exchange
+from gateway.http_metrics import HttpMetrics
+from gateway.paths import check_path
+from gateway.request_state import route_of, target_of
+from gateway.status import INTERNAL, failure_of
+
+CLIENT_GONE = 499
+"""For logs and metrics only: nobody is there to read it."""
+
+_log = structlog.get_logger("gateway")
+
+
+class Edge:
+    """Wraps the router. What goes wrong inside ends here, as a `Status` and without a trace."""
+
+    def __init__(self, app: ASGIApp, metrics: HttpMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI. Only HTTP is served."""
+        request_id = accepted_or_new(_requested_id(scope))
+        exchange = Exchange(scope, receive, send, request_id=request_id)
+        with bind_request_id(request_id):
+            started = perf_counter()
+            try:
+                await self._answer(scope, exchange, request_id)
+            finally:
+                self._observe(scope, exchange.status, perf_counter() - started)
+
+    async def _answer(self, scope: Scope, exchange: Exchange, request_id: str) -> None:
+        try:
+            check_path(scope["raw_path"])
+            await self._app(scope, exchange.receive, exchange.send)
+        except ClientGoneError:
+            exchange.status = exchange.status or CLIENT_GONE
+        except Exception as error:  # noqa: BLE001  # the table decides; no error gets past here
+            await _fail(error, scope, exchange, request_id)
+
+    def _observe(self, scope: Scope, status: int, seconds: float) -> None:
+        method, route = scope["method"], route_of(scope)
+        self._metrics.observe(method=method, route=route, status=status, seconds=seconds)
+        _log.info(
+            "request",
+            method=method,
+            route=route,
+            status=status,
+            duration_ms=round(seconds * 1000, 3),
+        )
+
+
+async def _fail(error: Exception, scope: Scope, exchange: Exchange, request_id: str) -> None:
+    failure = failure_of(error, target=target_of(scope), request_id=request_id)
+    if failure.reason is INTERNAL:
+        _log.error("request failed", exc_info=error)
+    if exchange.status:
+        _log.warning("answer cut off", reason=failure.reason.name)
+        return
+    await exchange.refuse(failure)
+
+
+def _requested_id(scope: Scope) -> str | None:
+    values = [value for name, value in scope["headers"] if name == REQUEST_ID_HEADER]
+    return values[0].decode("latin-1") if len(values) == 1 else None

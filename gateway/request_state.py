@@ -1,0 +1,37 @@
+"""What the layers tell one another about one request, kept in its ASGI scope."""
+
+from collections.abc import MutableMapping
+from dataclasses import replace
+from typing import Any
+
+from gateway.kinds import Target
+
+UNROUTED = "(none)"
+
+
+def set_route(scope: MutableMapping[str, Any], template: str) -> None:
+    """From here on the request counts as one of `template`."""
+    scope.setdefault("state", {})["route"] = template
+
+
+def route_of(scope: MutableMapping[str, Any]) -> str:
+    """The path's template, for logs and metrics: it has no name in it and few values."""
+    return str(scope.get("state", {}).get("route", UNROUTED))
+
+
+def set_target(scope: MutableMapping[str, Any], target: Target) -> None:
+    """From here on a failure is told as one about `target`."""
+    scope.setdefault("state", {})["target"] = target
+
+
+def name_target(scope: MutableMapping[str, Any], name: str) -> None:
+    """From here on the target has the name that was found in the body."""
+    target = target_of(scope)
+    if target is not None:
+        set_target(scope, replace(target, name=name))
+
+
+def target_of(scope: MutableMapping[str, Any]) -> Target | None:
+    """What the request is about; None where the path names no resource."""
+    target = scope.get("state", {}).get("target")
+    return target if isinstance(target, Target) else None
