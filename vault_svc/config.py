@@ -1,0 +1,90 @@
+"""What the vault is told at start."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from chassis.sensitive import Sensitive
+from vault_svc.domain.keyring import MAXIMUM_AGE_SECONDS
+
+PREFIX = "SPLITKEEP_VAULT_"
+
+_PORT = {"min": 0, "max": 65535}
+_DAY_SECONDS = 24 * 3600
+
+
+class LogLevel(StrEnum):
+    """From which level on lines are logged."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Every field is a variable under PREFIX; times are in seconds."""
+
+    dsn: Sensitive[str] = field(metadata={"help": "DSN of the vault's own database"})
+    tls_certificate: Path = field(metadata={"help": "PEM certificate chain of the client port"})
+    tls_private_key: Path = field(metadata={"help": "PEM private key of the client port"})
+    issuers: Path = field(metadata={"help": "JSON file of the trusted token issuers"})
+    metadata_target: str = field(
+        metadata={"help": "host:port where metadata answers the vault"}
+    )
+    metadata_ca: Path = field(metadata={"help": "PEM authority that signs peer certificates"})
+    peer_certificate: Path = field(
+        metadata={"help": "PEM certificate chain that the vault shows to metadata"}
+    )
+    peer_private_key: Path = field(metadata={"help": "PEM private key to peer_certificate"})
+    kek_file: Path = field(metadata={"help": "JSON file of the KEKs, mode 0600"})
+    metadata_server_name: str = field(
+        default="splitkeep-metadata",
+        metadata={"help": "name that metadata's certificate must bear"},
+    )
+    dsn_connections: int = field(
+        default=10, metadata={"help": "database connections held", "min": 1, "max": 1000}
+    )
+    host: str = field(
+        default="127.0.0.1", metadata={"help": "address that the ports are opened on"}
+    )
+    port: int = field(
+        default=9402, metadata={"help": "gRPC port for clients; 0 picks one", **_PORT}
+    )
+    operations_port: int = field(
+        default=9482, metadata={"help": "HTTP port for metrics and health", **_PORT}
+    )
+    release_grace_seconds: float = field(
+        default=3600,
+        metadata={"help": "how long a released value is kept; longer than a backup", "min": 0},
+    )
+    sweep_interval_seconds: float = field(
+        default=30, metadata={"help": "pause between two sweeps", "min": 0.05}
+    )
+    unclaimed_age_seconds: float = field(
+        default=300,
+        metadata={"help": "age at which metadata is asked about an unclaimed value", "min": 0},
+    )
+    full_sweep_interval_seconds: float = field(
+        default=_DAY_SECONDS,
+        metadata={"help": "pause between two checks of every value", "min": 0.05},
+    )
+    data_key_age_seconds: float = field(
+        default=MAXIMUM_AGE_SECONDS,
+        metadata={"help": "age at which a data key is replaced by a new one", "min": 1},
+    )
+    data_key_cache_seconds: float = field(
+        default=300, metadata={"help": "how long an unwrapped data key is kept", "min": 1}
+    )
+    data_key_cache_limit: int = field(
+        default=10_000, metadata={"help": "unwrapped data keys kept at most", "min": 1}
+    )
+    drain_seconds: float = field(
+        default=10, metadata={"help": "time that calls under way get at the end", "min": 0}
+    )
+    reflection: bool = field(default=True, metadata={"help": "serve gRPC reflection"})
+    log_level: LogLevel = field(default=LogLevel.INFO, metadata={"help": "lowest level logged"})
+    ready_file: Path | None = field(
+        default=None, metadata={"help": "file to write the bound ports to when ready"}
+    )

@@ -1,0 +1,130 @@
+"""The byte layout of everything sealed or wrapped, and the context each blob is bound to.
+
+Every blob is `format (1) | nonce (12) | ciphertext and tag (16 more than the plaintext)`.
+
+- The format byte's high half says what the blob is, its low half which layout, so no kind of
+  blob is ever taken for another.
+- No blob carries a key id: its row names the key, the associated data binds that name.
+- Associated data is a sequence of parts, each behind its length in four bytes, so no two
+  contexts share an encoding.
+- Whatever is wrong with a blob is one error, EnvelopeError.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from uuid import UUID
+
+KEY_BYTES = 32  # AES-256
+NONCE_BYTES = 12  # NIST SP 800-38D §8.2.2: random nonces of 96 bits
+TAG_BYTES = 16
+OVERHEAD_BYTES = 1 + NONCE_BYTES + TAG_BYTES  # how much longer a blob is than what it holds
+
+
+class Format(IntEnum):
+    """What a blob is, and in which layout."""
+
+    SEALED_VALUE = 0x11
+    WRAPPED_VALUE_KEY = 0x21
+    WRAPPED_DATA_KEY = 0x31
+
+
+class Fault(StrEnum):
+    """What is wrong with a blob; for logs and tests, never for a caller."""
+
+    UNKNOWN_FORMAT = "unknown format"
+    TRUNCATED = "truncated"
+    NOT_AUTHENTIC = "not authentic"
+
+
+class EnvelopeError(Exception):
+    """The blob does not open here: damaged, of another kind, under another key or context."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.value)
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One blob, taken apart."""
+
+    format: Format
+    nonce: bytes
+    ciphertext: bytes  # with its tag at the end
+
+    def serialise(self) -> bytes:
+        """The blob; parse gives the same envelope back."""
+        return bytes((self.format,)) + self.nonce + self.ciphertext
+
+
+def parse(blob: bytes, expected: Format) -> Envelope:
+    """The blob taken apart, of the expected format.
+
+    Raises EnvelopeError for anything else.
+    """
+    if not blob:
+        raise EnvelopeError(Fault.TRUNCATED)
+    if blob[0] != expected:
+        raise EnvelopeError(Fault.UNKNOWN_FORMAT)
+    if len(blob) < OVERHEAD_BYTES:
+        raise EnvelopeError(Fault.TRUNCATED)
+    return Envelope(expected, blob[1 : 1 + NONCE_BYTES], blob[1 + NONCE_BYTES :])
+
+
+def associated_data(*parts: bytes) -> bytes:
+    """The parts, each behind its length in four bytes, big endian; injective."""
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class ValueContext:
+    """Whose a sealed value is. The name comes from the request, never from the vault's rows."""
+
+    namespace: str
+    name: str
+    value_id: UUID
+
+    def associated_data(self) -> bytes:
+        """What the value's seal is bound to."""
+        return associated_data(
+            bytes((Format.SEALED_VALUE,)),
+            self.namespace.encode(),
+            self.name.encode(),
+            self.value_id.bytes,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ValueKeyContext:
+    """Which value a value key seals, and under which data key it is wrapped."""
+
+    namespace: str
+    value_id: UUID
+    data_key_id: UUID
+
+    def associated_data(self) -> bytes:
+        """What the value key's wrap is bound to."""
+        return associated_data(
+            bytes((Format.WRAPPED_VALUE_KEY,)),
+            self.namespace.encode(),
+            self.value_id.bytes,
+            self.data_key_id.bytes,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DataKeyContext:
+    """Which namespace a data key serves, and under which KEK it is wrapped."""
+
+    namespace: str
+    data_key_id: UUID
+    kek_id: str
+
+    def associated_data(self) -> bytes:
+        """What the data key's wrap is bound to."""
+        return associated_data(
+            bytes((Format.WRAPPED_DATA_KEY,)),
+            self.namespace.encode(),
+            self.data_key_id.bytes,
+            self.kek_id.encode(),
+        )

@@ -1,0 +1,130 @@
+"""Sealing and opening values, wrapping and unwrapping keys: AES-256-GCM (NIST SP 800-38D).
+
+- A value has a key of its own, used for one seal; a data key only ever wraps value keys.
+- Nonces and value keys are made in here from the injected RandomBytes. No caller chooses one.
+- Opening returns the plaintext or raises EnvelopeError; there is no result to forget to check.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from chassis.clock import RandomBytes
+from chassis.sensitive import Sensitive
+from vault_svc.domain.envelope import (
+    KEY_BYTES,
+    NONCE_BYTES,
+    DataKeyContext,
+    Envelope,
+    EnvelopeError,
+    Fault,
+    Format,
+    ValueContext,
+    ValueKeyContext,
+    parse,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """An unwrapped data key, ready to use; its bytes cannot be read back from here."""
+
+    namespace: str
+    data_key_id: UUID
+    cipher: AESGCM
+
+    @classmethod
+    def of(cls, namespace: str, data_key_id: UUID, key: Sensitive[bytes]) -> "DataKey":
+        """The data key with these 32 bytes.
+
+        Raises EnvelopeError if there are not 32.
+        """
+        if len(key.reveal()) != KEY_BYTES:
+            raise EnvelopeError(Fault.NOT_AUTHENTIC)
+        return cls(namespace, data_key_id, AESGCM(key.reveal()))
+
+
+@dataclass(frozen=True, slots=True)
+class SealedValue:
+    """A value as it rests: its seal, and its key wrapped under a data key."""
+
+    data_key_id: UUID
+    wrapped_value_key: bytes
+    sealed_value: bytes
+
+
+def seal_value(
+    value: Sensitive[bytes], context: ValueContext, data_key: DataKey, *, random: RandomBytes
+) -> SealedValue:
+    """The value sealed under a fresh key of its own, that key wrapped under the data key."""
+    value_key = random(KEY_BYTES)
+    sealed = _encrypt(
+        AESGCM(value_key),
+        Envelope(Format.SEALED_VALUE, random(NONCE_BYTES), value.reveal()),
+        context.associated_data(),
+    )
+    wrapped = _encrypt(
+        data_key.cipher,
+        Envelope(Format.WRAPPED_VALUE_KEY, random(NONCE_BYTES), value_key),
+        _value_key_context(context, data_key).associated_data(),
+    )
+    return SealedValue(data_key.data_key_id, wrapped, sealed)
+
+
+def open_value(
+    sealed: SealedValue, context: ValueContext, data_key: DataKey
+) -> Sensitive[bytes]:
+    """The value, as it was sealed in this very context under this very data key.
+
+    Raises EnvelopeError for any other blob, context or key.
+    """
+    value_key = _decrypt(
+        data_key.cipher,
+        parse(sealed.wrapped_value_key, Format.WRAPPED_VALUE_KEY),
+        _value_key_context(context, data_key).associated_data(),
+    )
+    if len(value_key) != KEY_BYTES:
+        raise EnvelopeError(Fault.NOT_AUTHENTIC)
+    envelope = parse(sealed.sealed_value, Format.SEALED_VALUE)
+    return Sensitive(_decrypt(AESGCM(value_key), envelope, context.associated_data()))
+
+
+def wrap_data_key(
+    key: Sensitive[bytes],
+    context: DataKeyContext,
+    kek: Sensitive[bytes],
+    *,
+    random: RandomBytes,
+) -> bytes:
+    """The data key wrapped under a KEK whose bytes are at hand."""
+    envelope = Envelope(Format.WRAPPED_DATA_KEY, random(NONCE_BYTES), key.reveal())
+    return _encrypt(AESGCM(kek.reveal()), envelope, context.associated_data())
+
+
+def unwrap_data_key(
+    wrapped: bytes, context: DataKeyContext, kek: Sensitive[bytes]
+) -> Sensitive[bytes]:
+    """The data key that was wrapped in this very context under this very KEK.
+
+    Raises EnvelopeError for any other blob, context or key.
+    """
+    envelope = parse(wrapped, Format.WRAPPED_DATA_KEY)
+    return Sensitive(_decrypt(AESGCM(kek.reveal()), envelope, context.associated_data()))
+
+
+def _value_key_context(context: ValueContext, data_key: DataKey) -> ValueKeyContext:
+    return ValueKeyContext(context.namespace, context.value_id, data_key.data_key_id)
+
+
+def _encrypt(cipher: AESGCM, plain: Envelope, associated_data: bytes) -> bytes:
+    ciphertext = cipher.encrypt(plain.nonce, plain.ciphertext, associated_data)
+    return Envelope(plain.format, plain.nonce, ciphertext).serialise()
+
+
+def _decrypt(cipher: AESGCM, envelope: Envelope, associated_data: bytes) -> bytes:
+    try:
+        return cipher.decrypt(envelope.nonce, envelope.ciphertext, associated_data)
+    except InvalidTag:
+        raise EnvelopeError(Fault.NOT_AUTHENTIC) from None

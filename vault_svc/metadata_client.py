@@ -1,0 +1,212 @@
+"""Metadata over gRPC: our words to its messages and back.
+
+- Prepare and Claim are asked in the caller's name, with the caller's token; what metadata
+  answers is the caller's to hear.
+- The other calls are the vault's own. A refusal of those is a fault of the installation, not
+  of the caller, and every fault is UnavailableError.
+- An answer about other things than were asked is a fault too.
+"""
+
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+from uuid import UUID
+
+import grpc
+import structlog
+
+from chassis.errors import KnownError, UnavailableError
+from chassis.grpc_client import call
+from protos.splitkeep.metadata.v1 import secure_value_pb2, vault_peer_pb2
+from protos.splitkeep.metadata.v1.vault_peer_pb2_grpc import VaultPeerStub
+from vault_svc.ports.metadata import (
+    Decision,
+    Operation,
+    Preparation,
+    PreparedWrite,
+    Resolution,
+    SecureValue,
+    ValueState,
+    Write,
+)
+from vault_svc.ports.values import ValueKey
+
+T = TypeVar("T")
+
+WRITE_DEADLINE_SECONDS = 5.0
+RESOLVE_DEADLINE_SECONDS = 2.0
+SWEEP_DEADLINE_SECONDS = 10.0
+
+_OPERATIONS = {
+    Operation.CREATE: vault_peer_pb2.OPERATION_CREATE,
+    Operation.UPDATE: vault_peer_pb2.OPERATION_UPDATE,
+}
+_OPERATIONS_BACK = {number: operation for operation, number in _OPERATIONS.items()}
+_DECISIONS = {
+    vault_peer_pb2.DECISION_ALLOWED: Decision.ALLOWED,
+    vault_peer_pb2.DECISION_NOT_FOUND: Decision.NOT_FOUND,
+    vault_peer_pb2.DECISION_NOT_AUTHORIZED: Decision.NOT_AUTHORIZED,
+}
+_STATES = {
+    vault_peer_pb2.VALUE_STATE_CLAIMED: ValueState.CLAIMED,
+    vault_peer_pb2.VALUE_STATE_RELEASED: ValueState.RELEASED,
+    vault_peer_pb2.VALUE_STATE_REFUSED: ValueState.REFUSED,
+    vault_peer_pb2.VALUE_STATE_ERASED: ValueState.ERASED,
+}
+
+_log = structlog.get_logger(__name__)
+
+
+class GrpcMetadataClient:
+    """See ports.MetadataClient."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = VaultPeerStub(channel)
+
+    async def prepare(self, write: Write) -> Preparation:
+        """See ports.MetadataClient.prepare."""
+        answer = await call(
+            self._stub.Prepare,
+            vault_peer_pb2.PrepareRequest(
+                operation=_OPERATIONS[write.operation],
+                draft=_draft(write),
+                preconditions=_preconditions(write),
+                dry_run=write.dry_run,
+            ),
+            deadline_seconds=WRITE_DEADLINE_SECONDS,
+            token=write.token,
+        )
+        preview = SecureValue(answer.preview.SerializeToString()) if write.dry_run else None
+        return Preparation(_prepared_from_proto(answer.prepared), preview)
+
+    async def claim(self, write: Write, prepared: PreparedWrite) -> SecureValue:
+        """See ports.MetadataClient.claim."""
+        answer = await call(
+            self._stub.Claim,
+            vault_peer_pb2.ClaimRequest(
+                prepared=_prepared_to_proto(prepared),
+                draft=_draft(write),
+                preconditions=_preconditions(write),
+            ),
+            deadline_seconds=WRITE_DEADLINE_SECONDS,
+            token=write.token,
+        )
+        return SecureValue(answer.secure_value.SerializeToString())
+
+    async def resolve(
+        self, namespace: str, names: Sequence[str], service_identity: str
+    ) -> tuple[Resolution, ...]:
+        """See ports.MetadataClient.resolve."""
+        answer = await _own(
+            call(
+                self._stub.Resolve,
+                vault_peer_pb2.ResolveRequest(
+                    namespace=namespace, names=names, service_identity=service_identity
+                ),
+                deadline_seconds=RESOLVE_DEADLINE_SECONDS,
+            )
+        )
+        resolutions = tuple(map(_resolution_from_proto, answer.resolutions))
+        if [resolution.name for resolution in resolutions] != list(names):
+            raise UnavailableError("metadata decided about other names than were asked")
+        return resolutions
+
+    async def refuse(self, keys: Sequence[ValueKey]) -> tuple[tuple[ValueKey, ValueState], ...]:
+        """See ports.MetadataClient.refuse."""
+        request = vault_peer_pb2.RefuseRequest(values=map(_key_to_proto, keys))
+        answer = await _own(
+            call(self._stub.Refuse, request, deadline_seconds=SWEEP_DEADLINE_SECONDS)
+        )
+        return tuple(
+            (_key_from_proto(refused.value), _STATES[refused.state])
+            for refused in answer.values
+            # A state of a later version says nothing here.
+            if refused.state in _STATES
+        )
+
+    async def released(
+        self, *, minimum_age_seconds: float, after: ValueKey | None, limit: int
+    ) -> tuple[ValueKey, ...]:
+        """See ports.MetadataClient.released."""
+        request = vault_peer_pb2.ReleasedRequest(
+            page_size=limit, after=_key_to_proto(after) if after else None
+        )
+        request.minimum_age.FromMicroseconds(int(minimum_age_seconds * 1_000_000))
+        answer = await _own(
+            call(self._stub.Released, request, deadline_seconds=SWEEP_DEADLINE_SECONDS)
+        )
+        return tuple(map(_key_from_proto, answer.values))
+
+    async def acknowledge(self, keys: Sequence[ValueKey]) -> None:
+        """See ports.MetadataClient.acknowledge."""
+        request = vault_peer_pb2.AcknowledgeRequest(values=map(_key_to_proto, keys))
+        await _own(
+            call(self._stub.Acknowledge, request, deadline_seconds=SWEEP_DEADLINE_SECONDS)
+        )
+
+
+async def _own(answer: Awaitable[T]) -> T:
+    """The answer to a question of the vault's own. Raises UnavailableError for every fault."""
+    try:
+        return await answer
+    except UnavailableError:
+        raise
+    except KnownError as error:
+        _log.exception("metadata refuses a question of the vault's own")
+        raise UnavailableError("metadata cannot be asked") from error
+
+
+def _draft(write: Write) -> secure_value_pb2.SecureValueDraft:
+    return secure_value_pb2.SecureValueDraft.FromString(write.draft)
+
+
+def _preconditions(write: Write) -> secure_value_pb2.Preconditions:
+    return secure_value_pb2.Preconditions.FromString(write.preconditions)
+
+
+def _prepared_to_proto(prepared: PreparedWrite) -> vault_peer_pb2.PreparedWrite:
+    return vault_peer_pb2.PreparedWrite(
+        operation=_OPERATIONS[prepared.operation],
+        name=prepared.name,
+        uid=prepared.uid,
+        keeper=prepared.keeper,
+        value_id=str(prepared.value_id),
+    )
+
+
+def _prepared_from_proto(prepared: vault_peer_pb2.PreparedWrite) -> PreparedWrite:
+    if prepared.operation not in _OPERATIONS_BACK:
+        raise UnavailableError("metadata prepared an operation that is not known here")
+    return PreparedWrite(
+        operation=_OPERATIONS_BACK[prepared.operation],
+        name=prepared.name,
+        uid=prepared.uid,
+        keeper=prepared.keeper,
+        value_id=_id_from_text(prepared.value_id),
+    )
+
+
+def _resolution_from_proto(resolution: vault_peer_pb2.Resolution) -> Resolution:
+    if resolution.decision not in _DECISIONS:
+        raise UnavailableError("metadata answered a decision that is not known here")
+    decision = _DECISIONS[resolution.decision]
+    if decision is not Decision.ALLOWED:
+        return Resolution(resolution.name, decision)
+    value_id = _id_from_text(resolution.value_id)
+    return Resolution(
+        resolution.name, decision, resolution.keeper, value_id, resolution.version
+    )
+
+
+def _key_to_proto(key: ValueKey) -> vault_peer_pb2.ValueKey:
+    return vault_peer_pb2.ValueKey(namespace=key.namespace, value_id=str(key.value_id))
+
+
+def _key_from_proto(key: vault_peer_pb2.ValueKey) -> ValueKey:
+    return ValueKey(key.namespace, _id_from_text(key.value_id))
+
+
+def _id_from_text(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise UnavailableError("metadata answered an id that is none") from None

@@ -1,0 +1,117 @@
+"""Sealed values in Postgres."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from chassis.errors import ConflictError
+from chassis.postgres import Database
+from chassis.queries import load_queries
+from vault_svc.domain.keyring import DataKeyState, StaleDataKeyError, WrappedDataKey
+from vault_svc.domain.sealing import SealedValue
+from vault_svc.ports.values import StoredValue, StoredValues, ValueKey
+
+_BEFORE_ALL = ValueKey("", UUID(int=0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Queries:
+    insert_value: str
+    read_values: str
+    erase_values: str
+    mark_claimed: str
+    page_of_unclaimed: str
+    page_of_all: str
+
+
+class PostgresSealedValueStore:
+    """See ports.SealedValueStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sql = load_queries(_Queries, "vault_svc.postgres", "sealed_values.sql")
+
+    async def insert(self, key: ValueKey, sealed: SealedValue, stored_at: datetime) -> None:
+        try:
+            done = await self._database.execute(
+                self._sql.insert_value,
+                key.namespace,
+                key.value_id,
+                sealed.data_key_id,
+                sealed.wrapped_value_key,
+                sealed.sealed_value,
+                stored_at,
+            )
+        except asyncpg.UniqueViolationError:
+            raise ConflictError("there is a value of this id already") from None
+        if done == "INSERT 0 0":
+            raise StaleDataKeyError
+
+    async def read(
+        self, namespace: str, value_ids: Sequence[UUID], *, maximum_bytes: int
+    ) -> StoredValues:
+        rows = await self._database.fetch(
+            self._sql.read_values, namespace, value_ids, maximum_bytes
+        )
+        total_bytes = rows[0]["total_bytes"] if rows else 0
+        if total_bytes > maximum_bytes:
+            return StoredValues(total_bytes, ())
+        return StoredValues(total_bytes, _values_from_rows(namespace, rows))
+
+    async def erase(self, keys: Sequence[ValueKey]) -> int:
+        done = await self._database.execute(self._sql.erase_values, *_columns(keys))
+        return int(done.removeprefix("DELETE "))
+
+    async def mark_claimed(self, keys: Sequence[ValueKey], claimed_at: datetime) -> None:
+        await self._database.execute(self._sql.mark_claimed, *_columns(keys), claimed_at)
+
+    async def unclaimed(
+        self, *, stored_before: datetime, after: ValueKey | None, limit: int
+    ) -> tuple[ValueKey, ...]:
+        rows = await self._database.fetch(
+            self._sql.page_of_unclaimed, stored_before, *(after or _BEFORE_ALL), limit
+        )
+        return tuple(ValueKey(row["namespace"], row["value_id"]) for row in rows)
+
+    async def all_values(
+        self, *, stored_before: datetime, after: ValueKey | None, limit: int
+    ) -> tuple[ValueKey, ...]:
+        rows = await self._database.fetch(
+            self._sql.page_of_all, stored_before, *(after or _BEFORE_ALL), limit
+        )
+        return tuple(ValueKey(row["namespace"], row["value_id"]) for row in rows)
+
+
+def _columns(keys: Sequence[ValueKey]) -> tuple[list[str], list[UUID]]:
+    return [key.namespace for key in keys], [key.value_id for key in keys]
+
+
+def _values_from_rows(
+    namespace: str, rows: Sequence[asyncpg.Record]
+) -> tuple[StoredValue, ...]:
+    keys: dict[UUID, WrappedDataKey] = {}
+    for row in rows:
+        if row["data_key_id"] not in keys:
+            keys[row["data_key_id"]] = data_key_from_row(namespace, row)
+    return tuple(
+        StoredValue(
+            row["value_id"],
+            SealedValue(row["data_key_id"], row["wrapped_value_key"], row["sealed_value"]),
+            keys[row["data_key_id"]],
+        )
+        for row in rows
+    )
+
+
+def data_key_from_row(namespace: str, row: asyncpg.Record) -> WrappedDataKey:
+    """The data key in a row that holds its columns."""
+    return WrappedDataKey(
+        namespace=namespace,
+        data_key_id=row["data_key_id"],
+        kek_id=row["kek_id"],
+        state=DataKeyState(row["state"]),
+        wrapped_key=row["wrapped_key"],
+    )

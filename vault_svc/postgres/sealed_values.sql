@@ -1,0 +1,68 @@
+-- name: insert_value
+-- $1 namespace, $2 value id, $3 data key id, $4 wrapped value key, $5 sealed value, $6 stored at
+-- The share lock holds off whoever would retire, disable or destroy the key until this commits.
+WITH usable AS (
+    SELECT namespace, data_key_id
+    FROM data_keys
+    WHERE namespace = $1 AND data_key_id = $3 AND state = 'active'
+    FOR SHARE
+)
+INSERT INTO sealed_values
+    (namespace, value_id, data_key_id, wrapped_value_key, sealed_value, stored_at)
+SELECT namespace, $2::uuid, data_key_id, $4::bytea, $5::bytea, $6::timestamptz
+FROM usable;
+
+-- name: read_values
+-- $1 namespace, $2 value ids, $3 bytes at most, of all sealed values together
+SELECT
+    sealed_values.value_id,
+    sealed_values.data_key_id,
+    sealed_values.wrapped_value_key,
+    CASE
+        WHEN sum(octet_length(sealed_values.sealed_value)) OVER () <= $3::bigint
+        THEN sealed_values.sealed_value
+    END AS sealed_value,
+    sum(octet_length(sealed_values.sealed_value)) OVER () AS total_bytes,
+    data_keys.kek_id,
+    data_keys.state,
+    data_keys.wrapped_key
+FROM sealed_values
+JOIN data_keys
+    ON data_keys.namespace = sealed_values.namespace
+    AND data_keys.data_key_id = sealed_values.data_key_id
+WHERE sealed_values.namespace = $1 AND sealed_values.value_id = ANY($2::uuid[]);
+
+-- name: erase_values
+-- $1 namespaces, $2 value ids, pairwise
+DELETE FROM sealed_values
+USING unnest($1::text[], $2::uuid[]) AS asked (namespace, value_id)
+WHERE sealed_values.namespace = asked.namespace
+    AND sealed_values.value_id = asked.value_id;
+
+-- name: mark_claimed
+-- $1 namespaces, $2 value ids, pairwise, $3 claimed at
+UPDATE sealed_values
+SET claimed_at = $3
+FROM unnest($1::text[], $2::uuid[]) AS asked (namespace, value_id)
+WHERE sealed_values.namespace = asked.namespace
+    AND sealed_values.value_id = asked.value_id
+    AND sealed_values.claimed_at IS NULL;
+
+-- name: page_of_unclaimed
+-- $1 stored before, $2 and $3 after namespace and value id, $4 at most
+SELECT namespace, value_id
+FROM sealed_values
+WHERE claimed_at IS NULL
+    AND stored_at < $1
+    AND (namespace, value_id) > ($2, $3::uuid)
+ORDER BY namespace, value_id
+LIMIT $4;
+
+-- name: page_of_all
+-- $1 stored before, $2 and $3 after namespace and value id, $4 at most
+SELECT namespace, value_id
+FROM sealed_values
+WHERE stored_at < $1
+    AND (namespace, value_id) > ($2, $3::uuid)
+ORDER BY namespace, value_id
+LIMIT $4;
