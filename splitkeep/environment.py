@@ -194,14 +194,14 @@ def _run(command: Sequence[str]) -> None:
 
 
 @contextmanager
-def _alone(root: Path) -> Iterator[None]:
+def alone(directory: Path) -> Iterator[None]:
     """One process at a time. The lock is on the directory itself and leaves no file behind."""
-    directory = os.open(root, os.O_RDONLY)
+    descriptor = os.open(directory, os.O_RDONLY)
     try:
-        fcntl.flock(directory, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(directory)
+        os.close(descriptor)
 
 
 def is_clone(root: Path) -> bool:
@@ -229,7 +229,7 @@ def enter(arguments: Sequence[str], root: Path = ROOT) -> str:
         # A running environment is not cleared under its own feet.
         installer = Installer(_outer_interpreter(), installer.uv, _run)
     try:
-        with _alone(root):
+        with alone(root):
             changed = prepare(clone, installer, wanted_lock(arguments))
     except SetupError as error:
         return str(error)

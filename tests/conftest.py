@@ -5,6 +5,7 @@
   the tests that need a database are skipped, and say so.
 - `metadata_dsn` and `vault_dsn` name a database that was cloned for one test from a template
   which this session migrated once; it is dropped afterwards, with whoever is still connected.
+- A test marked `docker` is skipped where no Docker engine answers.
 - Importing from one test folder into another: `tests` is a package (`from tests.fakes…`,
   `from tests.contracts…`) and the folders below need no `__init__.py`. pytest puts the
   repository's root on the path (`pythonpath` in pyproject.toml).
@@ -23,9 +24,18 @@ import asyncpg
 import pytest
 
 from chassis.sensitive import Sensitive
+from splitkeep.local.docker import engine_answers
 
 T = TypeVar("T")
 Clone = Callable[[], Sensitive[str]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips what this machine cannot run."""
+    marked = [item for item in items if item.get_closest_marker("docker")]
+    if marked and not engine_answers(os.environ):
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="needs Docker: no engine answers"))
 
 
 def _await(work: Coroutine[Any, Any, T]) -> T:

@@ -1,7 +1,7 @@
 """Runs everything on this machine until Ctrl-C.
 
-That is two Postgres servers, the metadata and vault services and the gateway, with certificates,
-keys and tokens made for them. The data stay in the state directory.
+That is two Postgres servers, the metadata and vault services and the gateway, with
+certificates, keys and tokens made for them. The data stay in the state directory.
 """
 
 import asyncio

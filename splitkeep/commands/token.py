@@ -2,8 +2,8 @@
 
   splitkeep token --role Admin
   splitkeep token --grant 'secret.securevalues:read=securevalues:uid:db-password'
-  splitkeep token --service-identity k6-cloud \\
-      --permission secret.grafana.app/securevalues:decrypt
+  splitkeep token --service-identity k6-cloud
+                  --permission secret.grafana.app/securevalues:decrypt
 
 Who manages secrets does not decrypt them: a role or a grant and a service identity in one token
 are refused.

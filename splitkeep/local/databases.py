@@ -26,13 +26,14 @@ def ensure_passwords(path: Path, name: str) -> Passwords:
     """The passwords of one server, made on the first call. Raises OSError, ValueError."""
     known = read_json(path) if path.exists() else {}
     if name not in known:
-        known[name] = {role: _new_password() for role in ("superuser", "owner")}
+        known[name] = {role: new_password() for role in ("superuser", "owner")}
         write_json(path, known)
     entry = known[name]
     return Passwords(superuser=Sensitive(entry["superuser"]), owner=Sensitive(entry["owner"]))
 
 
-def _new_password() -> str:
+def new_password() -> str:
+    """A password that needs no quoting anywhere."""
     return secrets.token_hex(PASSWORD_BYTES)
 
 

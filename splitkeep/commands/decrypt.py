@@ -1,0 +1,124 @@
+"""Prints secrets as a service that is on their lists may read them.
+
+Values go to standard output and nowhere else: one name's value as it is, several as NAME=VALUE
+lines, or all as JSON with --json. What has no value is named on standard error, and the exit
+code is 1. Against the local stack nothing but names is needed; elsewhere give --target, --ca
+and --token-file.
+"""
+
+import asyncio
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from chassis.errors import KnownError
+from splitkeep.cli import fail
+from splitkeep.client import DEADLINE_SECONDS, DecryptClient, Failure, Outcome
+from splitkeep.client_tokens import TokenFile, TokenSource
+from splitkeep.local.settings import add_state_argument
+from splitkeep.local.state import read_description
+
+
+class MissingError(Exception):
+    """The command does not know whom to ask, or as whom; the text says what to give."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """Whom to ask, and as whom."""
+
+    target: str
+    ca: Path
+    token: TokenSource
+    namespace: str
+
+
+def add_arguments(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
+    """See Command."""
+    parser.add_argument("names", nargs="+", metavar="NAME")
+    add_state_argument(parser, environ)
+    parser.add_argument("--namespace", help="default: the stack's")
+    parser.add_argument("--target", metavar="HOST:PORT", help="the vault; default: the stack's")
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="PEM; default: the stack's")
+    parser.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="default: a token of k6-cloud"
+    )
+    parser.add_argument("--server-name", metavar="NAME", help="the name the certificate bears")
+    parser.add_argument("--deadline", type=float, default=DEADLINE_SECONDS, metavar="SECONDS")
+    parser.add_argument("--json", action="store_true", help="all outcomes as one JSON object")
+
+
+def run(arguments: Namespace, _environ: Mapping[str, str]) -> int:
+    """See Command."""
+    try:
+        vault = find_vault(arguments)
+        outcomes = asyncio.run(_decrypt(vault, arguments))
+    except (MissingError, KnownError, OSError) as error:
+        return fail(error)
+    if arguments.json:
+        print(json.dumps({name: as_json(outcome) for name, outcome in outcomes.items()}))
+    else:
+        _print_values(outcomes)
+    failures = [outcome for outcome in outcomes.values() if isinstance(outcome, Failure)]
+    for failure in failures:
+        print(f"{failure.name}: {failure.reason.value}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+async def _decrypt(vault: Vault, arguments: Namespace) -> dict[str, Outcome]:
+    async with DecryptClient.connect(
+        vault.target, ca=vault.ca, token=vault.token, server_name=arguments.server_name
+    ) as client:
+        return await client.decrypt(
+            arguments.names, namespace=vault.namespace, deadline_seconds=arguments.deadline
+        )
+
+
+def find_vault(arguments: Namespace) -> Vault:
+    """The vault on the command line, completed from the stack that runs here.
+
+    The stack's token goes to the stack's vault only. Raises MissingError.
+    """
+    stack = read_description(arguments.state)
+    given = (arguments.target, arguments.ca, arguments.token_file)
+    if stack is None and not all(given):
+        raise MissingError(
+            f"no stack runs on {arguments.state}: start `splitkeep dev`, or give --target, "
+            "--ca and --token-file"
+        )
+    if arguments.target and not all(given):
+        raise MissingError("--target goes with --ca and --token-file")
+    known = stack or {}
+    token = known.get("tokens", {}).get("decrypter", "")
+    return Vault(
+        target=arguments.target or known["vault"],
+        ca=arguments.ca or Path(known["ca"]),
+        token=TokenFile(arguments.token_file) if arguments.token_file else lambda: token,
+        namespace=arguments.namespace or known.get("namespace", "default"),
+    )
+
+
+def as_json(outcome: Outcome) -> dict[str, object]:
+    """An outcome for programs; a value that is no text is in base64."""
+    if isinstance(outcome, Failure):
+        return {"error": outcome.reason.value}
+    value = outcome.value.reveal()
+    try:
+        return {"value": value.decode(), "version": outcome.version}
+    except UnicodeDecodeError:
+        return {"valueBase64": b64encode(value).decode(), "version": outcome.version}
+
+
+def _print_values(outcomes: Mapping[str, Outcome]) -> None:
+    values = {n: o.value.reveal() for n, o in outcomes.items() if not isinstance(o, Failure)}
+    if len(outcomes) == 1:
+        end = b"\n" if sys.stdout.isatty() else b""
+        lines = [value + end for value in values.values()]
+    else:
+        lines = [name.encode() + b"=" + value + b"\n" for name, value in values.items()]
+    sys.stdout.buffer.writelines(lines)
+    sys.stdout.buffer.flush()
