@@ -1,5 +1,6 @@
 """The suite of ports.Reader."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from tests.contracts.metadata_svc.stores import Stores, key_of, put
 from tests.fakes.metadata_svc.builders import NAMESPACE, a_secure_value
 
 EVERYTHING = Scope(everything=True)
-SHELF = {
+SHELF: dict[str, dict[str, Any]] = {
     "a": {"labels": {"team": "x", "env": "dev"}, "decrypters": ("sm", "k6")},
     "b": {"labels": {"team": "x", "env": "prod"}, "decrypters": ("k6",)},
     "b-c": {"labels": {}, "decrypters": ()},
@@ -22,7 +23,7 @@ SHELF = {
 
 
 def a_query(**changes: Any) -> PageQuery:
-    return PageQuery(**{"namespace": NAMESPACE, "scope": EVERYTHING, "limit": 10} | changes)
+    return replace(PageQuery(namespace=NAMESPACE, scope=EVERYTHING, limit=10), **changes)
 
 
 class ReaderContract:

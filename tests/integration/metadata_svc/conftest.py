@@ -6,9 +6,7 @@ import pytest
 
 from chassis.postgres import Database
 from chassis.sensitive import Sensitive
-from metadata_svc.postgres.keepers import PostgresKeeperReader, load_keeper_queries
-from metadata_svc.postgres.reader import PostgresReader, load_reader_queries
-from metadata_svc.postgres.transactions import PostgresTransactions, load_transaction_queries
+from metadata_svc.postgres.stores import PostgresStores
 from tests.contracts.metadata_svc.stores import Stores
 
 ADD_KEEPER = """
@@ -23,12 +21,8 @@ def postgres_stores(database: Database) -> Stores:
     async def add_keeper(namespace: str, name: str, active: bool) -> None:  # noqa: FBT001  # as Stores says
         await database.execute(ADD_KEEPER, namespace, name, active)
 
-    return Stores(
-        PostgresTransactions(database, load_transaction_queries()),
-        PostgresReader(database, load_reader_queries()),
-        PostgresKeeperReader(database, load_keeper_queries()),
-        add_keeper,
-    )
+    stores = PostgresStores.on(database)
+    return Stores(stores.transactions, stores.reader, stores.keepers, add_keeper)
 
 
 @pytest.fixture

@@ -1,0 +1,80 @@
+"""The configuration of metadata_svc, read once from `SPLITKEEP_METADATA_…` by __main__."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chassis.sensitive import Sensitive
+
+PREFIX = "SPLITKEEP_METADATA_"
+_PORT = {"min": 0, "max": 65_535}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Every field is described where it is declared; docs/configuration.md lists them."""
+
+    dsn: Sensitive[str] = field(metadata={"help": "the metadata database; never the vault's"})
+    dsn_connections: int = field(
+        default=10,
+        metadata={"help": "connections held to the database", "min": 1, "max": 1_000},
+    )
+    statement_timeout_seconds: float = field(
+        default=5.0, metadata={"help": "how long one statement may take", "min": 0.1}
+    )
+    host: str = field(default="127.0.0.1", metadata={"help": "address to listen on"})
+    port: int = field(
+        default=9401, metadata={"help": "gRPC port for any caller; 0 picks a free one", **_PORT}
+    )
+    peer_port: int = field(
+        default=9411, metadata={"help": "gRPC port for the vault; 0 picks a free one", **_PORT}
+    )
+    operations_port: int = field(
+        default=9481, metadata={"help": "port of metrics and health, plain HTTP", **_PORT}
+    )
+    tls_certificate: Path = field(metadata={"help": "PEM certificate chain of the client port"})
+    tls_private_key: Path = field(metadata={"help": "PEM private key of the client port"})
+    peer_tls_certificate: Path = field(
+        metadata={"help": "PEM certificate chain of the peer port"}
+    )
+    peer_tls_private_key: Path = field(metadata={"help": "PEM private key of the peer port"})
+    peer_ca: Path = field(metadata={"help": "PEM authority that signs the vault's certificate"})
+    vault_sans: tuple[str, ...] = field(
+        default=("splitkeep-vault",),
+        metadata={"help": "names in a certificate that make its owner the vault"},
+    )
+    issuers: Path = field(metadata={"help": "JSON file of the trusted token issuers"})
+    reflection: bool = field(
+        default=True, metadata={"help": "whether the client port describes its services"}
+    )
+    concurrent_calls: int = field(
+        default=256, metadata={"help": "calls served at a time on each port", "min": 1}
+    )
+    max_connection_age_seconds: float = field(
+        default=300.0,
+        metadata={"help": "how long a connection lives before its client moves", "min": 1},
+    )
+    changes_retention_seconds: float = field(
+        default=3_600.0,
+        metadata={"help": "how long the history for watches is kept", "min": 60},
+    )
+    trim_interval_seconds: float = field(
+        default=60.0, metadata={"help": "how often older history is forgotten", "min": 1}
+    )
+    drain_seconds: float = field(
+        default=10.0, metadata={"help": "how long calls may take to end at a stop", "min": 0}
+    )
+    log_level: str = field(default="INFO", metadata={"help": "DEBUG, INFO, WARNING or ERROR"})
+    ready_file: Path | None = field(
+        default=None, metadata={"help": "where the bound ports are written once ready"}
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrateConfig:
+    """What `migrate` needs of the same variables; it runs without the others."""
+
+    dsn: Sensitive[str] = field(metadata={"help": "the metadata database; never the vault's"})
+    log_level: str = field(default="INFO", metadata={"help": "DEBUG, INFO, WARNING or ERROR"})
+
+
+MIGRATE_VARIABLES = frozenset(PREFIX + name for name in ("DSN", "DSN_FILE", "LOG_LEVEL"))

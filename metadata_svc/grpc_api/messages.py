@@ -1,0 +1,132 @@
+"""Messages to domain objects, and back."""
+
+from datetime import datetime
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from chassis.errors import FieldViolation, InvalidArgumentError, Rule
+from metadata_svc.domain.secure_value import (
+    Draft,
+    Operation,
+    OwnerReference,
+    Preconditions,
+    PreparedWrite,
+    SecureValue,
+)
+from metadata_svc.domain.value_id import ValueKey
+from protos.splitkeep.metadata.v1 import secure_value_pb2, vault_peer_pb2
+
+_OPERATIONS = {
+    vault_peer_pb2.OPERATION_CREATE: Operation.CREATE,
+    vault_peer_pb2.OPERATION_UPDATE: Operation.UPDATE,
+}
+_OPERATION_NUMBERS = {operation: number for number, operation in _OPERATIONS.items()}
+
+
+def secure_value_to_proto(secure_value: SecureValue) -> secure_value_pb2.SecureValue:
+    """As callers see it: without its value id."""
+    return secure_value_pb2.SecureValue(
+        namespace=secure_value.namespace,
+        name=secure_value.name,
+        uid=str(secure_value.uid),
+        resource_version=secure_value.resource_version,
+        generation=secure_value.generation,
+        created_at=_timestamp(secure_value.created_at),
+        updated_at=_timestamp(secure_value.updated_at),
+        created_by=secure_value.created_by,
+        updated_by=secure_value.updated_by,
+        description=secure_value.description,
+        decrypters=secure_value.decrypters,
+        labels=secure_value.labels,
+        annotations=secure_value.annotations,
+        keeper=secure_value.keeper,
+        version=secure_value.version,
+    )
+
+
+def draft_from_proto(draft: secure_value_pb2.SecureValueDraft) -> Draft:
+    """Field by field; nothing is checked."""
+    return Draft(
+        namespace=draft.namespace,
+        name=draft.name,
+        generate_name=draft.generate_name,
+        description=draft.description,
+        decrypters=tuple(draft.decrypters),
+        labels=dict(draft.labels),
+        annotations=dict(draft.annotations),
+        ref=draft.ref,
+        owner_references=tuple(
+            OwnerReference(api_version=owner.api_version, kind=owner.kind, name=owner.name)
+            for owner in draft.owner_references
+        ),
+    )
+
+
+def preconditions_from_proto(preconditions: secure_value_pb2.Preconditions) -> Preconditions:
+    """A field that is not set is not checked."""
+    return Preconditions(
+        uid=preconditions.uid if preconditions.HasField("uid") else None,
+        resource_version=(
+            preconditions.resource_version
+            if preconditions.HasField("resource_version")
+            else None
+        ),
+    )
+
+
+def operation_from_proto(number: vault_peer_pb2.Operation.ValueType) -> Operation:
+    """Raises InvalidArgumentError for one that is not known."""
+    operation = _OPERATIONS.get(number)
+    if operation is None:
+        raise _invalid("operation", "must be create or update")
+    return operation
+
+
+def prepared_to_proto(write: PreparedWrite) -> vault_peer_pb2.PreparedWrite:
+    """What the vault gives back unchanged at Claim."""
+    return vault_peer_pb2.PreparedWrite(
+        operation=_OPERATION_NUMBERS[write.operation],
+        name=write.name,
+        uid=str(write.uid),
+        keeper=write.keeper,
+        value_id=str(write.value_id),
+    )
+
+
+def prepared_from_proto(prepared: vault_peer_pb2.PreparedWrite) -> PreparedWrite:
+    """Raises InvalidArgumentError for an unknown operation or an id that is not a UUID."""
+    return PreparedWrite(
+        operation=operation_from_proto(prepared.operation),
+        name=prepared.name,
+        uid=_uuid(prepared.uid, "prepared.uid"),
+        keeper=prepared.keeper,
+        value_id=_uuid(prepared.value_id, "prepared.value_id"),
+    )
+
+
+def value_key_to_proto(key: ValueKey) -> vault_peer_pb2.ValueKey:
+    """The id in its canonical form."""
+    return vault_peer_pb2.ValueKey(namespace=key.namespace, value_id=str(key.value_id))
+
+
+def value_key_from_proto(key: vault_peer_pb2.ValueKey) -> ValueKey:
+    """Raises InvalidArgumentError for an id that is not a UUID."""
+    return ValueKey(key.namespace, _uuid(key.value_id, "value_id"))
+
+
+def _uuid(text: str, path: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise _invalid(path, "must be a UUID") from None
+
+
+def _invalid(path: str, message: str) -> InvalidArgumentError:
+    return InvalidArgumentError(violations=(FieldViolation(path, Rule.INVALID, message),))
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    timestamp = Timestamp()
+    timestamp.FromDatetime(moment)
+    return timestamp

@@ -1,0 +1,128 @@
+"""`splitkeep.metadata.v1.VaultPeer`: for the vault's certificate alone.
+
+Prepare and Claim need the caller's token besides; the others carry none and never will.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.identity import Authenticator
+from metadata_svc.domain.access import Decision, Resolution
+from metadata_svc.domain.value_id import ValueState
+from metadata_svc.grpc_api.messages import (
+    draft_from_proto,
+    operation_from_proto,
+    preconditions_from_proto,
+    prepared_from_proto,
+    prepared_to_proto,
+    secure_value_to_proto,
+    value_key_from_proto,
+    value_key_to_proto,
+)
+from metadata_svc.use_cases.claim import ClaimRequest, ClaimWrite
+from metadata_svc.use_cases.prepare import PrepareRequest, PrepareWrite
+from metadata_svc.use_cases.resolve import ResolveNames
+from metadata_svc.use_cases.values import ValueFates
+from protos.splitkeep.metadata.v1 import vault_peer_pb2, vault_peer_pb2_grpc
+
+SERVICE = vault_peer_pb2.DESCRIPTOR.services_by_name["VaultPeer"].full_name
+
+_DECISIONS = {
+    Decision.ALLOWED: vault_peer_pb2.DECISION_ALLOWED,
+    Decision.NOT_FOUND: vault_peer_pb2.DECISION_NOT_FOUND,
+    Decision.NOT_AUTHORIZED: vault_peer_pb2.DECISION_NOT_AUTHORIZED,
+}
+_STATES = {
+    ValueState.CLAIMED: vault_peer_pb2.VALUE_STATE_CLAIMED,
+    ValueState.RELEASED: vault_peer_pb2.VALUE_STATE_RELEASED,
+    ValueState.REFUSED: vault_peer_pb2.VALUE_STATE_REFUSED,
+    ValueState.ERASED: vault_peer_pb2.VALUE_STATE_ERASED,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaultPeerServicer(vault_peer_pb2_grpc.VaultPeerServicer):
+    """What the vault asks; the peer's certificate was checked before."""
+
+    authenticator: Authenticator
+    prepare: PrepareWrite
+    claim: ClaimWrite
+    names: ResolveNames
+    values: ValueFates
+
+    async def Prepare(
+        self, request: vault_peer_pb2.PrepareRequest, context: Any
+    ) -> vault_peer_pb2.PrepareResponse:
+        caller = await self.authenticator.caller(context.invocation_metadata())
+        prepared = await self.prepare.prepare(
+            caller,
+            PrepareRequest(
+                operation=operation_from_proto(request.operation),
+                draft=draft_from_proto(request.draft),
+                preconditions=preconditions_from_proto(request.preconditions),
+            ),
+        )
+        preview = secure_value_to_proto(prepared.preview) if request.dry_run else None
+        return vault_peer_pb2.PrepareResponse(
+            prepared=prepared_to_proto(prepared.write), preview=preview
+        )
+
+    async def Claim(
+        self, request: vault_peer_pb2.ClaimRequest, context: Any
+    ) -> vault_peer_pb2.ClaimResponse:
+        caller = await self.authenticator.caller(context.invocation_metadata())
+        after = await self.claim.claim(
+            caller,
+            ClaimRequest(
+                write=prepared_from_proto(request.prepared),
+                draft=draft_from_proto(request.draft),
+                preconditions=preconditions_from_proto(request.preconditions),
+            ),
+        )
+        return vault_peer_pb2.ClaimResponse(secure_value=secure_value_to_proto(after))
+
+    async def Resolve(
+        self, request: vault_peer_pb2.ResolveRequest, context: Any
+    ) -> vault_peer_pb2.ResolveResponse:
+        resolutions = await self.names.resolve(
+            request.namespace, request.names, request.service_identity
+        )
+        return vault_peer_pb2.ResolveResponse(resolutions=map(_resolution, resolutions))
+
+    async def Refuse(
+        self, request: vault_peer_pb2.RefuseRequest, context: Any
+    ) -> vault_peer_pb2.RefuseResponse:
+        states = await self.values.refuse([value_key_from_proto(key) for key in request.values])
+        return vault_peer_pb2.RefuseResponse(
+            values=(
+                vault_peer_pb2.RefusedValue(value=value_key_to_proto(key), state=_STATES[state])
+                for key, state in states
+            )
+        )
+
+    async def Released(
+        self, request: vault_peer_pb2.ReleasedRequest, context: Any
+    ) -> vault_peer_pb2.ReleasedResponse:
+        keys = await self.values.released(
+            minimum_age=request.minimum_age.ToTimedelta(),
+            after=value_key_from_proto(request.after) if request.HasField("after") else None,
+            page_size=request.page_size,
+        )
+        return vault_peer_pb2.ReleasedResponse(values=map(value_key_to_proto, keys))
+
+    async def Acknowledge(
+        self, request: vault_peer_pb2.AcknowledgeRequest, context: Any
+    ) -> vault_peer_pb2.AcknowledgeResponse:
+        await self.values.acknowledge([value_key_from_proto(key) for key in request.values])
+        return vault_peer_pb2.AcknowledgeResponse()
+
+
+def _resolution(resolution: Resolution) -> vault_peer_pb2.Resolution:
+    message = vault_peer_pb2.Resolution(
+        name=resolution.name, decision=_DECISIONS[resolution.decision]
+    )
+    if resolution.location is not None:
+        message.keeper = resolution.location.keeper
+        message.value_id = str(resolution.location.value_id)
+        message.version = resolution.location.version
+    return message
