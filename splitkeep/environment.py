@@ -136,6 +136,7 @@ class Installer:
 
     interpreter: str
     uv: "str | None"
+    has_venv: bool
     run: Run
 
     def create(self, clone: Clone) -> None:
@@ -144,7 +145,7 @@ class Installer:
             command = [self.uv, "venv", "--quiet", "--clear", "--python", self.interpreter]
             self.run([*command, str(clone.venv)])
             return
-        if not _can_make_environments():
+        if not self.has_venv:
             raise SetupError(MISSING_VENV)
         self.run([self.interpreter, "-m", "venv", "--clear", str(clone.venv)])
 
@@ -159,7 +160,8 @@ class Installer:
         self.run([*pip, "--no-deps", "--require-hashes", "-r", str(clone.lock(lock))])
 
 
-def _can_make_environments() -> bool:
+def has_venv() -> bool:
+    """Whether this Python has what making environments without uv takes."""
     return all(importlib.util.find_spec(name) for name in ("venv", "ensurepip"))
 
 
@@ -223,11 +225,10 @@ def enter(arguments: Sequence[str], root: Path = ROOT) -> str:
     if not is_clone(root):
         return ""
     clone = Clone(root)
-    installer = Installer(sys.executable, shutil.which("uv"), _run)
     inside = Path(sys.prefix).resolve() == clone.venv.resolve()
-    if inside:
-        # A running environment is not cleared under its own feet.
-        installer = Installer(_outer_interpreter(), installer.uv, _run)
+    # An environment is made by the interpreter outside it, which stays when it is cleared.
+    interpreter = _outer_interpreter() if inside else sys.executable
+    installer = Installer(interpreter, shutil.which("uv"), has_venv(), _run)
     try:
         with alone(root):
             changed = prepare(clone, installer, wanted_lock(arguments))

@@ -8,7 +8,8 @@ they stay that user's own, and the containers run as that user: compose.env says
 `docker compose --env-file DIR/compose.env up`.
 
 operator/ holds the private keys of the authorities and of the token issuer: no container mounts
-it. Move it to a safe place; `splitkeep token --issuer-key DIR/operator/issuer.key` mints tokens.
+it, so move it to a safe place. Mint tokens with
+`splitkeep token --issuer-key DIR/operator/issuer.key`.
 """
 
 import os

@@ -1,0 +1,92 @@
+"""Ports come from the flag, else from the environment, else from the default."""
+
+import socket
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from splitkeep.local.ports import LOOPBACK, Ports, is_free
+from splitkeep.local.settings import (
+    PORT_OPTIONS,
+    SettingsError,
+    add_port_arguments,
+    default_state,
+    read_ports,
+)
+
+ALL_FREE = {option.variable: "0" for option in PORT_OPTIONS}
+
+
+def ports(words: list[str], environ: Mapping[str, str]) -> dict[str, int]:
+    parser = ArgumentParser()
+    add_port_arguments(parser)
+    return read_ports(parser.parse_args(words), {**ALL_FREE, **environ})
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server((LOOPBACK, 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def free_port() -> int:
+    return Ports().choose(0)
+
+
+def test_the_flag_beats_the_environment(free_port: int) -> None:
+    chosen = ports(["--vault-port", str(free_port)], {"SPLITKEEP_VAULT_PORT": "1"})
+
+    assert chosen["vault"] == free_port
+
+
+def test_the_environment_beats_the_default(free_port: int) -> None:
+    assert ports([], {"SPLITKEEP_GATEWAY_PORT": str(free_port)})["gateway"] == free_port
+
+
+def test_zero_takes_a_free_port_for_each() -> None:
+    chosen = ports([], {})
+
+    assert len(set(chosen.values())) == len(PORT_OPTIONS)
+    assert all(is_free(port) for port in chosen.values())
+
+
+def test_the_defaults_are_the_documented_ones() -> None:
+    defaults = {option.name: option.default for option in PORT_OPTIONS}
+
+    assert defaults == {
+        "gateway": 8080,
+        "gateway_operations": 9480,
+        "metadata": 9401,
+        "metadata_peer": 9411,
+        "metadata_operations": 9481,
+        "vault": 9402,
+        "vault_operations": 9482,
+        "postgres_metadata": 0,
+        "postgres_vault": 0,
+    }
+
+
+def test_a_taken_port_is_named_with_its_flag(taken_port: int) -> None:
+    with pytest.raises(SettingsError, match=rf"port {taken_port} .*--gateway-port"):
+        ports(["--gateway-port", str(taken_port)], {})
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "65536", "80.5"])
+def test_what_is_no_port_is_refused_by_the_name_of_its_variable(text: str) -> None:
+    with pytest.raises(SettingsError, match="SPLITKEEP_VAULT_PORT"):
+        ports([], {"SPLITKEEP_VAULT_PORT": text})
+
+
+def test_no_free_port_is_given_twice() -> None:
+    given = Ports()
+    chosen = [given.choose(0) for _ in range(50)]
+
+    assert len(set(chosen)) == 50
+
+
+def test_the_state_directory_can_be_chosen() -> None:
+    assert default_state({"SPLITKEEP_STATE_DIR": "/elsewhere"}) == Path("/elsewhere")
+    assert default_state({}).name == ".splitkeep"

@@ -1,0 +1,67 @@
+"""A state directory serves one stack at a time and is erased only if it is one."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from splitkeep.kek_file import ensure_kek_file
+from splitkeep.local.state import State, StateError, open_state, read_description
+
+
+def test_a_new_state_directory_is_its_owners_alone(tmp_path: Path) -> None:
+    state = open_state(tmp_path / "a" / "state")
+
+    assert stat.S_IMODE(state.directory.stat().st_mode) == 0o700
+
+
+def test_a_state_directory_is_opened_again(tmp_path: Path) -> None:
+    first = open_state(tmp_path / "state")
+    first.make_directories()
+
+    assert open_state(tmp_path / "state") == first
+
+
+def test_a_directory_of_other_things_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+
+    with pytest.raises(StateError, match="not empty"):
+        open_state(tmp_path)
+
+
+def test_a_second_stack_on_the_same_state_is_refused(tmp_path: Path) -> None:
+    state = open_state(tmp_path / "state")
+
+    with state.held():
+        with pytest.raises(StateError, match="a stack is running"), state.held():
+            pass
+        with pytest.raises(StateError, match="a stack is running"), state.held():
+            pass
+
+
+def test_a_state_left_by_a_dead_process_is_held_again(tmp_path: Path) -> None:
+    state = open_state(tmp_path / "state")
+    (state.directory / "lock").write_text("999999")
+
+    with state.held():
+        assert (state.directory / "lock").read_text() != "999999"
+
+
+def test_erasing_leaves_nothing_but_the_state_directory_itself(tmp_path: Path) -> None:
+    state = open_state(tmp_path / "state")
+    state.make_directories()
+    ensure_kek_file(state.kek_file, bytes)
+    (state.directory / "test-1").mkdir()
+
+    state.erase()
+
+    left = {path.name for path in state.directory.iterdir()}
+    assert left == {"splitkeep-state", "test-1"}
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{"])
+def test_no_stack_runs_where_nothing_describes_one(tmp_path: Path, content: str) -> None:
+    State(tmp_path).description.write_text(content)
+
+    assert read_description(tmp_path) is None
+    assert read_description(tmp_path / "absent") is None
