@@ -11,7 +11,12 @@ from typing import Any, TypeVar
 import grpc
 
 from chassis.deadline import capped
-from chassis.errors import DeadlineExceededError, KnownError, UnavailableError
+from chassis.errors import (
+    DeadlineExceededError,
+    KnownError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from chassis.grpc_status import from_rpc_error
 from chassis.request_id import REQUEST_ID_KEY, current_request_id
 from chassis.sensitive import Sensitive
@@ -118,10 +123,18 @@ def _metadata(
 ) -> tuple[tuple[str, Any], ...]:
     request_id = current_request_id()
     return (
-        *(((ACCESS_TOKEN_KEY, token.reveal()),) if token else ()),
+        *(((ACCESS_TOKEN_KEY, _sendable(token)),) if token else ()),
         *(((REQUEST_ID_KEY, request_id),) if request_id else ()),
         *extra,
     )
+
+
+def _sendable(token: Sensitive[str]) -> str:
+    # gRPC accepts printable ASCII only; given anything else, the call would never end.
+    text = token.reveal()
+    if not (text.isascii() and text.isprintable()):
+        raise UnauthenticatedError("the credential is not printable ASCII text")
+    return text
 
 
 def _known(error: grpc.aio.AioRpcError) -> KnownError:

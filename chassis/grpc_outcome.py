@@ -61,7 +61,7 @@ class Outcome:
         if isinstance(error, grpc.aio.AbortError):
             self._passed_on = error
             return
-        _log.error("call failed", **self._fields(), exception=describe_exception(error))
+        _log.error("call failed", **self._fields(), failure=describe_exception(error))
 
     async def abort(self, context: Any) -> None:
         """Ends the call with the error's status; always raises, as gRPC wants it."""
@@ -77,7 +77,7 @@ class Outcome:
 
     def _log(self, error: KnownError) -> None:
         if isinstance(error, _WORTH_A_WARNING):
-            _log.warning("call failed", **self._fields(), exception=describe_exception(error))
+            _log.warning("call failed", **self._fields(), failure=describe_exception(error))
         elif isinstance(error, _WORTH_A_LINE):
             _log.info("call refused", **self._fields(), rule=error.message)
 

@@ -97,6 +97,9 @@ def _bearer(value: str) -> Sensitive[str]:
 
 
 def _token(value: str) -> Sensitive[str]:
-    if not value.strip():
+    token = value.strip()
+    if not token:
         raise UnauthenticatedError("the credential is empty")
-    return Sensitive(value.strip())
+    if not (token.isascii() and token.isprintable()):
+        raise UnauthenticatedError("the credential is not printable ASCII text")
+    return Sensitive(token)

@@ -3,9 +3,9 @@
 The bounds are what an issuer may assert at most. `*` in a bound means any, and only if written;
 an absent bound means nothing. The file:
 
-    {"issuers": [{"issuer": "https://issuer.example", "audiences": ["api"],
+    {"issuers": [{"issuer": "https://issuer.example", "audiences": ["api"], "roles": [],
                   "algorithm": "ES256", "jwks_file": "jwks.json", "namespaces": ["*"],
-                  "service_identities": ["*"], "roles": [], "actions": [], "may_grant_decrypt": true}]}
+                  "service_identities": ["*"], "actions": [], "may_grant_decrypt": true}]}
 """
 
 import json

@@ -70,6 +70,6 @@ async def _passes(name: str, check: Check) -> bool:
         async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
             await check()
     except Exception as error:  # noqa: BLE001  # whatever it is, the check has failed
-        _log.warning("check failed", check=name, exception=describe_exception(error))
+        _log.warning("check failed", check=name, failure=describe_exception(error))
         return False
     return True

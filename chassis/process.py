@@ -44,7 +44,7 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
         _log.warning("stopped without draining")
         return EXIT_FAILED
     except Exception as error:  # noqa: BLE001  # told without its text
-        _log.critical("process failed", exception=describe_exception(error))
+        _log.critical("process failed", failure=describe_exception(error))
         return EXIT_FAILED
     return 0
 

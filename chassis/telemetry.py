@@ -64,7 +64,7 @@ def log_lost_exceptions(loop: asyncio.AbstractEventLoop) -> None:
     def log(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         described = describe_exception(error) if isinstance(error, BaseException) else None
-        structlog.get_logger("asyncio").error("error that nobody awaited", exception=described)
+        structlog.get_logger("asyncio").error("error that nobody awaited", failure=described)
 
     loop.set_exception_handler(log)
 
@@ -83,7 +83,7 @@ def _replace_exception(_logger: object, _method: str, event: _Event) -> _Event:
     elif info and not isinstance(info, BaseException):
         info = sys.exc_info()[1]
     if isinstance(info, BaseException):
-        event["exception"] = describe_exception(info)
+        event["failure"] = describe_exception(info)
     return event
 
 

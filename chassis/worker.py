@@ -38,7 +38,7 @@ async def run_every(
                 "step failed",
                 worker=name,
                 failures=failures,
-                exception=describe_exception(error),
+                failure=describe_exception(error),
             )
         spread = random.uniform(1 - jitter, 1 + jitter)  # noqa: S311  # jitter, not a secret
         await _pause(_wait(interval_seconds, failures) * spread, stopping)
