@@ -15,6 +15,7 @@ from metadata_svc.domain.access import Location
 from metadata_svc.domain.secure_value import SecureValue, already_exists
 from metadata_svc.domain.value_id import ValueKey, ValueRecord, ValueState
 from metadata_svc.ports import Change, Page, PageQuery, Transaction
+from tests.contracts.metadata_svc.stores import Stores
 from tests.fakes.metadata_svc.builders import ManualClock
 from tests.fakes.metadata_svc.tables import KeeperRow, Tables, ValueRow
 
@@ -181,6 +182,18 @@ class FakeKeeperReader:
 
     async def exists(self, namespace: str, name: str) -> bool:
         return (namespace, name) in self._database.tables.keepers
+
+
+def fake_stores(database: FakeDatabase) -> Stores:
+    async def add_keeper(namespace: str, name: str, active: bool) -> None:  # noqa: FBT001  # as Stores says
+        database.add_keeper(namespace, name, active=active)
+
+    return Stores(
+        FakeTransactions(database),
+        FakeReader(database),
+        FakeKeeperReader(database),
+        add_keeper,
+    )
 
 
 def _matches(secure_value: SecureValue, query: PageQuery) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from chassis.postgres import Database
 from chassis.sensitive import Sensitive
 from metadata_svc.postgres.stores import PostgresStores
+from tests.contracts.metadata_svc.application import Application
 from tests.contracts.metadata_svc.stores import Stores
 
 ADD_KEEPER = """
@@ -37,3 +38,8 @@ async def database(metadata_dsn: Sensitive[str]) -> AsyncIterator[Database]:
 @pytest.fixture
 def stores(database: Database) -> Stores:
     return postgres_stores(database)
+
+
+@pytest.fixture
+def application(stores: Stores) -> Application:
+    return Application(stores)

@@ -1,0 +1,121 @@
+"""The use cases on some stores, as a caller meets them."""
+
+import secrets
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+
+from chassis.caller import Caller
+from chassis.clock import Clock, RandomBytes
+from metadata_svc.domain.secure_value import (
+    Draft,
+    Operation,
+    Preconditions,
+    PreparedWrite,
+    SecureValue,
+)
+from metadata_svc.use_cases.claim import ClaimRequest, ClaimWrite
+from metadata_svc.use_cases.edits import DeleteRequest, EditRequest, SecureValueEdits
+from metadata_svc.use_cases.history import TrimHistory
+from metadata_svc.use_cases.prepare import Prepared, PrepareRequest, PrepareWrite
+from metadata_svc.use_cases.reads import SecureValueReads
+from metadata_svc.use_cases.resolve import ResolveNames
+from metadata_svc.use_cases.values import ValueFates
+from tests.contracts.metadata_svc.stores import Stores
+from tests.fakes.metadata_svc.builders import ManualClock, a_caller, a_draft
+
+ANYTHING = Preconditions()
+
+
+class Application:
+    """Every use case, and the two steps of a write with a value as one."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        *,
+        clock: Clock | None = None,
+        random_bytes: RandomBytes = secrets.token_bytes,
+    ) -> None:
+        clock = clock or ManualClock()
+        self.stores = stores
+        self.reads = SecureValueReads(stores.reader)
+        self.edits = SecureValueEdits(
+            transactions=stores.transactions, reader=stores.reader, clock=clock
+        )
+        self.preparing = PrepareWrite(
+            reader=stores.reader,
+            keepers=stores.keepers,
+            clock=clock,
+            new_id=uuid4,
+            random_bytes=random_bytes,
+        )
+        self.claiming = ClaimWrite(transactions=stores.transactions, clock=clock)
+        self.names = ResolveNames(stores.reader)
+        self.values = ValueFates(stores.transactions)
+        self.history = TrimHistory(stores.transactions, timedelta(0))
+
+    async def prepare(
+        self,
+        draft: Draft,
+        *,
+        operation: Operation = Operation.CREATE,
+        preconditions: Preconditions = ANYTHING,
+        caller: Caller | None = None,
+    ) -> Prepared:
+        request = PrepareRequest(operation=operation, draft=draft, preconditions=preconditions)
+        return await self.preparing.prepare(caller or a_caller(), request)
+
+    async def claim(
+        self,
+        write: PreparedWrite,
+        draft: Draft,
+        *,
+        preconditions: Preconditions = ANYTHING,
+        caller: Caller | None = None,
+    ) -> SecureValue:
+        request = ClaimRequest(write=write, draft=draft, preconditions=preconditions)
+        return await self.claiming.claim(caller or a_caller(), request)
+
+    async def create(self, draft: Draft | None = None) -> SecureValue:
+        draft = draft or a_draft()
+        prepared = await self.prepare(draft)
+        return await self.claim(prepared.write, draft)
+
+    async def update(
+        self, draft: Draft, *, preconditions: Preconditions = ANYTHING
+    ) -> SecureValue:
+        prepared = await self.prepare(
+            draft, operation=Operation.UPDATE, preconditions=preconditions
+        )
+        return await self.claim(prepared.write, draft, preconditions=preconditions)
+
+    async def edit(
+        self, draft: Draft, *, preconditions: Preconditions = ANYTHING, dry_run: bool = False
+    ) -> SecureValue:
+        request = EditRequest(draft=draft, preconditions=preconditions, dry_run=dry_run)
+        return await self.edits.update(a_caller(), request)
+
+    async def delete(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        preconditions: Preconditions = ANYTHING,
+        dry_run: bool = False,
+    ) -> SecureValue:
+        request = DeleteRequest(
+            namespace=namespace, name=name, preconditions=preconditions, dry_run=dry_run
+        )
+        return await self.edits.delete(a_caller(), request)
+
+
+def last_seen(secure_value: SecureValue) -> Preconditions:
+    """What someone expects who saw it so."""
+    return Preconditions(
+        uid=str(secure_value.uid), resource_version=str(secure_value.resource_version)
+    )
+
+
+def described(draft: Draft, description: str) -> Draft:
+    return replace(draft, description=description)

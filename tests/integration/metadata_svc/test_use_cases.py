@@ -1,0 +1,12 @@
+"""What the use cases promise on any stores, on Postgres."""
+
+from tests.contracts.metadata_svc.claims import ClaimsContract
+from tests.contracts.metadata_svc.edits import EditsContract
+
+
+class TestClaims(ClaimsContract):
+    pass
+
+
+class TestEdits(EditsContract):
+    pass
