@@ -69,6 +69,8 @@ class BoundedConnection(HttpToolsProtocol):
             return
         self._idle_bytes += len(data)
         super().data_received(data)
+        if self.transport.is_closing():
+            return
         if self._idle_bytes > self._bounds.head_bytes:
             self._refuse(HeadTooLargeError())
         elif not self._is_serving():

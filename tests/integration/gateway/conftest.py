@@ -1,0 +1,169 @@
+"""The real gateway over TLS, in front of real gRPC servers with services in memory."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import pytest_asyncio
+
+from chassis.grpc_client import open_channel
+from chassis.grpc_server import GrpcServer, Port, Service
+from chassis.http_server import HttpServer
+from chassis.metrics import Metrics
+from chassis.tls_files import Tls
+from gateway.app import make_app
+from gateway.clients import METADATA_SERVICE, VAULT_SERVICE, PeerHealth, SecureValuesClient
+from gateway.connection import BoundedConnection, ConnectionBounds
+from gateway.health import Health
+from gateway.http_metrics import HttpMetrics
+from gateway.resources.secure_values import SecureValuesResource
+from protos.splitkeep.metadata.v1 import secure_values_pb2_grpc as metadata_grpc
+from protos.splitkeep.vault.v1 import secure_values_pb2_grpc as vault_grpc
+from splitkeep.certificates import KeyPair, ensure_authority, ensure_leaf
+from tests.fakes.gateway.services import ADMIN, MetadataServicer, Store, VaultServicer
+
+BASE = "/apis/secret.grafana.app/v1beta1"
+VALUES = f"{BASE}/namespaces/default/securevalues"
+BOUNDS = ConnectionBounds(head_seconds=0.5, write_seconds=1.0, connections=20)
+
+
+@dataclass(frozen=True)
+class Certificates:
+    ca: Path
+    tls: Tls
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    directory = tmp_path_factory.mktemp("gateway-tls")
+    now = datetime.now(UTC)
+    authority_files = KeyPair(directory / "ca.pem", directory / "ca.key")
+    authority = ensure_authority(authority_files, name="gateway tests", now=now)
+    leaf = KeyPair(directory / "leaf.pem", directory / "leaf.key")
+    ensure_leaf(leaf, authority, names=("localhost", "127.0.0.1"), now=now)
+    return Certificates(authority_files.certificate, Tls(leaf.certificate, leaf.private_key))
+
+
+@dataclass
+class Gateway:
+    """A running gateway, what it stands in front of, and how to reach it."""
+
+    port: int
+    ca: Path
+    store: Store
+    metadata: GrpcServer
+    vault: GrpcServer
+    metrics: Metrics
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self.port}"
+
+    @property
+    def tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.ca))
+
+    def http(self, token: str | None = ADMIN) -> httpx2.AsyncClient:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx2.AsyncClient(base_url=self.url, verify=self.tls, headers=headers)
+
+    async def exchange(self, sent: bytes, *, until_closed: bool = True) -> tuple[int, bytes]:
+        """What a raw connection gets for these bytes: the status, and everything received."""
+        async with self.connection() as (reader, writer):
+            writer.write(sent)
+            await writer.drain()
+            async with asyncio.timeout(10):
+                received = await (
+                    reader.read() if until_closed else reader.readuntil(b"\r\n\r\n")
+                )
+        return int(received.split(b" ", 2)[1] or 0) if received else 0, received
+
+    @asynccontextmanager
+    async def connection(
+        self,
+    ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        reader, writer = await asyncio.open_connection("localhost", self.port, ssl=self.tls)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+
+    async def curl(self, *arguments: str, token: str = ADMIN) -> tuple[int, dict[str, Any]]:
+        """Status and JSON of a request that curl makes, as the documentation shows it."""
+        process = await asyncio.create_subprocess_exec(
+            *("curl", "--silent", "--show-error", "--max-time", "10", "--cacert", str(self.ca)),
+            *("--header", f"Authorization: Bearer {token}", "--write-out", "\n%{http_code}"),
+            *arguments,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        output, _ = await process.communicate()
+        body, _, status = output.rpartition(b"\n")
+        return int(status), json.loads(body)
+
+
+async def _serve(service: Service, tls: Tls) -> tuple[GrpcServer, int]:
+    server = GrpcServer(
+        Port("127.0.0.1:0", tls, (service,)), frozenset({service.name}), Metrics()
+    )
+    return server, await server.start()
+
+
+@asynccontextmanager
+async def running_gateway(certificates: Certificates) -> AsyncIterator[Gateway]:
+    store, tls = Store(), certificates.tls
+    metadata_service = Service(
+        METADATA_SERVICE,
+        metadata_grpc.add_SecureValuesServicer_to_server,
+        MetadataServicer(store),
+    )
+    vault_service = Service(
+        VAULT_SERVICE, vault_grpc.add_SecureValuesServicer_to_server, VaultServicer(store)
+    )
+    metadata, metadata_port = await _serve(metadata_service, tls)
+    vault, vault_port = await _serve(vault_service, tls)
+    to_metadata = open_channel(f"localhost:{metadata_port}", ca=certificates.ca)
+    to_vault = open_channel(f"localhost:{vault_port}", ca=certificates.ca)
+    checks = {
+        "metadata": PeerHealth(to_metadata, service=METADATA_SERVICE).check,
+        "vault": PeerHealth(to_vault, service=VAULT_SERVICE).check,
+    }
+    metrics = Metrics()
+    client = SecureValuesClient(metadata=to_metadata, vault=to_vault, call_seconds=2)
+    app = make_app(
+        health=Health(checks=checks, release="test"),
+        secure_values=SecureValuesResource(client),
+        metrics=HttpMetrics(metrics),
+        capacity=8,
+    )
+    server = HttpServer(
+        app, "127.0.0.1", 0, tls=tls, connection=partial(BoundedConnection, bounds=BOUNDS)
+    )
+    port = await server.start()
+    yield Gateway(port, certificates.ca, store, metadata, vault, metrics)
+    await server.stop(1)
+    await to_metadata.close()
+    await to_vault.close()
+    await metadata.stop(0)
+    await vault.stop(0)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_gateway(certificates: Certificates) -> AsyncIterator[Gateway]:
+    async with running_gateway(certificates) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def gateway(shared_gateway: Gateway) -> Gateway:
+    """A gateway in front of empty services; the processes behind it serve every test."""
+    shared_gateway.store.clear()
+    return shared_gateway

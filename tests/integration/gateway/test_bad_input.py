@@ -1,0 +1,412 @@
+"""What hostile or broken clients send, over real sockets: the right status, and a server that
+answers the next good request.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.fakes.gateway.services import ADMIN
+from tests.integration.gateway.conftest import BASE, BOUNDS, VALUES, Gateway
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+MARK = "never-to-be-seen-5f1c"
+HOST = b"Host: localhost\r\n"
+BEARER = f"Authorization: Bearer {ADMIN}\r\n".encode()
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="session")
+async def the_next_good_request_works(gateway: Gateway) -> AsyncIterator[None]:
+    yield
+    async with gateway.http() as http:
+        answer = await http.get(VALUES)
+    assert answer.status_code == 200
+
+
+def posting(body: bytes, *headers: bytes, target: str = VALUES) -> bytes:
+    head = b"POST %s HTTP/1.1\r\n" % target.encode() + HOST + BEARER
+    length = b"Content-Length: %d\r\n" % len(body)
+    return head + length + b"".join(h + b"\r\n" for h in headers) + b"\r\n" + body
+
+
+def is_status(received: bytes, code: int) -> bool:
+    head, _, body = received.partition(b"\r\n\r\n")
+    status = json.loads(body)
+    assert head.startswith(b"HTTP/1.1 %d " % code), head
+    assert (status["kind"], status["apiVersion"], status["code"]) == ("Status", "v1", code)
+    return bool(status["message"])
+
+
+BODIES: dict[str, bytes] = {
+    "malformed": b'{"spec": {"value": "' + MARK.encode(),
+    "a key twice": b'{"spec": {"value": "%s", "value": "b"}}' % MARK.encode(),
+    "an unknown key twice": b'{"%s": 1, "%s": 2}' % (MARK.encode(), MARK.encode()),
+    "depth 10000": b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+    "depth 65": b'{"a":' * 65 + b"1" + b"}" * 65,
+    "a list": b'["%s"]' % MARK.encode(),
+    "NaN": b'{"a": NaN}',
+    "Infinity": b'{"a": -Infinity}',
+    "a huge exponent": b'{"a": 1e999}',
+    "a huge integer": b'{"a": ' + b"9" * 5000 + b"}",
+    "a lone surrogate": b'{"spec": {"value": "\\ud800"}}',
+    "half a surrogate as a key": b'{"\\udfff": 1}',
+    "not UTF-8": b'{"spec": {"value": "\xff"}}',
+    "UTF-16": json.dumps({"a": 1}).encode("utf-16"),
+    "a raw NUL": b'{"spec": {"value": "a\0b"}}',
+    "too many values": b'{"a": [' + b"0," * 30_000 + b"0]}",
+    "empty": b"",
+    "a number as the value": b'{"spec": {"value": 5}}',
+    "a text as the decrypters": b'{"spec": {"decrypters": "%s"}}' % MARK.encode(),
+    "a number among the labels": b'{"metadata": {"labels": {"a": 1}}}',
+    "a list as the spec": b'{"spec": ["%s"]}' % MARK.encode(),
+    "another kind": b'{"kind": "Keeper"}',
+    "another version": b'{"apiVersion": "secret.grafana.app/v1"}',
+    "another namespace": b'{"metadata": {"namespace": "other"}}',
+    "a resourceVersion on create": b'{"metadata": {"resourceVersion": "1"}}',
+}
+
+
+@pytest.mark.parametrize("case", BODIES)
+async def test_a_body_that_cannot_be_meant_is_a_bad_request(
+    gateway: Gateway, case: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    _, received = await gateway.exchange(posting(BODIES[case], b"Connection: close"))
+
+    assert is_status(received, 400)
+    assert MARK.encode() not in received
+    assert MARK not in caplog.text
+    assert gateway.store.calls == []
+
+
+async def test_a_repeated_field_of_ours_is_named(gateway: Gateway) -> None:
+    _, received = await gateway.exchange(posting(BODIES["a key twice"], b"Connection: close"))
+
+    assert b'\\"value\\" more than once' in received
+
+
+async def test_a_wrong_type_is_named_with_what_is_expected(gateway: Gateway) -> None:
+    body = BODIES["a text as the decrypters"]
+    _, received = await gateway.exchange(posting(body, b"Connection: close"))
+
+    assert b"spec.decrypters: must be a list of strings" in received
+
+
+@pytest.mark.parametrize(
+    ("content_type", "code"),
+    [
+        (b"text/plain", 415),
+        (b"application/x-www-form-urlencoded", 415),
+        (b"application/yaml", 415),
+        (b"application/json; charset=latin-1", 415),
+        (b"application/json; charset=UTF-8", 422),
+        (b"APPLICATION/JSON", 422),
+    ],
+)
+async def test_only_json_in_utf_8_is_read(
+    gateway: Gateway, content_type: bytes, code: int
+) -> None:
+    header = b"Content-Type: " + content_type
+    _, received = await gateway.exchange(posting(b"{}", header, b"Connection: close"))
+
+    assert is_status(received, code)
+
+
+async def test_a_compressed_body_is_not_read(gateway: Gateway) -> None:
+    _, received = await gateway.exchange(posting(b"{}", b"Content-Encoding: gzip"))
+
+    assert is_status(received, 415)
+
+
+async def test_a_body_that_says_it_is_too_long_is_not_waited_for(gateway: Gateway) -> None:
+    head = posting(b"").replace(b"Content-Length: 0", b"Content-Length: 99999999")
+
+    _, received = await gateway.exchange(head)
+
+    assert is_status(received, 413)
+
+
+async def test_a_chunked_body_is_cut_off_at_the_bound(gateway: Gateway) -> None:
+    chunk = b"10000\r\n" + b"a" * 65_536 + b"\r\n"
+    head = posting(b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+
+    _, received = await gateway.exchange(head + chunk * 20)
+
+    assert is_status(received, 413)
+
+
+async def test_a_body_sent_whole_before_the_answer_is_read_still_gets_its_413(
+    gateway: Gateway,
+) -> None:
+    async with gateway.http() as http:
+        answer = await http.post(VALUES, content=b'{"a": "' + b"a" * 3_000_000 + b'"}')
+
+    assert (answer.status_code, answer.json()["reason"]) == (413, "RequestEntityTooLarge")
+    assert answer.headers["connection"] == "close"
+
+
+async def test_more_body_than_announced_is_no_second_request(gateway: Gateway) -> None:
+    sent = posting(b'{"kind": 1}' + b"x" * 50).replace(b"Length: 61", b"Length: 11")
+
+    _, received = await gateway.exchange(sent)
+
+    assert received.count(b"HTTP/1.1 ") == received.count(b"HTTP/1.1 400")
+    assert received.count(b"HTTP/1.1 ") >= 1
+
+
+async def test_two_framings_of_one_body_are_refused(gateway: Gateway) -> None:
+    sent = posting(b"{}", b"Transfer-Encoding: chunked")
+
+    _, received = await gateway.exchange(sent)
+
+    assert is_status(received, 400)
+
+
+PATHS = {
+    "an encoded dot segment": "/%2e%2e/x",
+    "a dot segment": "/../default",
+    "an encoded slash": "/a%2fb",
+    "a backslash": "/a%5cb",
+    "an encoded NUL": "/a%00b",
+    "a cut escape": "/a%2",
+    "an escape of no UTF-8": "/a%ff",
+    "two slashes": "//a",
+    "a newline": "/a%0ab",
+}
+
+
+@pytest.mark.parametrize("case", PATHS)
+async def test_a_path_with_two_readings_is_refused(gateway: Gateway, case: str) -> None:
+    sent = f"GET {VALUES}{PATHS[case]} HTTP/1.1\r\nConnection: close\r\n".encode()
+
+    _, received = await gateway.exchange(sent + HOST + BEARER + b"\r\n")
+
+    assert is_status(received, 400)
+    assert gateway.store.calls == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "meant"),
+    [
+        ("%61bc", "abc"),
+        ("ABC", "ABC"),
+        ("*", "*"),
+        ("a;b", "a;b"),
+        ("a%2a", "a*"),
+        ("a%252f", "a%2f"),
+    ],
+)
+async def test_a_name_is_decoded_once_and_then_only_a_name(
+    gateway: Gateway, sent: str, meant: str
+) -> None:
+    status, _ = await gateway.exchange(
+        f"GET {VALUES}/{sent} HTTP/1.1\r\nConnection: close\r\n".encode()
+        + HOST
+        + BEARER
+        + b"\r\n"
+    )
+
+    assert status == 404
+    assert [call.name for _, call in gateway.store.calls] == [meant]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"nonsense\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01",
+        b"GET " + VALUES.encode() + b"/\xff HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"OPTIONS * HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n",
+        b"GET / HTTP/1.1\r\n" + HOST + b"Bad Header: x\r\n\r\n",
+    ],
+    ids=[
+        "no HTTP",
+        "TLS inside TLS",
+        "bytes above ASCII",
+        "asterisk form",
+        "a space in a name",
+    ],
+)
+async def test_what_is_no_request_is_answered_with_a_status(
+    gateway: Gateway, sent: bytes
+) -> None:
+    _, received = await gateway.exchange(sent)
+
+    assert is_status(received, 400)
+
+
+async def test_a_head_that_never_ends_is_cut_off(gateway: Gateway) -> None:
+    header = b"X-Filler: " + b"a" * 100 + b"\r\n"
+
+    _, received = await gateway.exchange(b"GET / HTTP/1.1\r\n" + header * 700)
+
+    assert is_status(received, 431)
+
+
+async def test_one_header_that_never_ends_is_cut_off(gateway: Gateway) -> None:
+    _, received = await gateway.exchange(b"GET / HTTP/1.1\r\nX-Filler: " + b"a" * 70_000)
+
+    assert is_status(received, 431)
+
+
+async def test_a_whole_head_beyond_the_bound_is_refused(gateway: Gateway) -> None:
+    sent = b"GET /healthz HTTP/1.1\r\nX-Filler: " + b"a" * 66_000 + b"\r\n\r\n"
+
+    _, received = await gateway.exchange(sent)
+
+    assert is_status(received, 431)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"\r\n"], ids=["nothing", "half", "a line"])
+async def test_a_connection_without_a_request_is_closed(gateway: Gateway, sent: bytes) -> None:
+    started = asyncio.get_running_loop().time()
+
+    status, _ = await gateway.exchange(sent)
+
+    assert status == 0
+    assert asyncio.get_running_loop().time() - started < BOUNDS.head_seconds + 3
+
+
+async def test_trailers_without_end_are_cut_off(gateway: Gateway) -> None:
+    head = posting(b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+    trailers = b"X-Trailer: " + b"a" * 100 + b"\r\n"
+
+    endless = head + b"1\r\n{\r\n0\r\n" + trailers * 8000
+    started = asyncio.get_running_loop().time()
+
+    with contextlib.suppress(ConnectionError):
+        status, _ = await gateway.exchange(endless)
+        assert status == 431
+
+    assert asyncio.get_running_loop().time() - started < 5
+
+
+async def test_connections_beyond_the_bound_are_told_to_come_again(gateway: Gateway) -> None:
+    held = [
+        await asyncio.open_connection("localhost", gateway.port, ssl=gateway.tls)
+        for _ in range(BOUNDS.connections)
+    ]
+
+    _, received = await gateway.exchange(b"")
+
+    assert is_status(received, 429)
+    for _, writer in held:
+        writer.close()
+        await writer.wait_closed()
+
+
+CREDENTIALS: dict[str, list[tuple[str, str]]] = {
+    "none": [],
+    "basic": [("Authorization", "Basic YTpi")],
+    "another scheme": [("Authorization", "Token abc")],
+    "a scheme alone": [("Authorization", "Bearer")],
+    "two": [("Authorization", f"Bearer {ADMIN}"), ("X-Access-Token", ADMIN)],
+    "one twice": [("Authorization", f"Bearer {ADMIN}")] * 2,
+    "bytes above ASCII": [("X-Access-Token", "t\xe9")],
+    "too long": [("X-Access-Token", "t" * 20_000)],
+}
+
+
+@pytest.mark.parametrize("case", CREDENTIALS)
+async def test_without_one_credential_the_body_is_not_read(gateway: Gateway, case: str) -> None:
+    sent = [f"{name}: {value}\r\n" for name, value in CREDENTIALS[case]]
+    head = f"POST {VALUES} HTTP/1.1\r\nContent-Length: 5000\r\n{''.join(sent)}\r\n"
+
+    _, received = await gateway.exchange(
+        HOST.join(head.encode("latin-1").split(b"\r\n", 1)).replace(
+            b"HTTP/1.1" + HOST, b"HTTP/1.1\r\n" + HOST
+        )
+    )
+
+    assert is_status(received, 401)
+    assert b"www-authenticate: Bearer" in received
+    assert gateway.store.calls == []
+
+
+@pytest.mark.parametrize("header", ["Authorization", "X-Access-Token"])
+async def test_the_credential_travels_unchanged_and_alone(
+    gateway: Gateway, header: str
+) -> None:
+    value = f"Bearer {ADMIN}" if header == "Authorization" else ADMIN
+    async with gateway.http(token=None) as http:
+        await http.get(VALUES, headers={header: value, "X-Request-Id": "trace-1"})
+
+    sent: dict[str, Any] = dict(gateway.store.metadata[0])
+    assert sent["x-access-token"] == ADMIN
+    assert sent["x-request-id"] == "trace-1"
+    assert "authorization" not in sent
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", VALUES, "GET, POST"),
+        ("DELETE", VALUES, "GET, POST"),
+        ("POST", f"{VALUES}/a", "GET, PUT, DELETE"),
+        ("PATCH", f"{VALUES}/a", "GET, PUT, DELETE"),
+        ("HEAD", f"{VALUES}/a", "GET, PUT, DELETE"),
+        ("GET", f"{VALUES}?watch=true", "GET, POST"),
+        ("POST", "/healthz", "GET, HEAD"),
+    ],
+)
+async def test_a_verb_that_a_path_does_not_have_is_told_those_it_has(
+    gateway: Gateway, method: str, path: str, allowed: str
+) -> None:
+    async with gateway.http() as http:
+        answer = await http.request(method, path)
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/apis", f"{BASE}/namespaces/default/keepers", f"{VALUES}/a/decrypt", f"{VALUES}/",
+     "/apis/secret.grafana.app/v2/namespaces/default/securevalues"],
+)  # fmt: skip
+async def test_an_unknown_path_is_not_found(gateway: Gateway, path: str) -> None:
+    async with gateway.http() as http:
+        answer = await http.get(path)
+
+    assert (answer.status_code, answer.json()["reason"]) == (404, "NotFound")
+
+
+async def test_all_namespaces_at_once_are_forbidden(gateway: Gateway) -> None:
+    async with gateway.http() as http:
+        answer = await http.get(f"{BASE}/securevalues")
+
+    assert (answer.status_code, answer.json()["reason"]) == (403, "Forbidden")
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["dryRun=all", "dryRun=", "dryRun=All&dryRun=None", "%ff=1", "&".join(["a=1"] * 101)],
+)
+async def test_a_write_whose_query_is_not_understood_is_refused(
+    gateway: Gateway, query: str
+) -> None:
+    async with gateway.http() as http:
+        answer = await http.delete(f"{VALUES}/a?{query}")
+
+    assert answer.status_code == 400
+    assert gateway.store.calls == []
+
+
+@pytest.mark.parametrize(
+    "accept",
+    ["text/html", "application/json;as=Table;v=v1;g=meta.k8s.io", "application/json;q=0"],
+)
+async def test_an_answer_that_cannot_be_given_is_not_acceptable(
+    gateway: Gateway, accept: str
+) -> None:
+    async with gateway.http() as http:
+        answer = await http.get(VALUES, headers={"Accept": accept})
+
+    assert (answer.status_code, answer.json()["reason"]) == (406, "NotAcceptable")
