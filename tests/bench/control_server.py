@@ -1,0 +1,85 @@
+"""The control: a unary call that is served like any other and does nothing.
+
+The same server builder, TLS files, token check and number of processes as the vault, the same
+request message, and an empty answer. What a case costs beyond this is what the case itself
+costs; the ratio of the two is what can be compared between machines and days.
+
+    python -m tests.bench.control_server      (told by SPLITKEEP_CONTROL_…; see Config)
+"""
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chassis.clock import SystemClock
+from chassis.config import load_config
+from chassis.grpc_server import GrpcServer, Port, Service, Tls
+from chassis.identity import Authenticator, JwtVerifier, load_issuers
+from chassis.metrics import Metrics
+from chassis.operations import OperationsServer
+from chassis.process import run
+from chassis.telemetry import configure_logging
+from protos.decryptv1beta1.decrypt_pb2 import (
+    DESCRIPTOR,
+    SecureValueDecryptRequest,
+    SecureValueDecryptResponseCollection,
+)
+from protos.decryptv1beta1.decrypt_pb2_grpc import add_SecureValueDecrypterServicer_to_server
+
+PREFIX = "SPLITKEEP_CONTROL_"
+SERVICE = DESCRIPTOR.services_by_name["SecureValueDecrypter"].full_name
+HOST = "127.0.0.1"
+DRAIN_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The vault's own files, and where to say which ports were taken."""
+
+    tls_certificate: Path
+    tls_private_key: Path
+    issuers: Path
+    ready_file: Path
+
+
+class EmptyDecrypter:
+    """Knows the caller and answers nothing."""
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
+
+    async def DecryptSecureValues(  # noqa: N802  # the proto's name
+        self, _request: SecureValueDecryptRequest, context: Any
+    ) -> SecureValueDecryptResponseCollection:
+        await self._authenticator.caller(context.invocation_metadata() or ())
+        return SecureValueDecryptResponseCollection()
+
+
+async def serve(stopping: asyncio.Event) -> None:
+    config = load_config(Config, PREFIX, os.environ)
+    configure_logging("control", "INFO", sys.stderr)
+    metrics = Metrics()
+    verifier = JwtVerifier(load_issuers(config.issuers), SystemClock())
+    servicer = EmptyDecrypter(Authenticator(verifier))
+    port = Port(
+        address=f"{HOST}:0",
+        tls=Tls(config.tls_certificate, config.tls_private_key),
+        services=(Service(SERVICE, add_SecureValueDecrypterServicer_to_server, servicer),),
+    )
+    server = GrpcServer(port, frozenset({SERVICE}), metrics)
+    operations = OperationsServer(HOST, 0, metrics=metrics, checks={})
+    ports = {"clients": await server.start(), "operations": await operations.start()}
+    unfinished = config.ready_file.with_suffix(".new")
+    unfinished.write_text(json.dumps(ports))
+    unfinished.replace(config.ready_file)
+    await stopping.wait()
+    await server.stop(DRAIN_SECONDS)
+    await operations.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(run(serve))

@@ -1,0 +1,145 @@
+"""What is there to be decrypted and listed.
+
+- Through the public API: 1 000 secure values that the decrypting cases draw from, and 100 that
+  the writing case overwrites.
+- By COPY: rows of metadata alone, so that tables and indexes have their real size. Their value
+  ids lead to nothing in the vault; they are listed, never decrypted.
+"""
+
+import asyncio
+import random
+import ssl
+from collections.abc import Iterator
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx2
+
+from chassis.clock import SystemClock
+from tests.bench.under_test import DECRYPTER, NAMESPACE, StackUnderTest
+
+SECRETS = 1_000
+WRITTEN = 100
+BATCHES = 200  # drawn once for ghz, which takes one after the other
+VALUE_CHARACTERS = 64
+CREATES_IN_FLIGHT = 8
+CREATED = frozenset({201, 409})  # 409: by an earlier run
+KIND = "securevalues"
+
+Row = tuple[object, ...]
+
+TABLES = {
+    "value_ids": ("namespace", "value_id", "state"),
+    "names": ("namespace", "name", "last_version"),
+    "secure_values": (
+        *("namespace", "name", "uid", "resource_version", "generation", "version"),
+        *("value_id", "keeper", "description", "decrypters", "labels", "annotations"),
+        *("created_at", "created_by", "updated_at", "updated_by", "size_bytes"),
+    ),
+    "secure_value_labels": ("namespace", "label", "value", "name"),
+    "secure_value_decrypters": ("namespace", "decrypter", "name"),
+}
+
+ADVANCE = """
+INSERT INTO counters AS c (namespace, value) VALUES ($1, $2)
+ON CONFLICT (namespace) DO UPDATE SET value = c.value + $2 RETURNING value
+"""
+PRESENT = "SELECT count(*) FROM secure_values WHERE namespace = $1 AND name LIKE 'filler-%'"
+
+
+def secret_name(number: int) -> str:
+    return f"load-{number}"
+
+
+def written_name(number: int) -> str:
+    return f"load-write-{number}"
+
+
+def filler_name(number: int) -> str:
+    return f"filler-{number:06}"
+
+
+def value_of(name: str) -> str:
+    """The value that `name` is created with; nothing secret about it."""
+    return f"value of {name} ".ljust(VALUE_CHARACTERS, ".")
+
+
+async def create_secrets(stack: StackUnderTest) -> None:
+    """Every name that is decrypted or overwritten exists. Raises RuntimeError."""
+    names = iter(
+        [
+            *(secret_name(number) for number in range(SECRETS)),
+            *(written_name(number) for number in range(WRITTEN)),
+        ]
+    )
+    async with rest_client(stack) as http, asyncio.TaskGroup() as creating:
+        for _ in range(CREATES_IN_FLIGHT):
+            creating.create_task(_create(http, names))
+
+
+def rest_client(stack: StackUnderTest) -> httpx2.AsyncClient:
+    """Speaks to the gateway as an administrator of the namespace."""
+    return httpx2.AsyncClient(
+        base_url=f"{stack.gateway}/apis/secret.grafana.app/v1beta1/namespaces/{NAMESPACE}/",
+        verify=ssl.create_default_context(cafile=stack.ca),
+        headers={"Authorization": f"Bearer {stack.writer.reveal()}"},
+        timeout=30,
+    )
+
+
+async def _create(http: httpx2.AsyncClient, names: Iterator[str]) -> None:
+    for name in names:
+        spec = {"description": "seed", "value": value_of(name), "decrypters": [DECRYPTER]}
+        body = {"metadata": {"name": name}, "spec": spec}
+        answer = await http.post(KIND, json=body)
+        if answer.status_code not in CREATED:
+            raise RuntimeError(f"creating {name} was answered {answer.status_code}")
+
+
+def random_batches(names: int) -> list[dict[str, object]]:
+    """Requests for so many names each, as ghz takes them in a file."""
+    every = [secret_name(number) for number in range(SECRETS)]
+    return [
+        {"namespace": NAMESPACE, "names": random.sample(every, names)} for _ in range(BATCHES)
+    ]
+
+
+async def copy_rows(stack: StackUnderTest, count: int) -> None:
+    """At least `count` rows without values are in the namespace, and the planner knows."""
+    connection = await asyncpg.connect(stack.metadata_dsn.reveal())
+    try:
+        present = await connection.fetchval(PRESENT, NAMESPACE)
+        if present < count:
+            async with connection.transaction():
+                await _copy(connection, range(present, count))
+            await connection.execute("ANALYZE")
+    finally:
+        await connection.close()
+
+
+async def _copy(connection: "asyncpg.Connection[asyncpg.Record]", numbers: range) -> None:
+    last = await connection.fetchval(ADVANCE, NAMESPACE, len(numbers))
+    tables = _rows(numbers, last - len(numbers) + 1)
+    for table, columns in TABLES.items():
+        await connection.copy_records_to_table(table, records=tables[table], columns=columns)
+
+
+def _rows(numbers: range, first_resource_version: int) -> dict[str, list[Row]]:
+    rows: dict[str, list[Row]] = {table: [] for table in TABLES}
+    for resource_version, number in enumerate(numbers, first_resource_version):
+        name, value_id, team = filler_name(number), uuid4(), f"team-{number % 100}"
+        rows["value_ids"].append((NAMESPACE, value_id, "claimed"))
+        rows["names"].append((NAMESPACE, name, 1))
+        rows["secure_values"].append(_live(name, value_id, resource_version, team))
+        rows["secure_value_labels"].append((NAMESPACE, "team", team, name))
+        rows["secure_value_decrypters"].append((NAMESPACE, DECRYPTER, name))
+    return rows
+
+
+def _live(name: str, value_id: UUID, resource_version: int, team: str) -> Row:
+    made = (SystemClock().now(), "user:load")
+    return (
+        *(NAMESPACE, name, uuid4(), resource_version, 1, 1, value_id, "system"),
+        *("a row without a value", [DECRYPTER], f'{{"team": "{team}"}}', "{}"),
+        *(*made, *made, 200),
+    )
