@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from protos.decryptv1beta1 import decrypt_pb2, decrypt_pb2_grpc
+from splitkeep.local.state import open_state
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "cAnArY-7d1f"
@@ -56,7 +57,7 @@ def a_canary() -> str:
 
 
 class Stack:
-    """A running `splitkeep dev`; leaving the context drains and ends it."""
+    """A running `splitkeep dev`; leaving the context ends and erases it."""
 
     def __init__(self, directory: Path, **environment: str) -> None:
         self.directory = directory
@@ -75,6 +76,7 @@ class Stack:
         _trace: TracebackType | None,
     ) -> None:
         self.stop()
+        self.erase()
 
     def start(self) -> None:
         environment = (
@@ -97,6 +99,16 @@ class Stack:
         self._process.send_signal(signal.SIGINT)
         self._process.wait(timeout=60)
         self._process = None
+
+    def erase(self) -> None:
+        """Nothing of it is left, wherever its databases were."""
+        open_state(self.directory).erase()
+
+    def data_directory(self, database: str) -> Path:
+        """Where a server's files are: outside the state directory when root started it."""
+        outside = self.directory / "postgres-directory"
+        home = Path(outside.read_text()) if outside.exists() else self.directory / "postgres"
+        return home / database / "data"
 
     def wait_until(self, true: Any, what: str, seconds: float = READY_SECONDS) -> None:
         deadline = time.monotonic() + seconds

