@@ -1,0 +1,227 @@
+"""What every MetadataClient promises.
+
+Subclasses give `client`, and `known`: the in-memory metadata that it reaches, for what other
+callers do meanwhile.
+"""
+
+from uuid import UUID, uuid4
+
+import pytest
+
+from chassis.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
+)
+from protos.splitkeep.metadata.v1 import secure_value_pb2
+from tests.fakes.vault_svc.metadata import DENIED_TOKEN, InMemoryMetadata
+from tests.fakes.vault_svc.vault import IDENTITY, NAMESPACE, a_write
+from vault_svc.ports.metadata import (
+    Decision,
+    MetadataClient,
+    Operation,
+    PreparedWrite,
+    Resolution,
+    SecureValue,
+    ValueState,
+)
+from vault_svc.ports.values import ValueKey
+
+
+class MetadataClientContract:
+    async def test_a_prepared_write_has_not_happened(self, client: MetadataClient) -> None:
+        preparation = await client.prepare(a_write("a"))
+
+        assert preparation.preview is None
+        assert (preparation.prepared.operation, preparation.prepared.name) == (
+            Operation.CREATE,
+            "a",
+        )
+        assert await client.resolve(NAMESPACE, ["a"], IDENTITY) == (
+            Resolution("a", Decision.NOT_FOUND),
+        )
+
+    async def test_every_preparation_has_an_id_of_its_own(self, client: MetadataClient) -> None:
+        ids = {(await client.prepare(a_write("a"))).prepared.value_id for _ in range(3)}
+
+        assert len(ids) == 3
+
+    async def test_a_dry_run_shows_what_would_be_made(self, client: MetadataClient) -> None:
+        preparation = await client.prepare(a_write("a", dry_run=True))
+
+        assert preparation.preview is not None
+        assert self.parsed(preparation.preview).name == "a"
+
+    async def test_a_claimed_write_has_happened(self, client: MetadataClient) -> None:
+        prepared = await self.claimed(client, "a")
+
+        assert await client.resolve(NAMESPACE, ["a"], IDENTITY) == (
+            Resolution("a", Decision.ALLOWED, "system", prepared.value_id, 1),
+        )
+
+    async def test_a_claim_asked_again_gets_the_recorded_outcome(
+        self, client: MetadataClient
+    ) -> None:
+        write = a_write("a")
+        prepared = (await client.prepare(write)).prepared
+        first = await client.claim(write, prepared)
+        later = await self.claimed(client, "a", Operation.UPDATE)
+
+        again = await client.claim(write, prepared)
+
+        assert self.parsed(again) == self.parsed(first)
+        assert (await client.resolve(NAMESPACE, ["a"], IDENTITY))[0].value_id == later.value_id
+
+    async def test_a_refused_id_is_never_claimed(self, client: MetadataClient) -> None:
+        write = a_write("a")
+        prepared = (await client.prepare(write)).prepared
+        key = ValueKey(NAMESPACE, prepared.value_id)
+        assert await client.refuse([key]) == ((key, ValueState.REFUSED),)
+
+        with pytest.raises(ConflictError):
+            await client.claim(write, prepared)
+
+        assert await client.refuse([key]) == ((key, ValueState.REFUSED),)
+
+    async def test_a_claimed_id_is_never_refused(self, client: MetadataClient) -> None:
+        key = ValueKey(NAMESPACE, (await self.claimed(client, "a")).value_id)
+
+        assert await client.refuse([key]) == ((key, ValueState.CLAIMED),)
+
+    async def test_of_two_creates_of_a_name_the_second_claim_fails(
+        self, client: MetadataClient
+    ) -> None:
+        write = a_write("a")
+        slow = (await client.prepare(write)).prepared
+        await self.claimed(client, "a")
+
+        with pytest.raises(AlreadyExistsError):
+            await client.claim(write, slow)
+
+    async def test_an_update_of_what_was_re_created_meanwhile_is_a_conflict(
+        self, client: MetadataClient, known: InMemoryMetadata
+    ) -> None:
+        await self.claimed(client, "a")
+        write = a_write("a", operation=Operation.UPDATE)
+        prepared = (await client.prepare(write)).prepared
+        known.delete(NAMESPACE, "a")
+        await self.claimed(client, "a")
+
+        with pytest.raises(ConflictError):
+            await client.claim(write, prepared)
+
+    async def test_an_update_of_nothing_is_not_found(self, client: MetadataClient) -> None:
+        with pytest.raises(NotFoundError):
+            await client.prepare(a_write("a", operation=Operation.UPDATE))
+
+    async def test_a_precondition_that_fails_is_a_conflict(
+        self, client: MetadataClient
+    ) -> None:
+        await self.claimed(client, "a")
+
+        with pytest.raises(ConflictError):
+            await client.prepare(a_write("a", operation=Operation.UPDATE, uid="another"))
+
+    async def test_a_denied_caller_hears_so(self, client: MetadataClient) -> None:
+        with pytest.raises(PermissionDeniedError):
+            await client.prepare(a_write("a", token=DENIED_TOKEN))
+
+    async def test_violations_arrive_as_they_were_found(self, client: MetadataClient) -> None:
+        with pytest.raises(InvalidArgumentError) as error:
+            await client.prepare(a_write("a", description=""))
+
+        assert [violation.field for violation in error.value.violations] == ["spec.description"]
+
+    async def test_each_name_is_decided_in_the_order_asked(
+        self, client: MetadataClient, known: InMemoryMetadata
+    ) -> None:
+        await self.claimed(client, "mine")
+        await self.claimed(client, "theirs")
+        known.allow(NAMESPACE, "theirs", "k6-cloud")
+
+        resolutions = await client.resolve(NAMESPACE, ["theirs", "absent", "mine"], IDENTITY)
+
+        assert [(r.name, r.decision) for r in resolutions] == [
+            ("theirs", Decision.NOT_AUTHORIZED),
+            ("absent", Decision.NOT_FOUND),
+            ("mine", Decision.ALLOWED),
+        ]
+
+    async def test_what_an_update_replaces_is_released(self, client: MetadataClient) -> None:
+        old = await self.claimed(client, "a")
+        await self.claimed(client, "a", Operation.UPDATE)
+
+        assert await self.released(client) == (ValueKey(NAMESPACE, old.value_id),)
+
+    async def test_what_is_deleted_is_released(
+        self, client: MetadataClient, known: InMemoryMetadata
+    ) -> None:
+        old = await self.claimed(client, "a")
+        known.delete(NAMESPACE, "a")
+
+        assert await self.released(client) == (ValueKey(NAMESPACE, old.value_id),)
+
+    async def test_what_was_released_just_now_is_younger_than_any_grace(
+        self, client: MetadataClient, known: InMemoryMetadata
+    ) -> None:
+        await self.claimed(client, "a")
+        known.delete(NAMESPACE, "a")
+
+        assert await client.released(minimum_age_seconds=60, after=None, limit=10) == ()
+
+    async def test_released_ids_come_in_pages(
+        self, client: MetadataClient, known: InMemoryMetadata
+    ) -> None:
+        for name in ("a", "b", "c"):
+            await self.claimed(client, name)
+            known.delete(NAMESPACE, name)
+
+        first = await client.released(minimum_age_seconds=0, after=None, limit=2)
+        second = await client.released(minimum_age_seconds=0, after=first[-1], limit=2)
+
+        assert (len(first), len(second)) == (2, 1)
+        assert [*first, *second] == sorted({*first, *second})
+
+    async def test_an_acknowledged_id_is_erased_and_listed_no_more(
+        self, client: MetadataClient, known: InMemoryMetadata
+    ) -> None:
+        key = ValueKey(NAMESPACE, (await self.claimed(client, "a")).value_id)
+        known.delete(NAMESPACE, "a")
+
+        for _ in range(2):
+            await client.acknowledge([key])
+
+        assert await self.released(client) == ()
+        assert await client.refuse([key]) == ((key, ValueState.ERASED),)
+
+    async def test_acknowledging_what_is_live_changes_nothing(
+        self, client: MetadataClient
+    ) -> None:
+        key = ValueKey(NAMESPACE, (await self.claimed(client, "a")).value_id)
+
+        await client.acknowledge([key, ValueKey(NAMESPACE, uuid4())])
+
+        assert await client.refuse([key]) == ((key, ValueState.CLAIMED),)
+
+    async def test_an_id_counts_for_its_namespace_alone(self, client: MetadataClient) -> None:
+        prepared = await self.claimed(client, "a")
+        elsewhere = ValueKey("team-b", prepared.value_id)
+
+        assert await client.refuse([elsewhere]) == ((elsewhere, ValueState.REFUSED),)
+
+    async def claimed(
+        self, client: MetadataClient, name: str, operation: Operation = Operation.CREATE
+    ) -> PreparedWrite:
+        write = a_write(name, operation=operation)
+        prepared = (await client.prepare(write)).prepared
+        assert isinstance(prepared.value_id, UUID)
+        await client.claim(write, prepared)
+        return prepared
+
+    async def released(self, client: MetadataClient) -> tuple[ValueKey, ...]:
+        return await client.released(minimum_age_seconds=0, after=None, limit=10)
+
+    def parsed(self, secure_value: SecureValue) -> secure_value_pb2.SecureValue:
+        return secure_value_pb2.SecureValue.FromString(secure_value)

@@ -1,0 +1,228 @@
+"""What every SealedValueStore promises. Subclasses give `values` and `keys` of one vault."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from chassis.errors import ConflictError
+from tests.contracts.vault_svc.builders import (
+    LATER,
+    START,
+    a_sealed_value,
+    a_value_key,
+    an_active_key,
+)
+from vault_svc.domain.keyring import DataKeyState, StaleDataKeyError
+from vault_svc.ports.data_keys import DataKeyStore
+from vault_svc.ports.values import SealedValueStore, ValueKey
+
+PLENTY_BYTES = 1_000_000
+
+
+class SealedValueStoreContract:
+    async def test_a_value_is_read_as_it_was_inserted_with_its_data_key(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        data_key = await an_active_key(keys)
+        key, sealed = a_value_key(), a_sealed_value(data_key.data_key_id)
+        await values.insert(key, sealed, START)
+
+        read = await values.read(key.namespace, [key.value_id], maximum_bytes=PLENTY_BYTES)
+
+        assert [(v.value_id, v.sealed, v.data_key) for v in read.values] == [
+            (key.value_id, sealed, data_key)
+        ]
+
+    async def test_a_read_answers_only_what_is_there(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        key = await self.stored(values, keys)
+        absent = a_value_key()
+
+        read = await values.read(
+            key.namespace, [absent.value_id, key.value_id], maximum_bytes=PLENTY_BYTES
+        )
+
+        assert [value.value_id for value in read.values] == [key.value_id]
+
+    async def test_an_id_reads_nothing_in_another_namespace(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        key = await self.stored(values, keys)
+
+        read = await values.read("team-b", [key.value_id], maximum_bytes=PLENTY_BYTES)
+
+        assert read.values == ()
+
+    async def test_values_that_are_too_large_together_are_not_read(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        data_key = await an_active_key(keys)
+        stored = [a_value_key(), a_value_key()]
+        for key in stored:
+            sealed = a_sealed_value(data_key.data_key_id, size_bytes=3000)
+            await values.insert(key, sealed, START)
+        ids = [key.value_id for key in stored]
+
+        refused = await values.read("team-a", ids, maximum_bytes=5999)
+        granted = await values.read("team-a", ids, maximum_bytes=6000)
+
+        assert (refused.total_bytes, len(refused.values)) == (6000, 0)
+        assert (granted.total_bytes, len(granted.values)) == (6000, 2)
+
+    async def test_a_read_says_the_present_state_of_the_data_key(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        data_key = await an_active_key(keys)
+        key = a_value_key()
+        await values.insert(key, a_sealed_value(data_key.data_key_id), START)
+        await keys.move("team-a", data_key.data_key_id, DataKeyState.DISABLED)
+
+        read = await values.read("team-a", [key.value_id], maximum_bytes=PLENTY_BYTES)
+
+        assert read.values[0].data_key.state is DataKeyState.DISABLED
+
+    async def test_an_id_is_inserted_once(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        data_key = await an_active_key(keys)
+        key = a_value_key()
+        await values.insert(key, a_sealed_value(data_key.data_key_id), START)
+
+        with pytest.raises(ConflictError):
+            await values.insert(key, a_sealed_value(data_key.data_key_id), START)
+
+    async def test_nothing_is_inserted_under_a_key_that_is_not_there(
+        self, values: SealedValueStore
+    ) -> None:
+        key = a_value_key()
+
+        with pytest.raises(StaleDataKeyError):
+            await values.insert(key, a_sealed_value(UUID(int=1)), START)
+
+        assert not (await values.read("team-a", [key.value_id], maximum_bytes=1)).values
+
+    @pytest.mark.parametrize("state", [DataKeyState.RETIRED, DataKeyState.DISABLED])
+    async def test_nothing_is_inserted_under_a_key_that_is_not_active(
+        self, values: SealedValueStore, keys: DataKeyStore, state: DataKeyState
+    ) -> None:
+        data_key = await an_active_key(keys)
+        await keys.move("team-a", data_key.data_key_id, state)
+
+        with pytest.raises(StaleDataKeyError):
+            await values.insert(a_value_key(), a_sealed_value(data_key.data_key_id), START)
+
+    async def test_nothing_is_inserted_under_the_key_of_another_namespace(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        data_key = await an_active_key(keys, "team-b")
+
+        with pytest.raises(StaleDataKeyError):
+            await values.insert(a_value_key(), a_sealed_value(data_key.data_key_id), START)
+
+    async def test_erasing_counts_what_was_there_and_leaves_the_rest(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        data_key = await an_active_key(keys)
+        gone, left = a_value_key(), a_value_key()
+        for key in (gone, left):
+            await values.insert(key, a_sealed_value(data_key.data_key_id), START)
+
+        erased = [await values.erase([gone, a_value_key()]), await values.erase([gone])]
+
+        assert erased == [1, 0]
+        assert await self.all_keys(values) == {left}
+
+    async def test_erasing_in_one_namespace_spares_the_same_id_in_another(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        key = await self.stored(values, keys)
+        other = await an_active_key(keys, "team-b")
+        twin = ValueKey("team-b", key.value_id)
+        await values.insert(twin, a_sealed_value(other.data_key_id), START)
+
+        await values.erase([key])
+
+        assert await self.all_keys(values) == {twin}
+
+    async def test_erasing_nothing_erases_nothing(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        key = await self.stored(values, keys)
+
+        assert await values.erase([]) == 0
+        assert await self.all_keys(values) == {key}
+
+    async def test_a_claimed_value_is_unclaimed_no_longer(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        data_key = await an_active_key(keys)
+        claimed, other = a_value_key(), a_value_key()
+        for key in (claimed, other):
+            await values.insert(key, a_sealed_value(data_key.data_key_id), START)
+
+        await values.mark_claimed([claimed, a_value_key()], LATER)
+
+        unclaimed = await values.unclaimed(stored_before=LATER, after=None, limit=10)
+        assert unclaimed == (other,)
+        assert await self.all_keys(values) == {claimed, other}
+
+    async def test_a_young_value_is_on_no_page(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        await self.stored(values, keys)
+
+        pages = [
+            await values.unclaimed(stored_before=START, after=None, limit=10),
+            await values.all_values(stored_before=START, after=None, limit=10),
+        ]
+
+        assert pages == [(), ()]
+
+    @pytest.mark.parametrize("listing", ["unclaimed", "all_values"])
+    async def test_pages_hold_every_value_once_in_order(
+        self, values: SealedValueStore, keys: DataKeyStore, listing: str
+    ) -> None:
+        stored = []
+        for namespace in ("team-a", "team-b"):
+            data_key = await an_active_key(keys, namespace)
+            for _ in range(3):
+                key = a_value_key(namespace)
+                await values.insert(key, a_sealed_value(data_key.data_key_id), START)
+                stored.append(key)
+
+        pages: list[ValueKey] = []
+        for _ in range(4):
+            after = pages[-1] if pages else None
+            before = START + timedelta(seconds=1)
+            page = getattr(values, listing)
+            pages += await page(stored_before=before, after=after, limit=2)
+
+        assert pages == sorted(stored)
+
+    async def test_whoever_retires_the_key_meanwhile_nothing_lies_under_it_unseen(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        data_key = await an_active_key(keys)
+        inserts = [
+            values.insert(a_value_key(), a_sealed_value(data_key.data_key_id), START)
+            for _ in range(8)
+        ]
+        retire = keys.move("team-a", data_key.data_key_id, DataKeyState.RETIRED)
+
+        outcomes = await asyncio.gather(*inserts, retire, return_exceptions=True)
+
+        stale = [outcome for outcome in outcomes if isinstance(outcome, StaleDataKeyError)]
+        assert len(await self.all_keys(values)) == len(inserts) - len(stale)
+        assert outcomes[-1] is None
+
+    async def stored(self, values: SealedValueStore, keys: DataKeyStore) -> ValueKey:
+        data_key = await an_active_key(keys)
+        key = a_value_key()
+        await values.insert(key, a_sealed_value(data_key.data_key_id), START)
+        return key
+
+    async def all_keys(self, values: SealedValueStore) -> set[ValueKey]:
+        return set(await values.all_values(stored_before=LATER, after=None, limit=100))

@@ -1,0 +1,13 @@
+"""Decisions kept in a list."""
+
+from vault_svc.ports.decisions import DecryptRecord
+
+
+class ListedDecisions:
+    """See ports.decisions.DecisionLog."""
+
+    def __init__(self) -> None:
+        self.records: list[DecryptRecord] = []
+
+    def record(self, decision: DecryptRecord) -> None:
+        self.records.append(decision)

@@ -1,0 +1,202 @@
+"""Metadata in memory: honest about what claims, refusals and releases mean to each other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from uuid import UUID, uuid4
+
+from chassis.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    FieldViolation,
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
+    Rule,
+)
+from protos.splitkeep.metadata.v1 import secure_value_pb2
+from tests.fakes.vault_svc.clock import StandingClock
+from vault_svc.ports.metadata import (
+    SYSTEM_KEEPER,
+    Decision,
+    Operation,
+    Preparation,
+    PreparedWrite,
+    Resolution,
+    SecureValue,
+    ValueState,
+    Write,
+)
+from vault_svc.ports.values import ValueKey
+
+GENERATED_NAMES = ("sv-aaa", "sv-bbb", "sv-ccc", "sv-ddd")
+DENIED_TOKEN = "denied"
+NOTHING = SecureValue(b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    uid: str
+    value_id: UUID
+    version: int
+    decrypters: tuple[str, ...]
+    description: str
+
+
+@dataclass(slots=True)
+class IdRow:
+    state: ValueState
+    outcome: SecureValue = NOTHING
+    released_at: float = 0
+
+
+@dataclass(slots=True)
+class InMemoryMetadata:
+    """See ports.metadata.MetadataClient; the methods after it do what other callers do."""
+
+    clock: StandingClock
+    live: dict[tuple[str, str], Live] = field(default_factory=dict)
+    ids: dict[ValueKey, IdRow] = field(default_factory=dict)
+    last_versions: dict[tuple[str, str], int] = field(default_factory=dict)
+    keeper: str = SYSTEM_KEEPER
+    resolved: list[tuple[str, ...]] = field(default_factory=list)
+    generated: int = 0
+
+    async def prepare(self, write: Write) -> Preparation:
+        draft = self._admitted(write)
+        name = draft.name or self._generated_name()
+        current = self._checked(write.operation, write, name, uid=None)
+        prepared = PreparedWrite(
+            operation=write.operation,
+            name=name,
+            uid=current.uid if current else str(uuid4()),
+            keeper=self.keeper,
+            value_id=uuid4(),
+        )
+        preview = self._secure_value(write, prepared, version=0) if write.dry_run else None
+        return Preparation(prepared, preview)
+
+    async def claim(self, write: Write, prepared: PreparedWrite) -> SecureValue:
+        self._admitted(write)
+        key = ValueKey(write.namespace, prepared.value_id)
+        if key in self.ids:
+            return self._recorded(key)
+        place = (write.namespace, prepared.name)
+        current = self._checked(prepared.operation, write, prepared.name, uid=prepared.uid)
+        version = self.last_versions.get(place, 0) + 1
+        made = self._secure_value(write, prepared, version)
+        draft = secure_value_pb2.SecureValueDraft.FromString(write.draft)
+        if current:
+            self._release(ValueKey(write.namespace, current.value_id))
+        self.live[place] = Live(
+            uid=prepared.uid,
+            value_id=prepared.value_id,
+            version=version,
+            decrypters=tuple(draft.decrypters),
+            description=draft.description,
+        )
+        self.last_versions[place] = version
+        self.ids[key] = IdRow(ValueState.CLAIMED, made)
+        return made
+
+    async def resolve(
+        self, namespace: str, names: Sequence[str], service_identity: str
+    ) -> tuple[Resolution, ...]:
+        self.resolved.append(tuple(names))
+        return tuple(self._resolution(namespace, name, service_identity) for name in names)
+
+    async def refuse(self, keys: Sequence[ValueKey]) -> tuple[tuple[ValueKey, ValueState], ...]:
+        for key in keys:
+            self.ids.setdefault(key, IdRow(ValueState.REFUSED))
+        return tuple((key, self.ids[key].state) for key in keys)
+
+    async def released(
+        self, *, minimum_age_seconds: float, after: ValueKey | None, limit: int
+    ) -> tuple[ValueKey, ...]:
+        latest = self.clock.now().timestamp() - minimum_age_seconds
+        due = sorted(
+            key
+            for key, row in self.ids.items()
+            if row.state is ValueState.RELEASED and row.released_at <= latest
+        )
+        return tuple(key for key in due if after is None or key > after)[:limit]
+
+    async def acknowledge(self, keys: Sequence[ValueKey]) -> None:
+        for key in keys:
+            row = self.ids.get(key)
+            if row is not None and row.state is ValueState.RELEASED:
+                row.state = ValueState.ERASED
+
+    def delete(self, namespace: str, name: str) -> None:
+        gone = self.live.pop((namespace, name), None)
+        if gone is None:
+            raise NotFoundError
+        self._release(ValueKey(namespace, gone.value_id))
+
+    def allow(self, namespace: str, name: str, *decrypters: str) -> None:
+        current = self.live[namespace, name]
+        self.live[namespace, name] = replace(current, decrypters=decrypters)
+
+    def referenced(self) -> set[ValueKey]:
+        return {ValueKey(place[0], live.value_id) for place, live in self.live.items()}
+
+    def _admitted(self, write: Write) -> secure_value_pb2.SecureValueDraft:
+        if write.token.reveal() == DENIED_TOKEN:
+            raise PermissionDeniedError
+        draft = secure_value_pb2.SecureValueDraft.FromString(write.draft)
+        if not draft.description:
+            violation = FieldViolation("spec.description", Rule.REQUIRED, "must not be empty")
+            raise InvalidArgumentError(violations=(violation,))
+        return draft
+
+    def _checked(
+        self, operation: Operation, write: Write, name: str, *, uid: str | None
+    ) -> Live | None:
+        current = self.live.get((write.namespace, name))
+        if operation is Operation.CREATE:
+            # A generated name that collides is found out by Claim alone.
+            if current and (uid is not None or not write.generates_name):
+                raise AlreadyExistsError
+            return None
+        if current is None:
+            raise NotFoundError
+        wanted = secure_value_pb2.Preconditions.FromString(write.preconditions)
+        if (uid or current.uid) != current.uid or (wanted.uid or current.uid) != current.uid:
+            raise ConflictError
+        return current
+
+    def _recorded(self, key: ValueKey) -> SecureValue:
+        row = self.ids[key]
+        if row.state is ValueState.REFUSED:
+            raise ConflictError("the value id was refused")
+        return row.outcome
+
+    def _release(self, key: ValueKey) -> None:
+        self.ids[key].state = ValueState.RELEASED
+        self.ids[key].released_at = self.clock.now().timestamp()
+
+    def _resolution(self, namespace: str, name: str, service_identity: str) -> Resolution:
+        current = self.live.get((namespace, name))
+        if current is None:
+            return Resolution(name, Decision.NOT_FOUND)
+        if service_identity not in current.decrypters:
+            return Resolution(name, Decision.NOT_AUTHORIZED)
+        return Resolution(
+            name, Decision.ALLOWED, self.keeper, current.value_id, current.version
+        )
+
+    def _generated_name(self) -> str:
+        self.generated += 1
+        return GENERATED_NAMES[(self.generated - 1) % len(GENERATED_NAMES)]
+
+    def _secure_value(self, write: Write, prepared: PreparedWrite, version: int) -> SecureValue:
+        draft = secure_value_pb2.SecureValueDraft.FromString(write.draft)
+        made = secure_value_pb2.SecureValue(
+            namespace=write.namespace,
+            name=prepared.name,
+            uid=prepared.uid,
+            description=draft.description,
+            decrypters=draft.decrypters,
+            keeper=prepared.keeper,
+            version=version,
+        )
+        return SecureValue(made.SerializeToString())
