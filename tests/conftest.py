@@ -5,7 +5,8 @@
   the tests that need a database are skipped, and say so.
 - `metadata_dsn` and `vault_dsn` name a database that was cloned for one test from a template
   which this session migrated once; it is dropped afterwards, with whoever is still connected.
-- A test marked `docker` is skipped where no Docker engine answers.
+- `docker_engine` is an engine that answers, found or started; a test without one is skipped,
+  and says why. Such tests share one process.
 - Importing from one test folder into another: `tests` is a package (`from tests.fakes…`,
   `from tests.contracts…`) and the folders below need no `__init__.py`. pytest puts the
   repository's root on the path (`pythonpath` in pyproject.toml).
@@ -24,18 +25,13 @@ import asyncpg
 import pytest
 
 from chassis.sensitive import Sensitive
-from splitkeep.local.docker import engine_answers
+from tests.e2e.compose.engine.fixtures import base, docker_engine
+from tests.e2e.compose.engine.schedule import pytest_xdist_make_scheduler
+
+__all__ = ["base", "docker_engine", "pytest_xdist_make_scheduler"]
 
 T = TypeVar("T")
 Clone = Callable[[], Sensitive[str]]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips what this machine cannot run."""
-    marked = [item for item in items if item.get_closest_marker("docker")]
-    if marked and not engine_answers(os.environ):
-        for item in marked:
-            item.add_marker(pytest.mark.skip(reason="needs Docker: no engine answers"))
 
 
 def _await(work: Coroutine[Any, Any, T]) -> T:

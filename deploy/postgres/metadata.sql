@@ -1,8 +1,10 @@
--- The service's role, made once, when the database is: owner of one database, of nothing else.
--- The server's log must not quote the statement, whatever happens to it.
+-- Run once, when the database is made. The service's role owns its database and nothing else.
+-- The administrator has no password: it is reached on the container's own socket alone.
+-- No log may quote these statements, whatever happens to them.
 SET log_min_error_statement = panic;
 SET log_statement = none;
-\set password `cat /run/secrets/metadata_db_password`
-CREATE ROLE splitkeep_metadata LOGIN PASSWORD :'password' CONNECTION LIMIT 200;
-CREATE DATABASE metadata OWNER splitkeep_metadata;
+\set password `cat /run/secrets/password`
+CREATE ROLE metadata LOGIN PASSWORD :'password';
+CREATE DATABASE metadata OWNER metadata;
 REVOKE ALL ON DATABASE metadata FROM PUBLIC;
+ALTER ROLE postgres PASSWORD NULL;

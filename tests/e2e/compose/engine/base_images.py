@@ -104,3 +104,10 @@ def _made_postgres(engine: Engine, python: str) -> str:
         )
         engine.docker("build", "--quiet", "--build-arg", f"BASE={python}", "--tag", image, context)
     return image
+
+
+def python_version(engine: Engine, images: BaseImages) -> str:
+    """Like `3.11`: what the image's own Python says."""
+    say = "import sys; print('%d.%d' % sys.version_info[:2])"
+    command = ["--network=none", "--entrypoint=python3", images.python, "-c", say]
+    return engine.docker("run", "--rm", *command).strip()

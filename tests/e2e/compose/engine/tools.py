@@ -5,7 +5,9 @@ docker command has a Compose of its own, that one is used.
 """
 
 import hashlib
+import importlib.util
 import os
+import platform
 import shutil
 import sys
 import tarfile
@@ -15,6 +17,8 @@ from pathlib import Path
 from tests.e2e.compose.engine.docker import CommandError, EngineError, run
 
 COMPOSE_LOCK = Path(__file__).with_name("compose.lock")
+# Wheels for newer C libraries than this one are left alone (Debian 12 has 2.36).
+NEWEST_GLIBC_MINOR = 36
 PLUGIN = Path("cli-plugins", "docker-compose")
 
 
@@ -59,29 +63,47 @@ def _fetch_compose(plugin: Path) -> None:
         partial.replace(plugin)
 
 
-def wheelhouse(cache: Path, lock: Path) -> Path:
-    """A folder with every distribution of a hashed lock, for this machine's Python and kind.
+def wheelhouse(cache: Path, lock: Path, python: str) -> Path:
+    """A folder with every wheel of a hashed lock, for a Linux Python like `3.11`.
 
     Raises:
         EngineError: they cannot be downloaded.
     """
-    key = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    folder = cache / "wheels" / key
+    key = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    folder = cache / "wheels" / f"{python}-{key}"
     if not folder.exists():
         partial = folder.with_name(f"partial-{os.getpid()}")
         try:
-            download(lock, partial)
+            download(lock, partial, *_for_linux(python))
         except CommandError as problem:
             raise EngineError(f"no wheels: {problem}") from None
         partial.replace(folder)
     return folder
 
 
-def download(lock: Path, folder: Path) -> None:
+def _for_linux(python: str) -> list[str]:
+    machine = platform.machine()
+    names = [f"manylinux_2_{minor}" for minor in range(5, NEWEST_GLIBC_MINOR + 1)]
+    names += ["manylinux1", "manylinux2010", "manylinux2014"]
+    platforms = [f"--platform={name}_{machine}" for name in names]
+    return ["--only-binary=:all:", "--implementation=cp", f"--python-version={python}", *platforms]
+
+
+def download(lock: Path, folder: Path, *options: str) -> None:
     """Every distribution that the lock names is in the folder, its hash checked.
 
     Raises:
         CommandError: pip failed.
     """
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
-    run([*pip, "--dest", folder, "--requirement", lock])
+    with tempfile.TemporaryDirectory() as scratch:
+        pip = [_python_with_pip(Path(scratch)), "-m", "pip", "download", "--quiet"]
+        exact = ["--no-deps", "--require-hashes", "--requirement", lock]
+        run([*pip, *exact, *options, "--dest", folder])
+
+
+def _python_with_pip(scratch: Path) -> str:
+    if importlib.util.find_spec("pip") is not None:
+        return sys.executable
+    # An environment that uv made has none.
+    run([sys.executable, "-m", "venv", scratch / "venv"])
+    return str(scratch / "venv" / "bin" / "python")

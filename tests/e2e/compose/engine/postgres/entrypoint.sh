@@ -18,7 +18,7 @@ initialise() {
         --encoding=UTF8 ${POSTGRES_INITDB_ARGS:-}
     echo "host all all all scram-sha-256" >>"$PGDATA/pg_hba.conf"
     pg_ctl --wait -o "$sockets -c listen_addresses=''" start
-    local psql=(psql -v ON_ERROR_STOP=1 --no-psqlrc -h /run/postgresql --username "$user")
+    local psql=(psql -v ON_ERROR_STOP=1 --no-psqlrc --username "$user")
     export PGPASSWORD=$password
     [ "$database" = postgres ] ||
         "${psql[@]}" --dbname postgres -c "CREATE DATABASE \"$database\""

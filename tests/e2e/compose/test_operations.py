@@ -1,0 +1,56 @@
+"""What an operator does to a running production stack, by the commands of docs/compose.md."""
+
+from uuid import uuid4
+
+import pytest
+
+from tests.e2e.compose.production import SERVICES, Production, Section, documented
+from tests.e2e.stack import a_canary
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+
+
+def test_a_backup_of_both_databases_goes_back_and_opens(production: Production) -> None:
+    name, value, later = f"kept-{uuid4().hex[:8]}", a_canary(), f"later-{uuid4().hex[:8]}"
+    production.create(name, value)
+    back_up, restore = documented(Section.BACK_UP)
+
+    production.shell(back_up)
+    production.create(later, a_canary())
+    production.shell(restore)
+
+    assert production.decrypt(name, later) == {
+        name: {"value": value},
+        later: {"error_message": "not found"},
+    }
+
+
+def test_making_the_secrets_again_replaces_no_key_and_no_password(
+    production: Production,
+) -> None:
+    kept = ("vault/kek.json", "vault/dsn", "metadata/dsn", "operator/issuer.key", "ca.pem")
+    before = {name: (production.secrets / name).read_bytes() for name in kept}
+
+    production.follow(Section.CERTIFICATES)
+
+    assert {name: (production.secrets / name).read_bytes() for name in kept} == before
+
+
+def test_an_upgrade_keeps_what_was_written(production: Production) -> None:
+    name, value = f"kept-{uuid4().hex[:8]}", a_canary()
+    production.create(name, value)
+
+    production.follow(Section.UPGRADE)
+
+    assert production.decrypt(name) == {name: {"value": value}}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_service_stops_within_its_grace_period(
+    production: Production, service: str
+) -> None:
+    production.compose("stop", service)
+
+    code = production.inspect(service)["State"]["ExitCode"]
+    production.compose("up", "--detach", "--wait", service)
+    assert code == 0
