@@ -1,0 +1,260 @@
+"""Create and update with a value, step by step."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+
+from chassis.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    DeadlineExceededError,
+    FailedPreconditionError,
+    InvalidArgumentError,
+    KnownError,
+    PermissionDeniedError,
+    Rule,
+    UnavailableError,
+)
+from chassis.sensitive import Sensitive
+from protos.splitkeep.metadata.v1 import secure_value_pb2
+from tests.fakes.vault_svc.metadata import DENIED_TOKEN, GENERATED_NAMES, InMemoryMetadata
+from tests.fakes.vault_svc.vault import NAMESPACE, Vault, a_write
+from vault_svc.domain.keyring import DataKeyState
+from vault_svc.ports.decisions import Answer
+from vault_svc.ports.metadata import Operation, PreparedWrite, SecureValue, Write
+
+
+@dataclass
+class LosingMetadata(InMemoryMetadata):
+    """Answers of Claim are lost, before or after it happened, as listed."""
+
+    lost: list[tuple[str, KnownError]] = field(default_factory=list)
+    claims: int = 0
+
+    async def claim(self, write: Write, prepared: PreparedWrite) -> SecureValue:
+        self.claims += 1
+        if not self.lost:
+            return await super().claim(write, prepared)
+        when, error = self.lost.pop(0)
+        if when == "after":
+            await super().claim(write, prepared)
+        raise error
+
+
+def with_lost_claims(*lost: tuple[str, KnownError]) -> tuple[Vault, LosingMetadata]:
+    clock = Vault().clock
+    metadata = LosingMetadata(clock, lost=list(lost))
+    return Vault(clock=clock, metadata=metadata), metadata
+
+
+async def test_what_was_created_decrypts() -> None:
+    vault = Vault()
+
+    await vault.create("db-password", b"hunter2")
+
+    assert await vault.decrypt("db-password") == {"db-password": b"hunter2"}
+
+
+async def test_a_create_answers_what_metadata_made() -> None:
+    made = await Vault().writes.write(a_write("db-password"), Sensitive(b"hunter2"))
+
+    parsed = secure_value_pb2.SecureValue.FromString(made)
+    assert (parsed.name, parsed.version) == ("db-password", 1)
+
+
+async def test_an_update_replaces_the_value_at_once() -> None:
+    vault = Vault()
+    await vault.create("db-password", b"old")
+
+    await vault.update("db-password", b"new")
+
+    assert await vault.decrypt("db-password") == {"db-password": b"new"}
+
+
+async def test_a_dry_run_keeps_nothing_and_makes_no_data_key() -> None:
+    vault = Vault()
+
+    preview = await vault.writes.write(a_write("a", dry_run=True), Sensitive(b"hunter2"))
+
+    assert secure_value_pb2.SecureValue.FromString(preview).name == "a"
+    assert (vault.rows.keys, vault.rows.values, vault.known.live) == ({}, {}, {})
+
+
+@pytest.mark.parametrize("size_bytes", [1, 24_576])
+async def test_values_of_1_to_24576_bytes_are_kept(size_bytes: int) -> None:
+    vault = Vault()
+
+    await vault.create("a", b"x" * size_bytes)
+
+    assert await vault.decrypt("a") == {"a": b"x" * size_bytes}
+
+
+@pytest.mark.parametrize(
+    ("value", "rule"), [(b"", Rule.REQUIRED), (b"x" * 24_577, Rule.TOO_LONG)]
+)
+async def test_other_values_are_a_violation_and_nothing_is_kept(
+    value: bytes, rule: Rule
+) -> None:
+    vault = Vault()
+
+    with pytest.raises(InvalidArgumentError) as error:
+        await vault.create("a", value)
+
+    assert [(v.field, v.rule) for v in error.value.violations] == [("spec.value", rule)]
+    assert (vault.rows.keys, vault.rows.values, vault.known.live) == ({}, {}, {})
+
+
+async def test_all_violations_are_told_together() -> None:
+    with pytest.raises(InvalidArgumentError) as error:
+        await Vault().writes.write(a_write("a", description=""), Sensitive(b""))
+
+    assert [violation.field for violation in error.value.violations] == [
+        "spec.description",
+        "spec.value",
+    ]
+
+
+async def test_permission_is_decided_before_the_value_is_judged() -> None:
+    with pytest.raises(PermissionDeniedError):
+        await Vault().writes.write(a_write("a", token=DENIED_TOKEN), Sensitive(b""))
+
+
+async def test_a_refused_preparation_leaves_nothing() -> None:
+    vault = Vault()
+
+    with pytest.raises(PermissionDeniedError):
+        await vault.writes.write(a_write("a", token=DENIED_TOKEN), Sensitive(b"hunter2"))
+
+    assert (vault.rows.keys, vault.rows.values) == ({}, {})
+
+
+async def test_a_value_for_a_keeper_that_is_not_served_is_refused() -> None:
+    vault = Vault()
+    vault.known.keeper = "aws"
+
+    with pytest.raises(FailedPreconditionError):
+        await vault.create("a")
+
+    assert vault.rows.values == {}
+
+
+async def test_a_refused_claim_leaves_bytes_for_the_sweep_alone() -> None:
+    vault, _ = with_lost_claims(("before", ConflictError()))
+
+    with pytest.raises(ConflictError):
+        await vault.create("a")
+
+    assert len(vault.rows.values) == 1
+    assert await vault.sweep_up() == 1
+    assert vault.rows.values == {}
+
+
+@pytest.mark.parametrize("error", [UnavailableError(), DeadlineExceededError()])
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_claim_whose_answer_was_lost_is_asked_again(
+    when: str, error: KnownError
+) -> None:
+    vault, metadata = with_lost_claims((when, error))
+
+    await vault.create("a", b"hunter2")
+
+    assert metadata.claims == 2
+    assert await vault.decrypt("a") == {"a": b"hunter2"}
+    assert metadata.last_versions == {(NAMESPACE, "a"): 1}
+
+
+async def test_a_claim_that_stays_unanswered_is_given_up_and_nothing_is_erased() -> None:
+    vault, _ = with_lost_claims(
+        ("after", UnavailableError()), *[("before", UnavailableError())] * 9
+    )
+
+    with pytest.raises(UnavailableError):
+        await vault.create("a", b"hunter2")
+
+    assert len(vault.rows.values) == 1
+    assert await vault.decrypt("a") == {"a": b"hunter2"}
+
+
+async def test_a_lost_answer_does_not_undo_the_writer_that_came_after() -> None:
+    vault, metadata = with_lost_claims()
+    await vault.create("a", b"first")
+    write = a_write("a", operation=Operation.UPDATE)
+    slow = (await metadata.prepare(write)).prepared
+    await vault.writes._store(NAMESPACE, slow, Sensitive(b"second"))
+    await metadata.claim(write, slow)  # its answer is lost
+    await vault.update("a", b"third")
+
+    await vault.writes._claim(write, slow)
+
+    assert await vault.decrypt("a") == {"a": b"third"}
+
+
+async def test_a_generated_name_that_is_taken_is_generated_again() -> None:
+    vault = Vault()
+    await vault.create(GENERATED_NAMES[0], b"other")
+
+    made = await vault.writes.write(a_write(""), Sensitive(b"hunter2"))
+
+    assert secure_value_pb2.SecureValue.FromString(made).name == GENERATED_NAMES[1]
+    assert await vault.decrypt(*GENERATED_NAMES[:2]) == {
+        GENERATED_NAMES[0]: b"other",
+        GENERATED_NAMES[1]: b"hunter2",
+    }
+
+
+async def test_names_are_generated_three_times_at_most() -> None:
+    vault = Vault()
+    for name in GENERATED_NAMES:
+        await vault.create(name)
+
+    with pytest.raises(AlreadyExistsError):
+        await vault.writes.write(a_write(""), Sensitive(b"hunter2"))
+
+    assert vault.known.generated == 3
+
+
+async def test_a_chosen_name_that_is_taken_is_an_error() -> None:
+    vault = Vault()
+    await vault.create("a", b"first")
+
+    with pytest.raises(AlreadyExistsError):
+        await vault.create("a", b"second")
+
+    assert await vault.decrypt("a") == {"a": b"first"}
+
+
+async def test_a_data_key_that_was_disabled_meanwhile_is_replaced_unseen() -> None:
+    vault = Vault()
+    key = await vault.data_keys.ready(NAMESPACE)
+    await vault.key_store.move(NAMESPACE, key.data_key_id, DataKeyState.DISABLED)
+
+    await vault.create("a", b"hunter2")
+
+    assert await vault.decrypt("a") == {"a": b"hunter2"}
+    assert len(vault.rows.keys) == 2
+
+
+async def test_of_concurrent_creates_of_a_name_one_wins() -> None:
+    vault = Vault()
+
+    outcomes = await asyncio.gather(
+        *(vault.create("a", value) for value in (b"1", b"2", b"3")), return_exceptions=True
+    )
+
+    won = [value for value, outcome in zip(b"123", outcomes, strict=True) if outcome is None]
+    assert await vault.decrypt("a") == {"a": bytes(won)}
+    assert await vault.sweep_up() == 2
+
+
+async def test_the_value_is_bound_to_the_name_that_metadata_gave() -> None:
+    vault = Vault()
+    await vault.create("a", b"value of a")
+    await vault.create("b", b"value of b")
+    live = vault.known.live
+    live[NAMESPACE, "a"], live[NAMESPACE, "b"] = live[NAMESPACE, "b"], live[NAMESPACE, "a"]
+
+    assert await vault.decrypt("a", "b") == {
+        "a": Answer.DECRYPTION_FAILED,
+        "b": Answer.DECRYPTION_FAILED,
+    }
