@@ -93,11 +93,11 @@ def _https_server(
 
 def _tell(ports: dict[str, int], ready_file: Path | None) -> None:
     """Whoever waits for the file never reads half of it."""
-    _log.info("ready", **ports)
     if ready_file is not None:
         unfinished = ready_file.with_suffix(".unfinished")
         unfinished.write_bytes(msgspec.json.encode(ports))
         unfinished.replace(ready_file)
+    _log.info("ready", **ports)
 
 
 def _release() -> str:

@@ -63,6 +63,8 @@ class Gateway:
     metadata: GrpcServer
     vault: GrpcServer
     metrics: Metrics
+    metadata_port: int
+    vault_port: int
 
     @property
     def url(self) -> str:
@@ -148,12 +150,16 @@ async def running_gateway(certificates: Certificates) -> AsyncIterator[Gateway]:
         app, "127.0.0.1", 0, tls=tls, connection=partial(BoundedConnection, bounds=BOUNDS)
     )
     port = await server.start()
-    yield Gateway(port, certificates.ca, store, metadata, vault, metrics)
-    await server.stop(1)
-    await to_metadata.close()
-    await to_vault.close()
-    await metadata.stop(0)
-    await vault.stop(0)
+    try:
+        yield Gateway(
+            port, certificates.ca, store, metadata, vault, metrics, metadata_port, vault_port
+        )
+    finally:
+        await server.stop(1)
+        await to_metadata.close()
+        await to_vault.close()
+        await metadata.stop(0)
+        await vault.stop(0)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
