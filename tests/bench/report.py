@@ -63,7 +63,7 @@ def _row(case: Case, rounds: Sequence[Sequence[Sample]]) -> Row:
 
 
 def _to_control(case: Case, rounds: Sequence[Sequence[Sample]]) -> float | None:
-    """The median of the rounds' ratios: round and control share the machine's mood."""
+    """The median of the rounds' ratios: a case and its control share the machine."""
     if case.paced:
         return None
     ratios = []
