@@ -17,8 +17,8 @@ def check_path(raw_path: bytes) -> None:
     A proxy before the gateway and the router behind this check might take such a path for two
     different ones (RFC 3986 §2.2, §6.2.2), and the access decision would be on the wrong one.
     """
-    root, *parts = raw_path.removesuffix(b"/").split(b"/")
-    if root or any(_is_ambiguous(part) for part in parts):
+    parts = raw_path.removesuffix(b"/").split(b"/")[1:]
+    if not raw_path.startswith(b"/") or any(_is_ambiguous(part) for part in parts):
         raise BadRequestError(
             "the path has a part that is empty, a dot segment or wrongly encoded"
         )

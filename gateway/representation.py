@@ -91,7 +91,7 @@ def _timestamp_to_json(moment: Timestamp) -> str:
     return datetime.fromtimestamp(moment.seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def secure_value_from_json(tree: JsonObject, target: Target) -> SecureValueWrite:
+def secure_value_from_json(tree: Mapping[str, object], target: Target) -> SecureValueWrite:
     """What the body asks for. Raises BadRequestError: a type or identity that does not fit."""
     body = Fields(tree)
     metadata, spec = body.child("metadata"), body.child("spec")

@@ -257,7 +257,7 @@ async def test_every_answer_says_how_it_is_to_be_handled(gateway: Gateway) -> No
 @pytest.mark.parametrize("sent", ["a b", "x" * 65, "a\u00e9"])
 async def test_a_strange_request_id_is_replaced(gateway: Gateway, sent: str) -> None:
     async with gateway.http() as http:
-        answer = await http.get("/healthz", headers={"X-Request-Id": sent.encode("latin-1")})
+        answer = await http.get("/healthz", headers=[(b"X-Request-Id", sent.encode("latin-1"))])
 
     assert answer.headers["x-request-id"] != sent
 

@@ -64,7 +64,7 @@ async def test_pages_carry_every_item_once_and_the_first_pages_version(
     token: str | None = ""
     async with gateway.http() as http:
         while token is not None:
-            query = {"limit": limit, "continue": token}
+            query: dict[str, str | int] = {"limit": limit, "continue": token}
             page = (await http.get(VALUES, params=query)).json()
             seen += names_in(page)
             versions.add(page["metadata"]["resourceVersion"])

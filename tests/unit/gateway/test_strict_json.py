@@ -1,0 +1,87 @@
+"""What is one JSON object beyond doubt is read; all else is refused without a quotation."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.errors import BadRequestError
+from gateway.strict_json import MAX_DEPTH, MAX_VALUES, JsonObject, parse_object
+
+MARK = "never-quoted"
+
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts,
+    lambda inner: st.lists(inner) | st.dictionaries(texts, inner),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(texts, values))
+def test_every_object_that_json_can_say_is_read_as_it_is(document: JsonObject) -> None:
+    assert parse_object(json.dumps(document).encode()) == document
+    assert parse_object(json.dumps(document, ensure_ascii=False).encode()) == document
+
+
+@given(st.binary())
+def test_arbitrary_bytes_are_read_or_refused(body: bytes) -> None:
+    try:
+        document = parse_object(body)
+    except BadRequestError:
+        return
+    assert document == json.loads(body)
+
+
+def nested(depth: int) -> bytes:
+    return b'{"a":' * (depth - 1) + b"{}" + b"}" * (depth - 1)
+
+
+def test_nesting_is_bounded() -> None:
+    parse_object(nested(MAX_DEPTH))
+    for depth in (MAX_DEPTH + 1, 900, 10_000, 100_000):
+        with pytest.raises(BadRequestError, match=f"deeper than {MAX_DEPTH}"):
+            parse_object(nested(depth))
+
+
+def test_the_number_of_values_is_bounded() -> None:
+    with pytest.raises(BadRequestError, match=str(MAX_VALUES)):
+        parse_object(b'{"a": [' + b"0," * MAX_VALUES + b"0]}")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"name": "never-quoted", "name": 1}', 'the field "name" more than once'),
+        (b'{"a": [{"spec": 1, "spec": 2}]}', 'the field "spec" more than once'),
+        (b'{"never-quoted": 1, "never-quoted": 2}', "a key more than once"),
+        (b'{"a": NaN}', "a number that JSON does not have"),
+        (b'{"a": -Infinity}', "a number that JSON does not have"),
+        (b'{"a": 1e400}', "a number that is out of range"),
+        (b'{"a": ' + b"1" * 5_000 + b"}", "a number that is out of range"),
+        (b'{"a": "\\ud800never-quoted"}', "a lone surrogate"),
+        (b'{"\\udc00": 1}', "a lone surrogate"),
+        (b'{"a": "never-quoted\xff"}', "is not UTF-8"),
+        (b'{"a": "never-quoted', "is not valid JSON (line 1, column 7)"),
+        (b'\xef\xbb\xbf{"a": 1}', "is not valid JSON"),
+        (b'{"a": 1} {"never-quoted": 1}', "is not valid JSON"),
+        (b'["never-quoted"]', "must be a JSON object"),
+        (b"null", "must be a JSON object"),
+    ],
+)
+def test_a_refusal_names_the_rule_and_nothing_of_the_body(body: bytes, words: str) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        parse_object(body)
+
+    assert words in refused.value.message
+    assert MARK not in refused.value.message
+    assert refused.value.__context__ is None
+
+
+def test_a_pair_of_surrogates_is_one_character() -> None:
+    assert parse_object(b'{"a": "\\ud83d\\ude00"}') == {"a": "\U0001f600"}
