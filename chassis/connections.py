@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg  # noqa: TID251  # the other half of chassis/postgres.py
 from asyncpg.connect_utils import SessionAttribute  # noqa: TID251  # the same
@@ -152,3 +153,11 @@ class HeldConnections:
                 await connection.close(timeout=ROLLBACK_TIMEOUT_SECONDS)
             except CONNECT_ERRORS:
                 connection.terminate()
+
+
+def has_several_hosts(dsn: Sensitive[str]) -> bool:
+    """Whether the DSN names more than one server, in its address or its `host` parameter."""
+    parts = urlsplit(dsn.reveal())
+    address = parts.netloc.rpartition("@")[2]
+    named = (address, *parse_qs(parts.query).get("host", []))
+    return any("," in hosts for hosts in named)

@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
 
+from chassis.tls_context import rotating_context
 from chassis.tls_files import Tls
 
 
@@ -40,7 +40,7 @@ class HttpServer:
         connection: Callable[..., asyncio.Protocol] | None = None,
     ) -> None:
         self._address = (host, port)
-        self._tls = _tls_context(tls) if tls else None
+        self._tls = rotating_context(tls) if tls else None
         self._config = _config(app, bounds or HttpBounds(), connection)
         self._server = _OwnedServer(self._config)
         self._serving: asyncio.Task[None] | None = None
@@ -48,7 +48,8 @@ class HttpServer:
     async def start(self) -> int:
         """The bound port's number; from now on requests are answered.
 
-        Raises OSError if the address is not free; what the application raises at its start-up.
+        Raises OSError if the address is not free; RuntimeError if the application does not
+        start.
         """
         listener = socket.create_server(self._address, backlog=1_024)
         port: int = listener.getsockname()[1]
@@ -86,16 +87,6 @@ class _OwnedServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         self.ready.set()
-
-
-def _tls_context(tls: Tls) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(tls.certificate_chain, tls.private_key)
-    if tls.client_ca is not None:
-        context.load_verify_locations(tls.client_ca)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
 
 
 def _config(

@@ -32,6 +32,11 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 CREATE TABLE IF NOT EXISTS schema_migration_turn (id integer PRIMARY KEY);
 INSERT INTO schema_migration_turn (id) VALUES (1) ON CONFLICT (id) DO NOTHING;
 """
+_CREATED_BY_ANOTHER = (
+    asyncpg.UniqueViolationError,
+    asyncpg.DuplicateTableError,
+    asyncpg.DuplicateObjectError,
+)
 _TAKE_TURN = "SELECT id FROM schema_migration_turn WHERE id = 1 FOR UPDATE"
 _READ_APPLIED = "SELECT version, sha256 FROM schema_migrations ORDER BY version"
 _RECORD = "INSERT INTO schema_migrations (version, name, sha256) VALUES ($1, $2, $3)"
@@ -95,7 +100,7 @@ async def migrate(dsn: Sensitive[str], package: str) -> list[str]:
 async def _create_tables(connection: Connection) -> None:
     try:
         await connection.execute(_CREATE_TABLES)
-    except (asyncpg.UniqueViolationError, asyncpg.DuplicateTableError):
+    except _CREATED_BY_ANOTHER:
         # Two at once may both find no table; Postgres refuses the second, who then finds it.
         await connection.execute(_CREATE_TABLES)
 

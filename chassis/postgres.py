@@ -16,8 +16,14 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import asyncpg
+import structlog
 
-from chassis.connections import Connection, ConnectionSettings, HeldConnections
+from chassis.connections import (
+    Connection,
+    ConnectionSettings,
+    HeldConnections,
+    has_several_hosts,
+)
 from chassis.errors import UnavailableError
 from chassis.sensitive import Sensitive
 from chassis.sqlstates import TRANSIENT_ERRORS, is_connection_fault
@@ -25,6 +31,8 @@ from chassis.sqlstates import TRANSIENT_ERRORS, is_connection_fault
 __all__ = ["AmbiguousCommitError", "Connection", "Database"]
 
 T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
 
 ATTEMPTS = 4
 FIRST_PAUSE_SECONDS = 0.01
@@ -62,6 +70,8 @@ class Database:
         settings = ConnectionSettings(dsn, application_name, statement_timeout_seconds)
         database = cls(HeldConnections(settings, connections))
         await database.healthy()
+        if has_several_hosts(dsn):
+            await database.warn_unless_synchronous()
         return database
 
     async def transact(self, work: Callable[[Connection], Awaitable[T]]) -> T:
@@ -87,6 +97,17 @@ class Database:
     async def healthy(self) -> None:
         """Returns if the primary answers. Raises UnavailableError."""
         await self.execute("SELECT 1")
+
+    async def warn_unless_synchronous(self) -> None:
+        """Logs a warning if a failover could lose what was acknowledged."""
+        row = await self.fetchrow(
+            "SELECT current_setting('synchronous_standby_names') AS names"
+        )
+        if row is None or not row["names"]:
+            _log.warning(
+                "no standby is synchronous: a failover may lose acknowledged writes",
+                setting="synchronous_standby_names",
+            )
 
     async def close(self) -> None:
         """No connection is left open."""

@@ -25,6 +25,11 @@ class Tls:
         named = (self.certificate_chain, self.private_key, self.client_ca)
         return tuple(path for path in named if path is not None)
 
+    def version(self) -> tuple[tuple[int, int, int], ...]:
+        """What changes when a file is replaced. Raises OSError if one is not there."""
+        statuses = [path.stat() for path in self.files]
+        return tuple((s.st_mtime_ns, s.st_size, s.st_ino) for s in statuses)
+
 
 class TlsFilesError(Exception):
     """The files do not make a certificate chain with its key."""
@@ -39,7 +44,7 @@ class RotatingTls:
 
     def __init__(self, tls: Tls) -> None:
         self._tls = tls
-        self._version = self._present_version()
+        self._version = tls.version()
         self._configuration = self._read()
 
     def credentials(self) -> grpc.ServerCredentials:
@@ -56,7 +61,7 @@ class RotatingTls:
         gRPC asks at every handshake, on a thread of its own.
         """
         try:
-            version = self._present_version()
+            version = self._tls.version()
             if version == self._version:
                 return None
             self._configuration = self._read()
@@ -66,10 +71,6 @@ class RotatingTls:
         self._version = version
         _log.info("certificate renewed", file=self._tls.certificate_chain)
         return self._configuration
-
-    def _present_version(self) -> tuple[tuple[int, int, int], ...]:
-        statuses = [path.stat() for path in self._tls.files]
-        return tuple((s.st_mtime_ns, s.st_size, s.st_ino) for s in statuses)
 
     def _read(self) -> grpc.ServerCertificateConfiguration:
         chain = self._tls.certificate_chain.read_bytes()

@@ -29,7 +29,7 @@ def _text(text: bytes) -> bytes:
 
 
 async def ask(port: int, path: bytes, *, body: bytes = b"\x00\x00\x00\x00\x00") -> bytes:
-    """All bytes that the server answers to one gRPC request for `path` until its stream ends."""
+    """All that the server answers to one gRPC request for `path` until its stream ends."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])

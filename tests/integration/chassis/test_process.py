@@ -1,0 +1,140 @@
+"""A process of the chassis, started and signalled for real."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+MARKER = "marker-of-a-secret"
+
+PREAMBLE = """
+import asyncio, resource, sys
+import structlog
+from chassis.config import ConfigError
+from chassis.migrations import SchemaError
+from chassis.process import run
+
+log = structlog.get_logger("test")
+"""
+WAITING = """
+async def main(stopping):
+    log.info("ready", core=resource.getrlimit(resource.RLIMIT_CORE)[0],
+             loop=type(asyncio.get_running_loop()).__module__)
+    await stopping.wait()
+    log.info("drained")
+"""
+STUBBORN = """
+async def main(stopping):
+    log.info("ready")
+    await stopping.wait()
+    log.info("draining")
+    await asyncio.Event().wait()
+"""
+
+
+class Process:
+    """A child and the lines it logs."""
+
+    def __init__(self, child: asyncio.subprocess.Process) -> None:
+        self.child = child
+
+    async def line(self) -> dict[str, Any]:
+        assert self.child.stderr is not None
+        parsed: dict[str, Any] = json.loads(await self.child.stderr.readline())
+        return parsed
+
+    async def ended(self) -> tuple[int, list[dict[str, Any]]]:
+        _, errors = await self.child.communicate()
+        return self.child.returncode or 0, [json.loads(line) for line in errors.splitlines()]
+
+
+class Starter:
+    """Starts children; none outlives the test."""
+
+    def __init__(self) -> None:
+        self._children: list[asyncio.subprocess.Process] = []
+
+    async def __call__(self, main: str) -> Process:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            f"{PREAMBLE}{main}\nsys.exit(run(main))",
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        self._children.append(child)
+        return Process(child)
+
+    async def stop(self) -> None:
+        for child in self._children:
+            if child.returncode is None:
+                child.kill()
+            await child.communicate()
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Starter]:
+    starter = Starter()
+    yield starter
+    await starter.stop()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_lets_the_process_drain(start: Starter, number: signal.Signals) -> None:
+    process = await start(WAITING)
+    ready = await process.line()
+
+    process.child.send_signal(number)
+    code, lines = await process.ended()
+
+    assert (ready["event"], ready["core"], ready["loop"]) == ("ready", 0, "uvloop")
+    assert (code, [line["event"] for line in lines]) == (0, ["drained"])
+
+
+async def test_a_second_signal_ends_the_process(start: Starter) -> None:
+    process = await start(STUBBORN)
+    await process.line()
+    process.child.send_signal(signal.SIGTERM)
+    await process.line()
+
+    process.child.send_signal(signal.SIGTERM)
+    code, lines = await process.ended()
+
+    assert (code, lines[-1]["event"]) == (1, "stopped without draining")
+
+
+@pytest.mark.parametrize(
+    ("error", "problems"),
+    [
+        (
+            'ConfigError(("X_A is required", "X_B is required"))',
+            ["X_A is required", "X_B is required"],
+        ),
+        ('SchemaError("at version 1")', ["at version 1"]),
+    ],
+    ids=["configuration", "schema"],
+)
+async def test_what_does_not_allow_a_start_is_listed(
+    start: Starter, error: str, problems: list[str]
+) -> None:
+    process = await start(f"async def main(stopping):\n    raise {error}\n")
+
+    code, lines = await process.ended()
+
+    assert (code, [line["problems"] for line in lines]) == (2, [problems])
+
+
+async def test_a_fatal_error_is_logged_without_its_text(start: Starter) -> None:
+    process = await start(f"async def main(stopping):\n    raise KeyError('{MARKER}')\n")
+
+    code, lines = await process.ended()
+
+    assert (code, lines[0]["failure"]["type"]) == (1, "KeyError")
+    assert MARKER not in json.dumps(lines)
