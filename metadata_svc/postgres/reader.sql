@@ -23,7 +23,8 @@ SELECT value FROM counters WHERE namespace = $1
 -- The four pages differ in what leads in name order; each reads no more rows than it must.
 -- All: $1 namespace, $2 after_name, $3 one more than the limit, $4 bytes a page may weigh,
 -- $5 labels, $6 decrypter or ''. `found` counts what matched, up to $3; what would make the page
--- too heavy is left off, but never the first.
+-- too heavy is left off, but never the first. LIMIT 1 has the planner look up each name in turn,
+-- where it might else read the whole namespace beside the selected part.
 
 -- name: page_of_namespace
 SELECT
@@ -75,9 +76,14 @@ FROM (
     FROM (
         SELECT s.*
         FROM secure_value_labels AS l
-        INNER JOIN secure_values AS s ON s.namespace = $1 AND s.name = l.name
+        CROSS JOIN LATERAL (
+            SELECT *
+            FROM secure_values
+            WHERE namespace = $1 AND name = l.name
+            AND labels @> $5 AND ($6::text = '' OR $6 = ANY (decrypters))
+            LIMIT 1
+        ) AS s
         WHERE l.namespace = $1 AND l.label = $7 AND l.value = $8 AND l.name > $2
-        AND s.labels @> $5 AND ($6::text = '' OR $6 = ANY (s.decrypters))
         ORDER BY l.name
         LIMIT $3
     ) AS page
@@ -95,9 +101,13 @@ FROM (
     FROM (
         SELECT s.*
         FROM secure_value_decrypters AS d
-        INNER JOIN secure_values AS s ON s.namespace = $1 AND s.name = d.name
+        CROSS JOIN LATERAL (
+            SELECT *
+            FROM secure_values
+            WHERE namespace = $1 AND name = d.name AND labels @> $5
+            LIMIT 1
+        ) AS s
         WHERE d.namespace = $1 AND d.decrypter = $6 AND d.name > $2
-        AND s.labels @> $5
         ORDER BY d.name
         LIMIT $3
     ) AS page

@@ -1,8 +1,15 @@
-"""The stores on a freshly migrated Postgres."""
+"""The stores on Postgres: one migrated database for a module, emptied before each test.
+
+A clone for each test would cost more than all that the tests do with it.
+"""
 
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
+import asyncpg
 import pytest
+import pytest_asyncio
 
 from chassis.postgres import Database
 from chassis.sensitive import Sensitive
@@ -24,6 +31,40 @@ def postgres_stores(database: Database) -> Stores:
 
     stores = PostgresStores.on(database)
     return Stores(stores.transactions, stores.reader, stores.keepers, add_keeper)
+
+
+EMPTY = """
+DELETE FROM changes; DELETE FROM secure_value_labels; DELETE FROM secure_value_decrypters;
+DELETE FROM secure_values; DELETE FROM value_ids; DELETE FROM names; DELETE FROM keepers;
+DELETE FROM counters;
+"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def module_dsn(
+    metadata_server_dsn: Sensitive[str], metadata_template: str
+) -> AsyncIterator[Sensitive[str]]:
+    """A database of this module's own."""
+    name = f"test_{uuid4().hex}"
+    server = metadata_server_dsn.reveal()
+    await _execute(server, f"CREATE DATABASE {name} TEMPLATE {metadata_template}")
+    yield Sensitive(urlunsplit(urlsplit(server)._replace(path=f"/{name}")))
+    await _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def metadata_dsn(module_dsn: Sensitive[str]) -> Sensitive[str]:
+    """The module's database, with nothing in it."""
+    await _execute(module_dsn.reveal(), EMPTY)
+    return module_dsn
+
+
+async def _execute(dsn: str, statements: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statements)
+    finally:
+        await connection.close()
 
 
 @pytest.fixture
