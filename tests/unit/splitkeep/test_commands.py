@@ -1,0 +1,166 @@
+"""The command line: what it accepts, refuses and prints."""
+
+from argparse import ArgumentParser, ArgumentTypeError
+from base64 import b64decode
+from datetime import timedelta
+from pathlib import Path
+
+import jwt
+import pytest
+
+from chassis.sensitive import Sensitive
+from splitkeep.cli import COMMANDS, load, run
+from splitkeep.client import Failure, Reason, Secret
+from splitkeep.commands.decrypt import MissingError, add_arguments, as_json, find_vault
+from splitkeep.commands.token import parse_duration, parse_grant
+from splitkeep.files import write_json
+from splitkeep.issuer import Grant, ensure_issuer
+from splitkeep.local.state import State, open_state
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> State:
+    state = open_state(tmp_path / "state")
+    state.make_directories()
+    ensure_issuer(state.issuer_key)
+    return state
+
+
+def printed_claims(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    token = capsys.readouterr().out.strip()
+    claims: dict[str, object] = jwt.decode(token, options={"verify_signature": False})
+    return claims
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str) -> None:
+    command = load(name)
+    command.add_arguments(ArgumentParser(), {})
+
+    assert command.__doc__
+
+
+def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(["destroy"])
+
+    assert caught.value.code == 2
+    assert "invalid choice" in capsys.readouterr().err
+
+
+def test_a_managers_token_is_printed(state: State, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["token", "--state", str(state.directory), "--role", "Admin"]) == 0
+
+    claims = printed_claims(capsys)
+    assert (claims["roles"], claims["sub"]) == (["Admin"], "user:admin")
+
+
+def test_a_decrypters_token_is_printed(
+    state: State, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["token", "--state", str(state.directory), "--service-identity", "billing"]
+    words += ["--permission", "secret.grafana.app/securevalues:decrypt", "--ttl", "5m"]
+
+    assert run(words) == 0
+
+    claims = printed_claims(capsys)
+    assert claims["serviceIdentity"] == "billing"
+    assert claims["sub"] == "access-policy:billing"
+    assert claims["permissions"] == ["secret.grafana.app/securevalues:decrypt"]
+
+
+def test_a_token_of_another_issuers_key_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = tmp_path / "issuer.key"
+    issuer = ensure_issuer(key)
+
+    assert run(["token", "--issuer-key", str(key), "--role", "Admin"]) == 0
+
+    token = capsys.readouterr().out.strip()
+    assert jwt.get_unverified_header(token)["kid"] == issuer.key_id
+
+
+def test_a_token_of_two_hands_is_refused_in_words(
+    state: State, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["token", "--state", str(state.directory), "--role", "Admin"]
+
+    assert run([*words, "--service-identity", "billing"]) == 1
+
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "does not decrypt" in output.err
+
+
+def test_without_an_issuer_key_the_command_says_how_to_get_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["token", "--state", str(tmp_path), "--role", "Admin"]) == 1
+    assert "splitkeep dev" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "duration"),
+    [
+        ("90", timedelta(seconds=90)),
+        ("90s", timedelta(seconds=90)),
+        ("5m", timedelta(minutes=5)),
+        ("12h", timedelta(hours=12)),
+        ("30d", timedelta(days=30)),
+    ],
+)
+def test_a_duration_is_a_number_with_a_unit(text: str, duration: timedelta) -> None:
+    assert parse_duration(text) == duration
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1.5h", "5 m", "1w", "9" * 20])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ArgumentTypeError):
+        parse_duration(text)
+
+
+def test_a_grant_is_an_action_and_a_scope() -> None:
+    scope = "securevalues:uid:a=b"
+
+    assert parse_grant(f"secret.securevalues:read={scope}") == Grant(
+        action="secret.securevalues:read", scope=scope
+    )
+
+
+@pytest.mark.parametrize("text", ["", "a", "a=", "=b"])
+def test_what_is_no_grant_is_refused(text: str) -> None:
+    with pytest.raises(ArgumentTypeError):
+        parse_grant(text)
+
+
+def test_a_value_that_is_no_text_is_printed_in_base64() -> None:
+    shown = as_json(Secret("name", Sensitive(b"\xff\x00"), 3))
+
+    assert b64decode(str(shown["valueBase64"])) == b"\xff\x00"
+    assert shown["version"] == 3
+
+
+def test_a_failure_is_printed_as_its_reason() -> None:
+    assert as_json(Failure("name", Reason.NOT_AUTHORIZED)) == {"error": "not authorized"}
+
+
+def vault_for(words: list[str]) -> object:
+    parser = ArgumentParser()
+    add_arguments(parser, {})
+    return find_vault(parser.parse_args(words))
+
+
+def test_without_a_stack_the_vault_must_be_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match="--target"):
+        vault_for(["name", "--state", str(tmp_path)])
+
+
+def test_the_stacks_token_is_not_sent_to_another_vault(state: State) -> None:
+    write_json(
+        state.description,
+        {"vault": "127.0.0.1:1", "ca": "ca.pem", "tokens": {"decrypter": "t"}},
+    )
+
+    with pytest.raises(MissingError, match="--token-file"):
+        vault_for(["name", "--state", str(state.directory), "--target", "elsewhere:9402"])
