@@ -15,6 +15,7 @@ from gateway.strict_json import JsonObject, parse_object
 
 MAX_BODY_BYTES = 1024 * 1024
 BODY_SECONDS = 10.0
+INLINE_BYTES = 65_536
 
 
 async def read_object(request: Request) -> JsonObject:
@@ -26,13 +27,20 @@ async def read_object(request: Request) -> JsonObject:
     body = await _read(request)
     if not body:
         raise BadRequestError("the request body is empty")
-    return parse_object(body)
+    return await _parsed(body)
 
 
 async def read_object_if_any(request: Request) -> JsonObject:
     """The request's JSON object, empty without a body. Raises what read_object raises."""
     body = await _read(request)
-    return parse_object(body) if body else {}
+    return await _parsed(body) if body else {}
+
+
+async def _parsed(body: bytearray) -> JsonObject:
+    """Long bodies are read beside the event loop, so that no client holds up the others."""
+    if len(body) <= INLINE_BYTES:
+        return parse_object(body)
+    return await asyncio.to_thread(parse_object, body)
 
 
 async def _read(request: Request) -> bytearray:

@@ -1,10 +1,20 @@
 """The gateway's configuration, read once from `SPLITKEEP_GATEWAY_…` by __main__."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 PREFIX = "SPLITKEEP_GATEWAY_"
 _PORT = {"min": 0, "max": 65_535}
+
+
+class LogLevel(StrEnum):
+    """From which level on lines are logged."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +51,7 @@ class Config:
     drain_seconds: float = field(
         default=10.0, metadata={"help": "how long requests may take to end at a stop", "min": 0}
     )
-    log_level: str = field(default="INFO", metadata={"help": "DEBUG, INFO, WARNING or ERROR"})
+    log_level: LogLevel = field(default=LogLevel.INFO, metadata={"help": "lowest level logged"})
     ready_file: Path | None = field(
         default=None, metadata={"help": "where the bound ports are written once ready"}
     )

@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import structlog
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from chassis.errors import ResourceExhaustedError
+from chassis.request_id import accepted_or_new
 from gateway.errors import BadRequestError, HeadTooLargeError, HttpError
-from gateway.exchange import SECURITY_HEADERS
+from gateway.exchange import REQUEST_ID_HEADER, SECURITY_HEADERS
 from gateway.status import failure_of
+
+_log = structlog.get_logger("gateway")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +135,14 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _refuse(self, error: HttpError | ResourceExhaustedError) -> None:
         """An answer outside any request; only a closed connection if one is being answered."""
+        request_id = accepted_or_new(None)
+        _log.info("connection refused", reason=type(error).__name__, request_id=request_id)
         if not self._is_serving():
-            self.transport.write(_raw_answer(error))
+            self.transport.write(_raw_answer(error, request_id))
         elif not self.cycle.response_started:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-            self.transport.write(_raw_answer(error))
+            self.transport.write(_raw_answer(error, request_id))
         self.transport.close()
 
     def _stop_head_timer(self) -> None:
@@ -150,14 +156,15 @@ class BoundedConnection(HttpToolsProtocol):
             self._write_timer = None
 
 
-def _raw_answer(error: HttpError | ResourceExhaustedError) -> bytes:
-    failure = failure_of(error, target=None, request_id="")
+def _raw_answer(error: HttpError | ResourceExhaustedError, request_id: str) -> bytes:
+    failure = failure_of(error, target=None, request_id=request_id)
     body = msgspec.json.encode(failure.body)
     head = [
         b"HTTP/1.1 %d %s" % (failure.reason.code, failure.reason.name.encode()),
         b"content-type: application/json",
         b"content-length: %d" % len(body),
         b"connection: close",
+        REQUEST_ID_HEADER + b": " + request_id.encode(),
         *(b"%s: %s" % header for header in SECURITY_HEADERS),
     ]
     return b"\r\n".join([*head, b"", body])
