@@ -1,6 +1,7 @@
 """The real gateway over TLS, in front of real gRPC servers with services in memory."""
 
 import asyncio
+import contextlib
 import json
 import ssl
 from collections.abc import AsyncIterator
@@ -98,6 +99,8 @@ class Gateway:
             yield reader, writer
         finally:
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     async def curl(self, *arguments: str, token: str = ADMIN) -> tuple[int, dict[str, Any]]:
         """Status and JSON of a request that curl makes, as the documentation shows it."""

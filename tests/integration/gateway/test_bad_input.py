@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -313,17 +314,15 @@ async def test_trailers_without_end_are_cut_off(gateway: Gateway) -> None:
 
 
 async def test_connections_beyond_the_bound_are_told_to_come_again(gateway: Gateway) -> None:
-    held = [
-        await asyncio.open_connection("localhost", gateway.port, ssl=gateway.tls)
-        for _ in range(BOUNDS.connections)
-    ]
+    async with AsyncExitStack() as held:
+        for _ in range(BOUNDS.connections):
+            reader, writer = await held.enter_async_context(gateway.connection())
+            writer.write(b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n")
+            await reader.readuntil(b"ok")
 
-    _, received = await gateway.exchange(b"")
+        _, received = await gateway.exchange(b"")
 
     assert is_status(received, 429)
-    for _, writer in held:
-        writer.close()
-        await writer.wait_closed()
 
 
 CREDENTIALS: dict[str, list[tuple[str, str]]] = {
