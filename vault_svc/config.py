@@ -46,6 +46,9 @@ class Config:
     dsn_connections: int = field(
         default=10, metadata={"help": "database connections held", "min": 1, "max": 1000}
     )
+    statement_timeout_seconds: float = field(
+        default=5, metadata={"help": "how long one statement may take", "min": 0.1}
+    )
     host: str = field(
         default="127.0.0.1", metadata={"help": "address that the ports are opened on"}
     )
@@ -80,6 +83,13 @@ class Config:
     data_key_cache_limit: int = field(
         default=10_000, metadata={"help": "unwrapped data keys kept at most", "min": 1}
     )
+    concurrent_calls: int = field(
+        default=256, metadata={"help": "calls served at a time", "min": 1}
+    )
+    max_connection_age_seconds: float = field(
+        default=300,
+        metadata={"help": "how long a connection lives before its client moves", "min": 1},
+    )
     drain_seconds: float = field(
         default=10, metadata={"help": "time that calls under way get at the end", "min": 0}
     )
@@ -88,3 +98,14 @@ class Config:
     ready_file: Path | None = field(
         default=None, metadata={"help": "file to write the bound ports to when ready"}
     )
+
+
+@dataclass(frozen=True, slots=True)
+class MigrateConfig:
+    """What `migrate` needs of the same variables; it runs without the others."""
+
+    dsn: Sensitive[str] = field(metadata={"help": "DSN of the vault's own database"})
+    log_level: LogLevel = field(default=LogLevel.INFO, metadata={"help": "lowest level logged"})
+
+
+MIGRATE_VARIABLES = frozenset(PREFIX + name for name in ("DSN", "DSN_FILE", "LOG_LEVEL"))

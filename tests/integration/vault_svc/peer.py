@@ -1,0 +1,114 @@
+"""The in-memory metadata behind metadata's real gRPC service."""
+# ruff: noqa: N802  # method names are the proto's
+
+from typing import Any
+
+from chassis.identity import credential
+from protos.splitkeep.metadata.v1 import secure_value_pb2, vault_peer_pb2
+from protos.splitkeep.metadata.v1.vault_peer_pb2_grpc import VaultPeerServicer
+from tests.fakes.vault_svc.metadata import InMemoryMetadata
+from vault_svc.metadata_client import (
+    _DECISIONS,
+    _OPERATIONS_BACK,
+    _STATES,
+    _key_from_proto,
+    _key_to_proto,
+    _prepared_from_proto,
+    _prepared_to_proto,
+)
+from vault_svc.ports.metadata import Draft, Preconditions, Write
+
+DECISIONS = {decision: number for number, decision in _DECISIONS.items()}
+STATES = {state: number for number, state in _STATES.items()}
+
+
+class InMemoryPeer(VaultPeerServicer):
+    """What metadata_svc serves to the vault; can be told to fail, or to twist its answer."""
+
+    def __init__(self, known: InMemoryMetadata) -> None:
+        self.known = known
+        self.failure: Exception | None = None
+        self.twisted: vault_peer_pb2.ResolveResponse | None = None
+        self.requests: list[Any] = []
+
+    async def Prepare(self, request: Any, context: Any) -> vault_peer_pb2.PrepareResponse:
+        self._heard(request)
+        operation = _OPERATIONS_BACK[request.operation]
+        preparation = await self.known.prepare(_write(request, context, operation))
+        answer = vault_peer_pb2.PrepareResponse(
+            prepared=_prepared_to_proto(preparation.prepared)
+        )
+        if preparation.preview is not None:
+            answer.preview.ParseFromString(preparation.preview)
+        return answer
+
+    async def Claim(self, request: Any, context: Any) -> vault_peer_pb2.ClaimResponse:
+        self._heard(request)
+        prepared = _prepared_from_proto(request.prepared)
+        made = await self.known.claim(_write(request, context, prepared.operation), prepared)
+        return vault_peer_pb2.ClaimResponse(
+            secure_value=secure_value_pb2.SecureValue.FromString(made)
+        )
+
+    async def Resolve(self, request: Any, context: Any) -> vault_peer_pb2.ResolveResponse:
+        self._heard(request)
+        if self.twisted is not None:
+            return self.twisted
+        resolutions = await self.known.resolve(
+            request.namespace, request.names, request.service_identity
+        )
+        return vault_peer_pb2.ResolveResponse(
+            resolutions=[
+                vault_peer_pb2.Resolution(
+                    name=one.name,
+                    decision=DECISIONS[one.decision],
+                    keeper=one.keeper,
+                    value_id=str(one.value_id or ""),
+                    version=one.version,
+                )
+                for one in resolutions
+            ]
+        )
+
+    async def Refuse(self, request: Any, context: Any) -> vault_peer_pb2.RefuseResponse:
+        self._heard(request)
+        answers = await self.known.refuse([_key_from_proto(key) for key in request.values])
+        return vault_peer_pb2.RefuseResponse(
+            values=[
+                vault_peer_pb2.RefusedValue(value=_key_to_proto(key), state=STATES[state])
+                for key, state in answers
+            ]
+        )
+
+    async def Released(self, request: Any, context: Any) -> vault_peer_pb2.ReleasedResponse:
+        self._heard(request)
+        keys = await self.known.released(
+            minimum_age_seconds=request.minimum_age.ToMicroseconds() / 1_000_000,
+            after=_key_from_proto(request.after) if request.HasField("after") else None,
+            limit=request.page_size,
+        )
+        return vault_peer_pb2.ReleasedResponse(values=map(_key_to_proto, keys))
+
+    async def Acknowledge(
+        self, request: Any, context: Any
+    ) -> vault_peer_pb2.AcknowledgeResponse:
+        self._heard(request)
+        await self.known.acknowledge([_key_from_proto(key) for key in request.values])
+        return vault_peer_pb2.AcknowledgeResponse()
+
+    def _heard(self, request: Any) -> None:
+        self.requests.append(request)
+        if self.failure:
+            raise self.failure
+
+
+def _write(request: Any, context: Any, operation: Any) -> Write:
+    return Write(
+        operation=operation,
+        namespace=request.draft.namespace,
+        generates_name=not request.draft.name,
+        draft=Draft(request.draft.SerializeToString()),
+        preconditions=Preconditions(request.preconditions.SerializeToString()),
+        dry_run=getattr(request, "dry_run", False),
+        token=credential(context.invocation_metadata()),
+    )

@@ -1,0 +1,77 @@
+"""What serves and what works beside it, put together on one database and one channel."""
+
+import secrets
+from dataclasses import dataclass
+
+import grpc
+
+from chassis.clock import SystemClock
+from chassis.grpc_server import Service
+from chassis.identity import Authenticator, JwtVerifier, load_issuers
+from chassis.metrics import Metrics
+from chassis.postgres import Database
+from vault_svc.config import Config
+from vault_svc.decision_log import StructuredDecisionLog
+from vault_svc.domain.keyring import ReplacementRule
+from vault_svc.grpc_api.callers import Callers
+from vault_svc.grpc_api.services import services
+from vault_svc.kek_providers.local_file import load_keks
+from vault_svc.metadata_client import GrpcMetadataClient
+from vault_svc.ports.data_keys import DataKeyStore
+from vault_svc.ports.keks import Keks
+from vault_svc.postgres.data_keys import PostgresDataKeyStore
+from vault_svc.postgres.sealed_values import PostgresSealedValueStore
+from vault_svc.use_cases.data_keys import CacheBounds, DataKeys
+from vault_svc.use_cases.decrypt import DecryptSecureValues
+from vault_svc.use_cases.opening import Opening
+from vault_svc.use_cases.sweep import Sweep, SweepRule
+from vault_svc.use_cases.writes import Writes
+from vault_svc.worker import SweepIntervals, SweepWorker
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The services of the client port, the sweep, and what the start checks."""
+
+    services: tuple[Service, ...]
+    worker: SweepWorker
+    keks: Keks
+    data_keys: DataKeyStore
+
+
+def assemble(
+    config: Config, database: Database, channel: grpc.aio.Channel, metrics: Metrics
+) -> Parts:
+    """Everything, ready to be served.
+
+    Raises ConfigError, IssuersFileError if a file is not usable.
+    """
+    clock, random = SystemClock(), secrets.token_bytes
+    keks = load_keks(config.kek_file, random)
+    metadata = GrpcMetadataClient(channel)
+    values, keys = PostgresSealedValueStore(database), PostgresDataKeyStore(database)
+    data_keys = DataKeys(
+        store=keys,
+        keks=keks,
+        clock=clock,
+        random=random,
+        rule=ReplacementRule(maximum_age_seconds=config.data_key_age_seconds),
+        bounds=CacheBounds(config.data_key_cache_limit, config.data_key_cache_seconds),
+    )
+    served = services(
+        Callers(Authenticator(JwtVerifier(load_issuers(config.issuers), clock))),
+        DecryptSecureValues(
+            Opening(metadata, values, data_keys), StructuredDecisionLog(metrics)
+        ),
+        Writes(metadata, values, data_keys, clock, random),
+    )
+    rule = SweepRule(config.release_grace_seconds, config.unclaimed_age_seconds)
+    sweep = Sweep(metadata, values, clock, rule)
+    return Parts(served, _worker(config, sweep, metrics), keks, keys)
+
+
+def _worker(config: Config, sweep: Sweep, metrics: Metrics) -> SweepWorker:
+    intervals = SweepIntervals(
+        config.sweep_interval_seconds, config.full_sweep_interval_seconds
+    )
+    return SweepWorker(sweep, intervals, metrics)
