@@ -1,11 +1,7 @@
-"""What hostile or broken clients send, over real sockets: the right status, and a server that
-answers the next good request.
-"""
+"""Hostile or broken requests, over real sockets: a right status, and a server that goes on."""
 
 import asyncio
 import contextlib
-import json
-import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -15,12 +11,9 @@ import pytest_asyncio
 
 from tests.fakes.gateway.services import ADMIN
 from tests.integration.gateway.conftest import BASE, BOUNDS, VALUES, Gateway
+from tests.integration.gateway.raw_http import BEARER, HOST, is_status, posting
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-MARK = "never-to-be-seen-5f1c"
-HOST = b"Host: localhost\r\n"
-BEARER = f"Authorization: Bearer {ADMIN}\r\n".encode()
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="session")
@@ -29,146 +22,6 @@ async def the_next_good_request_works(gateway: Gateway) -> AsyncIterator[None]:
     async with gateway.http() as http:
         answer = await http.get(VALUES)
     assert answer.status_code == 200
-
-
-def posting(body: bytes, *headers: bytes, target: str = VALUES) -> bytes:
-    head = b"POST %s HTTP/1.1\r\n" % target.encode() + HOST + BEARER
-    length = b"Content-Length: %d\r\n" % len(body)
-    return head + length + b"".join(h + b"\r\n" for h in headers) + b"\r\n" + body
-
-
-def is_status(received: bytes, code: int) -> bool:
-    head, _, body = received.partition(b"\r\n\r\n")
-    status = json.loads(body)
-    assert head.startswith(b"HTTP/1.1 %d " % code), head
-    assert (status["kind"], status["apiVersion"], status["code"]) == ("Status", "v1", code)
-    return bool(status["message"])
-
-
-BODIES: dict[str, bytes] = {
-    "malformed": b'{"spec": {"value": "' + MARK.encode(),
-    "a key twice": b'{"spec": {"value": "%s", "value": "b"}}' % MARK.encode(),
-    "an unknown key twice": b'{"%s": 1, "%s": 2}' % (MARK.encode(), MARK.encode()),
-    "depth 10000": b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
-    "depth 65": b'{"a":' * 65 + b"1" + b"}" * 65,
-    "a list": b'["%s"]' % MARK.encode(),
-    "NaN": b'{"a": NaN}',
-    "Infinity": b'{"a": -Infinity}',
-    "a huge exponent": b'{"a": 1e999}',
-    "a huge integer": b'{"a": ' + b"9" * 5000 + b"}",
-    "a lone surrogate": b'{"spec": {"value": "\\ud800"}}',
-    "half a surrogate as a key": b'{"\\udfff": 1}',
-    "not UTF-8": b'{"spec": {"value": "\xff"}}',
-    "UTF-16": json.dumps({"a": 1}).encode("utf-16"),
-    "a raw NUL": b'{"spec": {"value": "a\0b"}}',
-    "too many values": b'{"a": [' + b"0," * 30_000 + b"0]}",
-    "empty": b"",
-    "a number as the value": b'{"spec": {"value": 5}}',
-    "a text as the decrypters": b'{"spec": {"decrypters": "%s"}}' % MARK.encode(),
-    "a number among the labels": b'{"metadata": {"labels": {"a": 1}}}',
-    "a list as the spec": b'{"spec": ["%s"]}' % MARK.encode(),
-    "another kind": b'{"kind": "Keeper"}',
-    "another version": b'{"apiVersion": "secret.grafana.app/v1"}',
-    "another namespace": b'{"metadata": {"namespace": "other"}}',
-    "a resourceVersion on create": b'{"metadata": {"resourceVersion": "1"}}',
-}
-
-
-@pytest.mark.parametrize("case", BODIES)
-async def test_a_body_that_cannot_be_meant_is_a_bad_request(
-    gateway: Gateway, case: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-
-    _, received = await gateway.exchange(posting(BODIES[case], b"Connection: close"))
-
-    assert is_status(received, 400)
-    assert MARK.encode() not in received
-    assert MARK not in caplog.text
-    assert gateway.store.calls == []
-
-
-async def test_a_repeated_field_of_ours_is_named(gateway: Gateway) -> None:
-    _, received = await gateway.exchange(posting(BODIES["a key twice"], b"Connection: close"))
-
-    assert b'\\"value\\" more than once' in received
-
-
-async def test_a_wrong_type_is_named_with_what_is_expected(gateway: Gateway) -> None:
-    body = BODIES["a text as the decrypters"]
-    _, received = await gateway.exchange(posting(body, b"Connection: close"))
-
-    assert b"spec.decrypters: must be a list of strings" in received
-
-
-@pytest.mark.parametrize(
-    ("content_type", "code"),
-    [
-        (b"text/plain", 415),
-        (b"application/x-www-form-urlencoded", 415),
-        (b"application/yaml", 415),
-        (b"application/json; charset=latin-1", 415),
-        (b"application/json; charset=UTF-8", 422),
-        (b"APPLICATION/JSON", 422),
-    ],
-)
-async def test_only_json_in_utf_8_is_read(
-    gateway: Gateway, content_type: bytes, code: int
-) -> None:
-    header = b"Content-Type: " + content_type
-    _, received = await gateway.exchange(posting(b"{}", header, b"Connection: close"))
-
-    assert is_status(received, code)
-
-
-async def test_a_compressed_body_is_not_read(gateway: Gateway) -> None:
-    _, received = await gateway.exchange(posting(b"{}", b"Content-Encoding: gzip"))
-
-    assert is_status(received, 415)
-
-
-async def test_a_body_that_says_it_is_too_long_is_not_waited_for(gateway: Gateway) -> None:
-    head = posting(b"").replace(b"Content-Length: 0", b"Content-Length: 99999999")
-
-    _, received = await gateway.exchange(head)
-
-    assert is_status(received, 413)
-
-
-async def test_a_chunked_body_is_cut_off_at_the_bound(gateway: Gateway) -> None:
-    chunk = b"10000\r\n" + b"a" * 65_536 + b"\r\n"
-    head = posting(b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
-
-    _, received = await gateway.exchange(head + chunk * 20)
-
-    assert is_status(received, 413)
-
-
-async def test_a_body_sent_whole_before_the_answer_is_read_still_gets_its_413(
-    gateway: Gateway,
-) -> None:
-    async with gateway.http() as http:
-        answer = await http.post(VALUES, content=b'{"a": "' + b"a" * 3_000_000 + b'"}')
-
-    assert (answer.status_code, answer.json()["reason"]) == (413, "RequestEntityTooLarge")
-    assert answer.headers["connection"] == "close"
-
-
-async def test_more_body_than_announced_is_no_second_request(gateway: Gateway) -> None:
-    sent = posting(b'{"kind": 1}' + b"x" * 50).replace(b"Length: 61", b"Length: 11")
-
-    _, received = await gateway.exchange(sent)
-
-    assert received.count(b"HTTP/1.1 ") == received.count(b"HTTP/1.1 400")
-    assert received.count(b"HTTP/1.1 ") >= 1
-
-
-async def test_two_framings_of_one_body_are_refused(gateway: Gateway) -> None:
-    sent = posting(b"{}", b"Transfer-Encoding: chunked")
-
-    _, received = await gateway.exchange(sent)
-
-    assert is_status(received, 400)
 
 
 PATHS = {
