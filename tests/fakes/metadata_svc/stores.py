@@ -123,8 +123,10 @@ class FakeHistory:
 
     async def trim(self, *, minimum_age: timedelta, limit: int) -> int:
         newest = self._clock.now() - minimum_age
-        old = [entry for entry in self._tables.changes if entry[0] <= newest][:limit]
-        self._tables.changes[:] = [e for e in self._tables.changes if e not in old]
+        changes = self._tables.changes
+        old = [number for number, (at, _) in enumerate(changes) if at <= newest][:limit]
+        gone = set(old)
+        self._tables.changes = [c for n, c in enumerate(changes) if n not in gone]
         return len(old)
 
 

@@ -49,6 +49,10 @@ async def test_a_page_at_the_end_reads_no_more_than_one_at_the_start(
         assert end["buffers"] <= start["buffers"] * 1.1 + 5, (case, start, end)
         assert start["buffers"] <= 5 * (PAGE + 1), (case, start, end)
 
+    found = await _explained(connection, queries.locate, ("default", names))
+    assert found["rows"] == len(names)
+    assert found["buffers"] <= 5 * len(names)
+
 
 async def _seed(connection: Connection) -> None:
     """100 000 secure values of one namespace, by COPY."""
@@ -93,8 +97,14 @@ async def _read(
     connection: Connection, statement: str, after: str, extra: tuple[object, ...]
 ) -> dict[str, int]:
     """Rows that scans produced or threw away, and buffers touched, by one execution."""
-    explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
     arguments = ("default", after, PAGE + 1, 1_000_000, *extra)
+    return await _explained(connection, statement, arguments)
+
+
+async def _explained(
+    connection: Connection, statement: str, arguments: tuple[object, ...]
+) -> dict[str, int]:
+    explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
     await connection.fetchval(explain, *arguments)  # the catalogue's own pages are read once
     (plan,) = json.loads(await connection.fetchval(explain, *arguments))
     return {

@@ -10,14 +10,17 @@ import structlog
 from chassis.caller import Caller
 from chassis.errors import (
     AlreadyExistsError,
+    FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
     PermissionDeniedError,
 )
+from metadata_svc.domain.access import Decision
 from metadata_svc.domain.secure_value import Operation
 from metadata_svc.domain.value_id import ValueKey
 from metadata_svc.ports import ChangeType
 from metadata_svc.use_cases.edits import DeleteRequest, EditRequest
+from metadata_svc.use_cases.history import TRIM_BATCH
 from metadata_svc.use_cases.reads import ListRequest
 from tests.contracts.metadata_svc.application import Application, described
 from tests.contracts.metadata_svc.claims import ClaimsContract
@@ -279,3 +282,30 @@ async def test_a_write_bears_its_writer_and_its_time(
 
     assert (after.created_by, after.created_at) == ("user:u1", created.created_at)
     assert (after.updated_by, after.updated_at) == ("service-account:s1", clock.now())
+
+
+async def test_an_update_whose_keeper_is_gone_is_not_prepared(
+    application: Application, fake: FakeDatabase
+) -> None:
+    fake.add_keeper(NAMESPACE, "aws", active=True)
+    await application.create()
+    fake.tables.keepers.clear()
+
+    with pytest.raises(FailedPreconditionError):
+        await application.prepare(DRAFT, operation=Operation.UPDATE)
+
+
+async def test_history_of_any_length_is_forgotten_batch_by_batch(
+    application: Application, fake: FakeDatabase
+) -> None:
+    await application.create()
+    fake.tables.changes *= 2 * TRIM_BATCH + 1
+
+    assert await application.history.trim() == 2 * TRIM_BATCH + 1
+    assert fake.tables.changes == []
+
+
+async def test_in_a_namespace_that_cannot_be_nothing_is_found(application: Application) -> None:
+    (found,) = await application.names.resolve("org-1\x00", ["a"], "k6")
+
+    assert found.decision is Decision.NOT_FOUND
