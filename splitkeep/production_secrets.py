@@ -34,6 +34,10 @@ DIRECTORIES = ("operator", *SERVICES, "metadata-db", "vault-db")
 TRAVERSABLE = 0o755  # below a directory that is the operator's alone
 
 
+class OperatorKeysError(Exception):
+    """The private keys that made what is there are elsewhere."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductionSecrets:
     """See the module. `uid` and `gid` are those that the containers run as."""
@@ -44,8 +48,12 @@ class ProductionSecrets:
     now: datetime
 
     def make(self) -> None:
-        """Everything is there; what was there is kept. Raises OSError, ValueError."""
+        """Everything is there; what was there is kept.
+
+        Raises OperatorKeysError, OSError, ValueError.
+        """
         private_directory(self.directory)
+        self._check_operator_keys()
         for name in DIRECTORIES:
             private_directory(self.directory / name)
         self._make_certificates()
@@ -56,7 +64,23 @@ class ProductionSecrets:
         for name in SERVICES:
             self._give(self.directory / name)
         environment = f"SPLITKEEP_UID={self.uid}\nSPLITKEEP_GID={self.gid}\n"
-        write_file(self.directory / "compose.env", environment.encode(), mode=PUBLIC)
+        write_file(self._environment, environment.encode(), mode=PUBLIC)
+
+    @property
+    def _environment(self) -> Path:
+        """Written last: where it is, everything was made."""
+        return self.directory / "compose.env"
+
+    def _check_operator_keys(self) -> None:
+        """New keys never replace those that what is there was made with."""
+        operator = self.directory / "operator"
+        keys = ("ca.key", "peer-ca.key", "issuer.key")
+        missing = [name for name in keys if not (operator / name).exists()]
+        if missing and self._environment.exists():
+            raise OperatorKeysError(
+                f"{operator} lacks {', '.join(missing)}, with which the rest was made: put "
+                "them back, and run this again"
+            )
 
     def _make_certificates(self) -> None:
         operator = self.directory / "operator"

@@ -44,7 +44,10 @@ def add_arguments(_parser: ArgumentParser, _environ: Mapping[str, str]) -> None:
 def run(arguments: Namespace, environ: Mapping[str, str]) -> int:
     """See Command."""
     if not engine_answers(environ):
-        _tell("No Docker engine answers: the tests that need one are skipped.")
+        _tell(
+            "No Docker engine answers: tests that need one start their own where they can, "
+            "and are skipped elsewhere."
+        )
     try:
         with ExitStack() as held:
             mine = _begin_run(open_state(default_state(environ)), held)
@@ -109,9 +112,10 @@ def _begin_run(state: State, held: ExitStack) -> State:
 def in_parallel() -> list[str]:
     """What pytest is told when the person says nothing.
 
-    The tests of one file stay together: they share what is expensive to make.
+    The tests of one file stay together: they share what is expensive to make. Whatever is
+    skipped says why at the end.
     """
-    return ["-n", str(os.cpu_count() or 1), "--dist", "loadfile", "-q"]
+    return ["-n", str(os.cpu_count() or 1), "--dist", "loadfile", "-q", "-rs"]
 
 
 def erase_abandoned_runs(state: State) -> None:

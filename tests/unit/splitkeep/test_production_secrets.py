@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from splitkeep.certificates import LEAF_LIFETIME
-from splitkeep.production_secrets import ProductionSecrets
+from splitkeep.production_secrets import OperatorKeysError, ProductionSecrets
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -94,6 +94,19 @@ def test_a_restored_key_file_is_not_overwritten(tmp_path: Path) -> None:
     make(tmp_path)
 
     assert (tmp_path / "vault" / "kek.json").read_text() == "restored"
+
+
+@pytest.mark.parametrize("lost", ["ca.key", "peer-ca.key", "issuer.key"])
+def test_keys_that_were_moved_away_are_asked_for_and_not_made_again(
+    made: Path, lost: str
+) -> None:
+    (made / "operator" / lost).unlink()
+    before = contents(made)
+
+    with pytest.raises(OperatorKeysError, match=lost):
+        make(made, NOW + LEAF_LIFETIME)
+
+    assert contents(made) == before
 
 
 def test_issuers_that_an_operator_added_stay(made: Path) -> None:
