@@ -81,11 +81,11 @@ class Bench:
     async def _control(self, in_flight: int) -> list[Sample]:
         case = Case(report.CONTROL, in_flight, 0)
         load = self._load(case, "single", target=self.control.target)
-        return await measure(self.driver, self.control.operations, [(case, load)])
+        return await measure(self.driver, (self.control.operations,), [(case, load)])
 
     async def _decrypt(self, case: Case, config: str) -> list[Sample]:
         load = self._load(case, config)
-        return await measure(self.driver, self.stack.vault_operations, [(case, load)])
+        return await measure(self.driver, self.stack.operations, [(case, load)])
 
     async def _mixed(self, single_speed: float) -> list[Sample]:
         speed = single_speed * MIXED_SHARE_OF_SINGLE
@@ -95,7 +95,7 @@ class Bench:
             (reads, self._load(reads, "mixed-decrypt", rate=speed * (1 - SHARE_OF_WRITES))),
             (writes, self._load(writes, "mixed-write", rate=speed * SHARE_OF_WRITES)),
         ]
-        return await measure(self.driver, self.stack.vault_operations, loads)
+        return await measure(self.driver, self.stack.operations, loads)
 
     def _load(
         self, case: Case, config: str, *, target: str | None = None, rate: float | None = None

@@ -13,13 +13,16 @@ from tests.bench.cases import Case, Sample
 CONTROL = "control"
 HEADINGS = (
     *("case", "in flight", "requests/s", "secrets/s"),
-    *("p50 ms", "p99 ms", "x control", "not OK"),
+    *("p50 ms", "p99 ms", "CPU ms", "x control", "not OK"),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One case over all rounds. `to_control` is None where there is no control like it."""
+    """One case over all rounds.
+
+    `to_control` is None where there is no control like it, `cpu_ms` where cases share it.
+    """
 
     case: str
     in_flight: int
@@ -27,17 +30,18 @@ class Row:
     secrets_per_second: float
     p50_ms: float
     p99_ms: float
+    cpu_ms: float | None
     to_control: float | None
     not_ok: int
 
     def cells(self) -> tuple[str, ...]:
         secrets = f"{self.secrets_per_second:.0f}" if self.secrets_per_second else "-"
-        ratio = "-" if self.to_control is None else f"{self.to_control:.2f}"
         speed = f"{self.requests_per_second:.0f}"
         times = (f"{self.p50_ms:.1f}", f"{self.p99_ms:.1f}")
+        ratios = ("-" if n is None else f"{n:.2f}" for n in (self.cpu_ms, self.to_control))
         return (
             *(self.case, str(self.in_flight), speed, secrets),
-            *(*times, ratio, str(self.not_ok)),
+            *(*times, *ratios, str(self.not_ok)),
         )
 
 
@@ -57,6 +61,7 @@ def _row(case: Case, rounds: Sequence[Sequence[Sample]]) -> Row:
         secrets_per_second=speed * case.names,
         p50_ms=median(sample.measurement.p50_ms for sample in samples),
         p99_ms=median(sample.measurement.p99_ms for sample in samples),
+        cpu_ms=None if case.paced else median(sample.cpu_ms for sample in samples),
         to_control=_to_control(case, rounds),
         not_ok=sum(sample.wrong for sample in samples),
     )

@@ -1,11 +1,12 @@
-"""How the calls ended, as the servers counted them.
+"""How the calls ended and what they took, as the servers counted it.
 
 A tool that speaks HTTP cannot see a gRPC status, and none sees whether a name was answered with
-a value: both are read from /metrics before and after.
+a value: both are read from /metrics before and after, and so is the processes' CPU time.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 
 import httpx2
@@ -13,26 +14,32 @@ from prometheus_client.parser import text_string_to_metric_families
 
 CALLS = "grpc_server_calls"
 DECISIONS = "vault_decrypt_decisions"
+CPU_SECONDS = "process_cpu_seconds_total"
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """A server's counters at one moment, or their growth."""
+    """Some servers' counters at one moment, or their growth."""
 
     calls: Counter[tuple[str, str]]  # by full method and status code
     decisions: Counter[str]  # by answer
+    cpu_seconds: float = 0
 
     @classmethod
-    async def read(cls, operations: str) -> Self:
-        """What `operations` (a URL) says now."""
+    async def read(cls, operations: Sequence[str]) -> Self:
+        """What the servers with these operations URLs say now, added up."""
+        found = cls(Counter(), Counter())
         async with httpx2.AsyncClient() as http:
-            answer = await http.get(f"{operations}/metrics")
-        return cls.parse(answer.raise_for_status().text)
+            for url in operations:
+                answer = (await http.get(f"{url}/metrics")).raise_for_status()
+                found = found.plus(cls.parse(answer.text))
+        return found
 
     @classmethod
     def parse(cls, exposition: str) -> Self:
         calls: Counter[tuple[str, str]] = Counter()
         decisions: Counter[str] = Counter()
+        cpu_seconds = 0.0
         for family in text_string_to_metric_families(exposition):
             for sample in family.samples:
                 if sample.name == f"{CALLS}_total":
@@ -40,20 +47,31 @@ class Counts:
                     calls[method, sample.labels["code"]] += int(sample.value)
                 elif sample.name == f"{DECISIONS}_total":
                     decisions[sample.labels["answer"]] += int(sample.value)
-        return cls(calls, decisions)
+                elif sample.name == CPU_SECONDS:
+                    cpu_seconds += sample.value
+        return cls(calls, decisions, cpu_seconds)
 
-    def since(self, before: "Counts") -> "Counts":
-        return Counts(self.calls - before.calls, self.decisions - before.decisions)
+    def plus(self, other: Self) -> Self:
+        return replace(
+            self,
+            calls=self.calls + other.calls,
+            decisions=self.decisions + other.decisions,
+            cpu_seconds=self.cpu_seconds + other.cpu_seconds,
+        )
 
-    def ok(self, method: str) -> int:
-        return self.calls[method, "OK"]
+    def since(self, before: Self) -> Self:
+        return replace(
+            self,
+            calls=self.calls - before.calls,
+            decisions=self.decisions - before.decisions,
+            cpu_seconds=self.cpu_seconds - before.cpu_seconds,
+        )
+
+    def served(self, method: str) -> int:
+        return sum(count for (name, _), count in self.calls.items() if name == method)
 
     def not_ok(self, method: str) -> int:
-        return sum(
-            count
-            for (name, code), count in self.calls.items()
-            if name == method and code != "OK"
-        )
+        return self.served(method) - self.calls[method, "OK"]
 
     @property
     def granted(self) -> int:

@@ -40,7 +40,7 @@ class StackUnderTest:
     gateway: str
     metadata: str
     vault: str
-    vault_operations: str
+    operations: tuple[str, ...]  # of the services that a decrypt passes through
     metadata_dsn: Sensitive[str]
     pids: dict[str, int]
     writer: Sensitive[str]
@@ -56,7 +56,7 @@ class StackUnderTest:
             gateway=info["gateway"],
             metadata=info["metadata"],
             vault=info["vault"],
-            vault_operations=info["operations"]["vault"],
+            operations=tuple(info["operations"][name] for name in ("vault", "metadata")),
             metadata_dsn=Sensitive(info["dsn"]["metadata"]),
             pids=info["pids"],
             writer=_mint(state, subject="user:load", roles=("Admin",)),

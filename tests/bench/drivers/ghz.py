@@ -1,7 +1,8 @@
 """Load made by ghz, from the configurations in tests/bench/ghz/.
 
 Only what differs from run to run is overridden by flags. Names are drawn by ghz itself: through
-a template in the single-name configurations, from a file of drawn batches in the other.
+a template in the single-name configurations, from a file of drawn batches in the other. Tokens
+are in files as well: what is on a command line can be read from the process table.
 """
 
 import asyncio
@@ -9,11 +10,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from splitkeep.files import write_json
 from tests.bench.measuring import MILLISECONDS, Driver, DriverError, Load, Measurement, Place
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIGURATIONS = ROOT / "tests" / "bench" / "ghz"
+FILES = {"metadata-file", "data-file"}  # written by tests/bench/load.py before any run
 NANOSECONDS = 1_000_000_000
 SHOWN_OF_AN_ERROR = 2_000
 
@@ -42,19 +43,17 @@ class Ghz(Driver):
         return parse(output)
 
     def _flags(self, load: Load) -> list[str]:
-        # By a file: what is on the command line can be read from the process table.
-        metadata = self._place.folder / f"{load.config}-metadata.json"
-        write_json(metadata, {"x-access-token": load.token.reveal()})
+        configuration = CONFIGURATIONS / f"{load.config}.json"
         flags = {
-            "config": CONFIGURATIONS / f"{load.config}.json",
+            "config": configuration,
             "cacert": self._place.ca,
-            "metadata-file": metadata,
             "concurrency": load.in_flight,
             "duration": f"{round(load.seconds * MILLISECONDS)}ms",
             "format": "json",
         }
-        if load.config == "batch":
-            flags["data-file"] = self._place.folder / "batch.json"
+        said = json.loads(configuration.read_bytes())
+        for name in FILES & said.keys():
+            flags[name] = self._place.folder / Path(said[name]).name
         if load.rate is not None:
             flags["rps"] = max(1, round(load.rate))
         return [*(f"--{name}={value}" for name, value in flags.items()), load.target]

@@ -22,6 +22,8 @@ grpc_server_calls_total{code="OK",method="Check",service="grpc.health.v1.Health"
 # TYPE vault_decrypt_decisions_total counter
 vault_decrypt_decisions_total{answer="granted"} 70.0
 vault_decrypt_decisions_total{answer="not_found"} 3.0
+# TYPE process_cpu_seconds_total counter
+process_cpu_seconds_total 1.5
 """  # noqa: E501  # lines as Prometheus has them
 NO_COUNTS = Counts(Counter(), Counter())
 
@@ -107,8 +109,9 @@ def test_ghz_draws_from_the_names_that_are_seeded(name: str) -> None:
 def test_statuses_and_decisions_are_read_from_the_servers_counters() -> None:
     counts = Counts.parse(EXPOSITION).since(NO_COUNTS)
 
-    assert (counts.ok(DECRYPT), counts.not_ok(DECRYPT)) == (7, 2)
+    assert (counts.served(DECRYPT), counts.not_ok(DECRYPT)) == (9, 2)
     assert (counts.granted, counts.not_granted) == (70, 3)
+    assert counts.plus(counts).cpu_seconds == 3
 
 
 @pytest.mark.parametrize(
