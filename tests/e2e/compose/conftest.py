@@ -4,7 +4,6 @@ import secrets
 import shutil
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,9 +13,11 @@ from tests.e2e.compose.engine.fixtures import cache_folder
 from tests.e2e.compose.engine.tools import wheelhouse
 from tests.e2e.compose.production import (
     NOTHING,
+    SERVICES,
     Production,
     Section,
     copy_of_the_repository,
+    documented,
     surroundings,
 )
 
@@ -27,7 +28,8 @@ def clone(
 ) -> Production:
     """A fresh copy of the repository, in which no command of the page has been run yet."""
     folder = copy_of_the_repository(tmp_path_factory.mktemp("compose") / "clone")
-    if docker_engine.offline:
+    # Where images had to be made, a package index is no more in reach of a build.
+    if base.made:
         python = python_version(docker_engine, base)
         wheels = wheelhouse(cache_folder(), folder / "requirements" / "run.lock", python)
         shutil.copytree(wheels, folder / "wheelhouse")
@@ -41,7 +43,7 @@ def clone(
             base,
             project=project,
             ports=(https_port, decrypt_port),
-            wheels=docker_engine.offline,
+            wheels=base.made,
         ),
         https_port=https_port,
         decrypt_port=decrypt_port,
@@ -55,7 +57,11 @@ def production(clone: Production) -> Iterator[Production]:
         clone.follow(Section.START)
         assert clone.follow(Section.TRY).splitlines()[-1] == "correct horse"
         yield clone
-        clone.follow(Section.STOP)
+        stop, remove = documented(Section.STOP)
+        clone.shell(stop)
+        codes = {name: clone.inspect(name)["State"]["ExitCode"] for name in SERVICES}
+        clone.shell(remove)
+        assert codes == dict.fromkeys(SERVICES, 0)  # none was killed: all drained in time
         assert clone.leftovers() == NOTHING
     finally:
         clone.compose("down", "--volumes", "--timeout", "5")

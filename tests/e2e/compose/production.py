@@ -206,6 +206,7 @@ def surroundings(
         "SPLITKEEP_IMAGE": f"{project}:latest",
         "SPLITKEEP_HTTPS_PORT": str(ports[0]),
         "SPLITKEEP_DECRYPT_PORT": str(ports[1]),
+        "SPLITKEEP_HEALTH_INTERVAL": "2s",
         "PYTHON_IMAGE": base.python,
         "POSTGRES_IMAGE": base.postgres,
         # The commands of the page that need Python find the environment that runs the tests.

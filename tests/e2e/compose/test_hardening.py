@@ -70,7 +70,18 @@ def test_the_image_holds_the_code_and_nothing_else(production: Production) -> No
 
 
 def test_nothing_in_the_image_belongs_to_the_user_that_runs_it(production: Production) -> None:
-    find = ("find", "/app", "/opt/venv", "(", "-user", str(IMAGE_USER), "-o", "-perm", "-o=w", ")")
+    find = (
+        "find",
+        "/app",
+        "/opt/venv",
+        "(",
+        "-user",
+        str(IMAGE_USER),
+        "-o",
+        "-perm",
+        "-o=w",
+        ")",
+    )
 
     assert production.execute("gateway", *find, "-not", "-type", "l") == ""
 
@@ -94,7 +105,9 @@ def test_no_secret_is_in_the_settings_or_the_logs_of_a_container(
         + production.engine.docker("logs", production.container(service))
         for service in (*SERVICES, "metadata-migrate", "vault-migrate")
     }
-    seen["image"] = production.engine.docker("history", "--no-trunc", f"{production.project}:latest")
+    seen["image"] = production.engine.docker(
+        "history", "--no-trunc", f"{production.project}:latest"
+    )
 
     found = {
         (service, label)

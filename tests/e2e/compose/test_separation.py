@@ -11,19 +11,23 @@ from tests.e2e.stack import a_canary
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
-# One line per address: what became of a connection to Postgres's port there.
+# What becomes of a connection to Postgres's port at each address.
 PROBE = """
 import json, socket, sys
-found = {}
-for address in sys.argv[1:]:
+from concurrent.futures import ThreadPoolExecutor
+
+def probe(address):
     try:
         socket.create_connection((address, 5432), timeout=2).close()
-        found[address] = "reached"
     except socket.gaierror:
-        found[address] = "no such name"
+        return "no such name"
     except OSError:
-        found[address] = "no way there"
-print(json.dumps(found))
+        return "no way there"
+    return "reached"
+
+addresses = sys.argv[1:]
+with ThreadPoolExecutor(len(addresses)) as threads:
+    print(json.dumps(dict(zip(addresses, threads.map(probe, addresses)))))
 """
 OWN = {"gateway": None, "metadata": "metadata-db", "vault": "vault-db"}
 
@@ -53,7 +57,7 @@ def test_a_process_reaches_its_own_database_and_no_other(
 @pytest.mark.parametrize(
     ("source", "target"),
     [("metadata-db", "vault-db"), ("vault-db", "metadata-db")],
-    ids=lambda service: str(service),
+    ids=str,
 )
 def test_a_database_cannot_reach_the_other(
     production: Production, source: str, target: str

@@ -27,7 +27,7 @@ class TestWithAnEngine:
             COMPOSE_ENV_FILES="", SPLITKEEP_SECRETS="./deploy/none"
         )
 
-        with pytest.raises(CommandError, match="see docs/compose.md"):
+        with pytest.raises(CommandError, match=r"see docs/compose\.md"):
             bare.compose("up", "--detach", "--no-build")
 
         assert bare.leftovers() == NOTHING

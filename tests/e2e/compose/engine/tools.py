@@ -34,7 +34,7 @@ def docker_configuration(cache: Path) -> Path:
         if not plugin.exists():
             plugin.parent.mkdir(parents=True, exist_ok=True)
             _fetch_compose(plugin)
-        run(["docker", "compose", "version"], environment={"DOCKER_CONFIG": configuration})
+        run(["docker", "compose", "version"], environment={"DOCKER_CONFIG": str(configuration)})
     except CommandError as problem:
         raise EngineError(f"no Compose v2: {problem}") from None
     return configuration
@@ -86,7 +86,12 @@ def _for_linux(python: str) -> list[str]:
     names = [f"manylinux_2_{minor}" for minor in range(5, NEWEST_GLIBC_MINOR + 1)]
     names += ["manylinux1", "manylinux2010", "manylinux2014"]
     platforms = [f"--platform={name}_{machine}" for name in names]
-    return ["--only-binary=:all:", "--implementation=cp", f"--python-version={python}", *platforms]
+    return [
+        "--only-binary=:all:",
+        "--implementation=cp",
+        f"--python-version={python}",
+        *platforms,
+    ]
 
 
 def download(lock: Path, folder: Path, *options: str) -> None:
@@ -97,7 +102,7 @@ def download(lock: Path, folder: Path, *options: str) -> None:
     """
     with tempfile.TemporaryDirectory() as scratch:
         pip = [_python_with_pip(Path(scratch)), "-m", "pip", "download", "--quiet"]
-        exact = ["--no-deps", "--require-hashes", "--requirement", lock]
+        exact: list[str | Path] = ["--no-deps", "--require-hashes", "--requirement", lock]
         run([*pip, *exact, *options, "--dest", folder])
 
 
