@@ -1,0 +1,88 @@
+"""Vault and metadata joined without a socket: both ends' own translations, no TCP between.
+
+- What the vault's client sends reaches metadata's servicer as a message; errors travel as
+  statuses, as they do on the wire.
+- A script decides what becomes of each call: it may hold it up, lose its answer, lose the call
+  itself or let something else happen first.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from grpc.aio import AioRpcError, Metadata
+
+from chassis.caller import Caller
+from chassis.errors import KnownError, UnavailableError
+from chassis.grpc_status import DETAILS_KEY, status_code, to_status
+from chassis.identity import Authenticator
+from chassis.sensitive import Sensitive
+from metadata_svc.grpc_api.vault_peer import VaultPeerServicer
+from tests.contracts.metadata_svc.application import Application
+from tests.fakes.metadata_svc.builders import a_caller
+from tests.fakes.vault_svc.fuse import DiedError
+from vault_svc.metadata_client import GrpcMetadataClient
+
+Deliver = Callable[[], Awaitable[Any]]
+Script = Callable[[str, Deliver], Awaitable[Any]]
+
+
+class LostError(Exception):
+    """The connection broke: whoever waits for an answer gets none."""
+
+
+async def undisturbed(_method: str, deliver: Deliver) -> Any:
+    return await deliver()
+
+
+def metadata_client(application: Application, script: Script = undisturbed) -> Any:
+    """The vault's client of this metadata."""
+    servicer = VaultPeerServicer(
+        authenticator=Authenticator(_AnyToken()),
+        prepare=application.preparing,
+        claim=application.claiming,
+        names=application.names,
+        values=application.values,
+    )
+    channel: Any = _Channel(servicer, script)
+    return GrpcMetadataClient(channel)
+
+
+class _AnyToken:
+    """Whoever calls may do everything: rights are not what these tests are about."""
+
+    async def verify(self, token: Sensitive[str]) -> Caller:
+        return a_caller()
+
+
+@dataclass(frozen=True)
+class _Context:
+    metadata: tuple[tuple[str, str], ...]
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        return self.metadata
+
+
+@dataclass(frozen=True)
+class _Channel:
+    servicer: VaultPeerServicer
+    script: Script
+
+    def unary_unary(self, path: str, **_serialisers: Any) -> Any:
+        name = path.rpartition("/")[2]
+        method = getattr(self.servicer, name)
+
+        async def ask(request: Any, *, timeout: float, metadata: Any) -> Any:
+            try:
+                return await self.script(name, lambda: method(request, _Context(metadata)))
+            except KnownError as error:
+                raise _as_rpc_error(error) from None
+            except (LostError, DiedError):
+                raise _as_rpc_error(UnavailableError()) from None
+
+        return ask
+
+
+def _as_rpc_error(error: KnownError) -> AioRpcError:
+    details = Metadata((DETAILS_KEY, to_status(error).SerializeToString()))
+    return AioRpcError(status_code(error), Metadata(), details, error.message)
