@@ -26,6 +26,11 @@ def capped(seconds: float) -> float:
     return seconds if remaining is None else min(seconds, remaining)
 
 
+def bind(seconds: float) -> None:
+    """From now on, in this task, the present request may take `seconds` more."""
+    _deadline.set(asyncio.get_running_loop().time() + seconds)
+
+
 @contextmanager
 def bound(seconds: float) -> Iterator[None]:
     """Inside the block the present request may take `seconds` more."""

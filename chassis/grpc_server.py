@@ -17,7 +17,8 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from chassis.grpc_methods import Handler, InFlight, Limits, Method, Surroundings
+from chassis.grpc_calls import InFlight, Limits, Surroundings
+from chassis.grpc_methods import Handler, Method
 from chassis.metrics import Metrics
 from chassis.peers import peer_sans
 from chassis.tls_files import RotatingTls, Tls
@@ -26,8 +27,9 @@ __all__ = ["GrpcServer", "Port", "Service", "ServiceNotDeclaredError", "Tls", "p
 
 HEALTH_SERVICE = "grpc.health.v1.Health"
 METADATA_BYTES = 32_768  # a token of 16 KiB and room beside it
-# Health checks are still answered when all places for calls are taken.
-PLACES_FOR_HEALTH = 64
+# Calls that have begun and sent no request yet, health watches and reflection take places too;
+# so many that they cannot easily be used up. The bound on calls being served is the Port's.
+MAX_OPEN_STREAMS = 4_096
 
 _Handlers = Mapping[str, Handler]
 
@@ -83,7 +85,7 @@ class GrpcServer:
         port = self._port
         self._server = server = grpc.aio.server(
             options=_options(port),
-            maximum_concurrent_rpcs=port.concurrent_calls + PLACES_FOR_HEALTH,
+            maximum_concurrent_rpcs=MAX_OPEN_STREAMS,
         )
         registered = self._register(server)
         if registered != self._declared:
@@ -110,14 +112,21 @@ class GrpcServer:
         limits = Limits(
             port.default_deadline_seconds, port.max_deadline_seconds, port.concurrent_calls
         )
-        in_flight = InFlight(port.concurrent_calls, self._metrics)
+        in_flight = InFlight()
         registered: set[str] = set()
         for service in port.services:
             recorder = _Recorder()
             service.add(service.servicer, recorder)
             for name, handlers in recorder.services.items():
-                around = Surroundings(name, service.peers, limits, in_flight, self._metrics)
-                wrapped = {m: Method(m, h, around).wrapped() for m, h in handlers.items()}
+                wrapped = {
+                    method: Method(
+                        handler,
+                        Surroundings(
+                            name, method, service.peers, limits, in_flight, self._metrics
+                        ),
+                    ).wrapped()
+                    for method, handler in handlers.items()
+                }
                 generic = grpc.method_handlers_generic_handler(name, wrapped)
                 server.add_generic_rpc_handlers((generic,))
                 registered.add(name)
@@ -146,6 +155,7 @@ def _options(port: Port) -> list[tuple[str, int]]:
         ("grpc.absolute_max_metadata_size", METADATA_BYTES),
         ("grpc.max_connection_age_ms", age_ms),
         ("grpc.max_connection_age_grace_ms", int(port.max_deadline_seconds * 1000)),
+        ("grpc.max_concurrent_streams", MAX_OPEN_STREAMS // 4),  # of one connection
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.http2.max_ping_strikes", 5),

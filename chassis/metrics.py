@@ -49,9 +49,9 @@ class Metrics:
             ("service", "method"),
             buckets=CALL_SECONDS_BUCKETS,
         )
-        self.calls_in_flight = self.gauge(
-            "grpc_server_calls_in_flight", "Calls being served.", ()
-        )
+        self.calls_now = 0
+        in_flight = self.gauge("grpc_server_calls_in_flight", "Calls being served.", ())
+        in_flight.set_function(lambda: self.calls_now)
 
     def counter(self, name: str, help_text: str, labels: Sequence[str]) -> Counter:
         """A counter; Prometheus adds `_total` to its name."""

@@ -5,9 +5,11 @@
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import sys
+import threading
 from collections.abc import MutableMapping
 from typing import Any, TextIO
 
@@ -19,6 +21,8 @@ from chassis.request_id import bind_request_id, current_request_id
 __all__ = ["bind_request_id", "configure_logging", "current_request_id", "log_lost_exceptions"]
 
 _Event = MutableMapping[str, Any]
+# ASCII only: half a surrogate in a text would otherwise fail when it is written.
+_ENCODER = json.JSONEncoder(default=lambda value: type(value).__name__)
 # Lines that repeat what is logged already, or are of no use to an operator.
 _QUIET_LOGGERS = ("httpx2", "httpcore2", "uvicorn.access", "asyncio")
 
@@ -32,18 +36,37 @@ def configure_logging(service: str, level: str, stream: TextIO) -> None:
     threshold = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
+        structlog.processors.add_log_level,
         _replace_exception,
         _redact,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         name_service,
     ]
+    lines = _Lines(stream)
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*shared, _render],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=lambda *_names: lines,
         cache_logger_on_first_use=False,
     )
+    _route_libraries(stream, threshold, shared)
+
+
+class _Lines:
+    """Writes lines. A stream that is closed or full loses them: logging fails no request."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._lock = stream, threading.Lock()
+
+    def msg(self, line: str) -> None:
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    debug = info = warning = error = critical = exception = fatal = msg
+
+
+def _route_libraries(stream: TextIO, threshold: int, shared: list[Any]) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -96,4 +119,4 @@ def _redact(_logger: object, _method: str, event: _Event) -> _Event:
 
 
 def _render(_logger: object, _method: str, event: _Event) -> str:
-    return json.dumps(event, ensure_ascii=False, default=lambda value: type(value).__name__)
+    return _ENCODER.encode(event)
