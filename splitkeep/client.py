@@ -176,17 +176,18 @@ class DecryptClient:
         self, names: Sequence[str], namespace: str, deadline: float
     ) -> dict[str, Outcome]:
         loop = asyncio.get_running_loop()
-        longest = FIRST_PAUSE_SECONDS
+        longest, cause = FIRST_PAUSE_SECONDS, None
         while True:
             try:
-                remaining = deadline - loop.time()
-                if remaining <= 0:
-                    raise DeadlineExceededError
-                return await self._ask(names, namespace, remaining)
-            except _RETRIED:
-                pause = _chance.uniform(0, longest)
-                if loop.time() + pause >= deadline:
-                    raise
+                return await self._ask(names, namespace, deadline - loop.time())
+            except _RETRIED as error:
+                cause = error
+            except DeadlineExceededError:
+                # What kept us from an answer until now says more than that time is up.
+                raise cause or DeadlineExceededError from None
+            pause = _chance.uniform(0, longest)
+            if loop.time() + pause >= deadline:
+                raise cause
             await self._pause(pause)
             longest = min(2 * longest, LONGEST_PAUSE_SECONDS)
 

@@ -1,70 +1,27 @@
-"""Embedded Postgres: private, watched, recovered; by root and by an ordinary user."""
+"""Embedded Postgres: private, watched, recovered after every kind of end."""
 
 import asyncio
 import os
-import shutil
 import signal
 import stat
 import subprocess
-import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from pwd import getpwnam
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from chassis.sensitive import Sensitive
-from splitkeep.environment import ROOT
-from splitkeep.local.child import NO_CHANGE
 from splitkeep.local.databases import ensure_database
 from splitkeep.local.ports import Ports
 from splitkeep.local.postgres import PostgresError, PostgresServer, PostgresSettings, dsn
-from splitkeep.local.postgres_home import PostgresHome, erase_home, open_home, wheel_directory
+from splitkeep.local.postgres_home import PostgresHome, erase_home, open_home
 
 IS_ROOT = os.geteuid() == 0
-ORDINARY_USER = "daemon"
 PASSWORD = "p@ss/word: with everything"
-
-AS_ORDINARY_USER = """
-import asyncio, subprocess, sys
-from pathlib import Path
-from chassis.sensitive import Sensitive
-from splitkeep.local.ports import Ports
-from splitkeep.local.postgres import PostgresServer, PostgresSettings
-from splitkeep.local.postgres_home import open_home
-
-async def main(state):
-    home = open_home(state, as_root=False)
-    settings = PostgresSettings(
-        name="vault", port=Ports().choose(0), password=Sensitive("pw"), durable=False
-    )
-    server = PostgresServer(home, settings, state / "log")
-    await server.start()
-    try:
-        query = [home.program("psql"), server.admin_dsn.reveal(), "-Atc"]
-        query.append("SHOW listen_addresses")
-        print(subprocess.run(query, check=True, capture_output=True, text=True).stdout.strip())
-    finally:
-        await server.stop()
-
-asyncio.run(main(Path(sys.argv[1])))
-"""
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path
-    erase_home(tmp_path)
-
-
-@pytest.fixture
-def home(state: Path) -> PostgresHome:
-    return open_home(state, as_root=IS_ROOT)
 
 
 def a_server(home: PostgresHome, log: Path) -> PostgresServer:
@@ -239,116 +196,3 @@ async def test_the_services_role_owns_its_database_and_is_no_superuser(
 
     assert way_in.reveal() == again.reveal()
     assert (superuser, owner) == ("off", "vault")
-
-
-@pytest.mark.skipif(not IS_ROOT, reason="only root can be somebody else")
-async def test_started_by_root_it_runs_as_an_unprivileged_user(server: PostgresServer) -> None:
-    async with running(server):
-        identity = _process_status(server.pid)
-
-    assert set(identity["Uid"].split()) == {str(server.home.identity.uid)} != {"0"}
-    assert identity["CapEff"].strip("0\t ") == ""
-
-
-def _process_status(pid: int) -> dict[str, str]:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return dict(line.split(":", 1) for line in lines)
-
-
-@pytest.mark.skipif(not IS_ROOT, reason="only root needs a directory outside")
-def test_started_by_root_it_opens_nobodys_directory(home: PostgresHome, state: Path) -> None:
-    again = open_home(state, as_root=True)
-
-    assert again == home
-    assert not home.directory.is_relative_to(state)
-    assert stat.S_IMODE(home.directory.stat().st_mode) == 0o700
-    assert stat.S_IMODE(state.stat().st_mode) == 0o700
-    assert home.directory.stat().st_uid == home.identity.uid
-
-
-@pytest.mark.skipif(not IS_ROOT, reason="only root needs a directory outside")
-def test_erasing_removes_the_directory_outside(home: PostgresHome, state: Path) -> None:
-    erase_home(state)
-
-    assert not home.directory.exists()
-
-
-@pytest.mark.skipif(not IS_ROOT, reason="only root needs a directory outside")
-def test_a_copied_state_directory_does_not_take_over_the_originals_data(
-    home: PostgresHome, state: Path
-) -> None:
-    copy = state / "copy"
-    copy.mkdir()
-    shutil.copy(state / "postgres-directory", copy)
-
-    erase_home(copy)
-
-    assert home.directory.exists()
-
-
-@pytest.fixture
-def everybodys_directory() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="splitkeep-ordinary-"))
-    directory.chmod(0o755)
-    yield directory
-    shutil.rmtree(directory)
-
-
-@pytest.mark.skipif(not IS_ROOT, reason="the other tests are run by an ordinary user")
-def test_an_ordinary_user_runs_it_from_a_directory_of_his_own(
-    everybodys_directory: Path,
-) -> None:
-    python = _python_for_everybody()
-    packages = everybodys_directory / "packages"
-    _copy_for_everybody(packages)
-    mine = everybodys_directory / "mine"
-    mine.mkdir(mode=0o700)
-    user = getpwnam(ORDINARY_USER)
-    os.chown(mine, user.pw_uid, user.pw_gid)
-
-    finished = subprocess.run(
-        [python, "-c", AS_ORDINARY_USER, str(mine)],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=everybodys_directory,
-        env={"PYTHONPATH": str(packages), "PATH": os.defpath},
-        user=user.pw_uid,
-        group=user.pw_gid,
-        extra_groups=[],
-    )
-
-    assert (finished.returncode, finished.stdout) == (0, "127.0.0.1\n"), finished.stderr
-    assert (mine / "postgres" / "vault" / "data").stat().st_uid == user.pw_uid
-
-
-def _python_for_everybody() -> str:
-    """An interpreter outside root's home, which an ordinary user may enter."""
-    candidates = (str(Path(sys.base_prefix) / "bin" / "python3"), "/usr/bin/python3")
-    check = "import sys; sys.exit(sys.version_info < (3, 11))"
-    for candidate in candidates:
-        try:
-            subprocess.run(
-                [candidate, "-c", check], check=True, user=ORDINARY_USER, capture_output=True
-            )
-        except (OSError, subprocess.CalledProcessError):
-            continue
-        return candidate
-    pytest.skip("no Python 3.11 that an ordinary user may run")
-
-
-def _copy_for_everybody(target: Path) -> None:
-    wheel = wheel_directory()
-    installed = [wheel, wheel.parent / f"{wheel.name}.libs"]
-    installed += wheel.parent.glob(f"{wheel.name}-*.dist-info")
-    for source in (ROOT / "chassis", ROOT / "splitkeep", *installed):
-        shutil.copytree(source, target / source.name)
-    for path in (target, *target.rglob("*")):
-        path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o644))
-
-
-def test_no_change_of_user_is_made_for_an_ordinary_user(tmp_path: Path) -> None:
-    home = open_home(tmp_path, as_root=False)
-
-    assert home.identity == NO_CHANGE
-    assert home.directory == tmp_path / "postgres"
