@@ -284,6 +284,54 @@ async def test_the_token_travels_as_x_access_token(harness: Harness) -> None:
     assert answer.value == "abc"
 
 
+async def test_the_longest_token_fits_into_the_headers(harness: Harness) -> None:
+    async def measure(_text: str, context: Any) -> str:
+        return str(len(dict(context.invocation_metadata())["x-access-token"]))
+
+    stub = EchoStub(await harness.channel(await harness.serve(measure)))
+
+    answer = await call(stub.Once, HELLO, deadline_seconds=5, token=Sensitive("x" * 16_384))
+
+    assert answer.value == "16384"
+
+
+async def test_headers_beyond_the_bound_are_resource_exhausted(harness: Harness) -> None:
+    stub = EchoStub(await harness.channel(await harness.serve(repeat)))
+
+    with pytest.raises(ResourceExhaustedError):
+        await call(stub.Once, HELLO, deadline_seconds=5, token=Sensitive("x" * 40_000))
+
+    assert (await call(stub.Once, HELLO, deadline_seconds=5)).value == "hello"
+
+
+async def test_a_method_that_ends_its_call_itself_is_let(harness: Harness) -> None:
+    async def abort(_text: str, context: Any) -> str:
+        await context.abort(grpc.StatusCode.OUT_OF_RANGE, "its own words")
+        return ""
+
+    stub = EchoStub(await harness.channel(await harness.serve(abort)))
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.Once(HELLO)
+
+    assert (caught.value.code().name, caught.value.details()) == (
+        "OUT_OF_RANGE",
+        "its own words",
+    )
+
+
+async def test_places_are_given_back_however_a_call_ends(harness: Harness) -> None:
+    stub = EchoStub(
+        await harness.channel(await harness.serve(raising(ConflictError()), concurrent_calls=1))
+    )
+
+    for _ in range(3):
+        with pytest.raises(ConflictError):
+            await call(stub.Once, HELLO, deadline_seconds=5)
+
+    assert harness.metrics.calls_now == 0
+
+
 async def test_a_call_too_many_is_resource_exhausted(harness: Harness) -> None:
     entered, leave = asyncio.Event(), asyncio.Event()
 

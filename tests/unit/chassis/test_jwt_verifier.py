@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from chassis.caller import Caller, Grant
 from chassis.errors import UnauthenticatedError, UnavailableError
+from chassis.jwks import parse_key_set
 from chassis.jwt_verifier import JwtVerifier
 from chassis.sensitive import Sensitive
 from chassis.token_parsing import parse_token
@@ -22,6 +23,7 @@ from tests.unit.chassis.tokens import (
     hs256_with_public_key,
     issuer,
     jwk,
+    key_set,
     part,
     publish,
     signed,
@@ -262,6 +264,18 @@ def test_a_flipped_bit_never_parses_to_the_same_signed_bytes(place: int, flip: i
         return
 
     assert (parsed.signed, parsed.signature) != (original.signed, original.signature)
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "ES384", "RS256", "EdDSA"])
+def test_no_bytes_are_a_signature_nor_raise_anything(algorithm: str) -> None:
+    key = generate(algorithm)
+    keys = parse_key_set(key_set(jwk(key, "k1", algorithm)), algorithm)
+
+    @given(st.binary(max_size=300))
+    def check(signature: bytes) -> None:
+        assert keys.verify("k1", b"signed", signature) is False
+
+    check()
 
 
 @given(st.text())
