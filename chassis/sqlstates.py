@@ -26,6 +26,7 @@ CONNECTION_ERRORS = (
     asyncpg.CrashShutdownError,  # 57P02
     asyncpg.CannotConnectNowError,  # 57P03
     asyncpg.TargetServerAttributeNotMatched,  # no host is a primary
+    asyncpg.InternalClientError,  # used between the server's farewell and the socket's end
     *_LOST_PRIMARY_ERRORS,
 )
 """The connection is of no further use, nor are the others to the same server, probably."""
@@ -41,7 +42,12 @@ SERVER_ERRORS = (
 """The server cannot do it now; the connection may live on."""
 
 
-CONNECT_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+CONNECT_ERRORS = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 """Whatever making or leaving a connection may raise."""
 
 
