@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -41,7 +42,7 @@ class KekProviderContract:
         ids=["namespace", "data key id", "kek id"],
     )
     async def test_another_context_does_not_unwrap(
-        self, provider: KekProvider, change: dict[str, object]
+        self, provider: KekProvider, change: dict[str, Any]
     ) -> None:
         context = a_context(provider)
         wrapped = await provider.wrap(Sensitive(secrets.token_bytes(32)), context)

@@ -8,6 +8,7 @@ the values that metadata points to.
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import pytest
 
@@ -26,6 +27,8 @@ from vault_svc.ports.decisions import Answer
 from vault_svc.ports.values import SealedValueStore, ValueKey
 from vault_svc.postgres.data_keys import PostgresDataKeyStore
 from vault_svc.postgres.sealed_values import PostgresSealedValueStore
+
+T = TypeVar("T")
 
 MOST_CALLS = 60
 # Every block is used up at once, so that each write goes the whole way.
@@ -46,7 +49,7 @@ class Installation:
 
     def process(self, fuse: Fuse | None = None) -> Vault:
         """A new process, with nothing remembered."""
-        behind = fuse.before if fuse else _bare
+        behind = fuse.before if fuse else bare
         return Vault(
             values=behind(self.values),
             keys=behind(self.keys),
@@ -58,7 +61,7 @@ class Installation:
         )
 
 
-def _bare(port: object) -> object:
+def bare(port: T) -> T:
     return port
 
 

@@ -62,7 +62,7 @@ async def test_an_insert_waits_for_whoever_disables_its_key_and_then_fails(
     inserting = asyncio.create_task(
         values.insert(a_value_key(), a_sealed_value(key.data_key_id), START)
     )
-    await until_someone_waits_for_a_lock(database)
+    await until_someone_waits_for_a_lock(database, or_done=inserting)
     finish.set()
 
     await disabling
@@ -70,34 +70,31 @@ async def test_an_insert_waits_for_whoever_disables_its_key_and_then_fails(
         await inserting
 
 
-async def test_a_destroy_waits_for_the_insert_under_its_key_and_then_counts_it(
-    database: Database, values: PostgresSealedValueStore, keys: PostgresDataKeyStore
+async def test_a_destroy_waits_for_whoever_stores_under_its_key_and_then_counts_it(
+    database: Database, keys: PostgresDataKeyStore
 ) -> None:
     key = await an_active_key(keys)
-    inserted, finish = asyncio.Event(), asyncio.Event()
+    await keys.move("team-a", key.data_key_id, DataKeyState.RETIRED)
+    stored, finish = asyncio.Event(), asyncio.Event()
 
-    async def insert(connection: Connection) -> None:
-        value, sealed = a_value_key(), a_sealed_value(key.data_key_id)
+    async def store(connection: Connection) -> None:
         await connection.execute(
-            values._sql.insert_value,
-            *value,
+            "INSERT INTO sealed_values VALUES ('team-a', gen_random_uuid(), $1, 'w', 's', $2)",
             key.data_key_id,
-            sealed.wrapped_value_key,
-            sealed.sealed_value,
             START,
         )
-        inserted.set()
+        stored.set()
         await finish.wait()
 
-    inserting = asyncio.create_task(database.transact(insert))
-    await inserted.wait()
-    retiring = asyncio.create_task(retire_and_destroy(keys, key.data_key_id))
-    await until_someone_waits_for_a_lock(database)
+    storing = asyncio.create_task(database.transact(store))
+    await stored.wait()
+    destroying = asyncio.create_task(keys.destroy("team-a", key.data_key_id))
+    await until_someone_waits_for_a_lock(database, or_done=destroying)
     finish.set()
 
-    await inserting
+    await storing
     with pytest.raises(FailedPreconditionError):
-        await retiring
+        await destroying
     kept = await keys.read("team-a", key.data_key_id)
     assert kept.key.wrapped_key == key.wrapped_key
 
@@ -156,17 +153,14 @@ async def test_a_store_whose_database_is_gone_is_unavailable(
         await admin.close()
 
 
-async def retire_and_destroy(keys: PostgresDataKeyStore, data_key_id: UUID) -> None:
-    await keys.move("team-a", data_key_id, DataKeyState.RETIRED)
-    await keys.destroy("team-a", data_key_id)
-
-
-async def until_someone_waits_for_a_lock(database: Database) -> None:
+async def until_someone_waits_for_a_lock(
+    database: Database, *, or_done: asyncio.Task[None]
+) -> None:
     waiting = (
         "SELECT count(*) AS n FROM pg_stat_activity "
         "WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
-    while (await database.fetch(waiting))[0]["n"] == 0:
+    while not or_done.done() and (await database.fetch(waiting))[0]["n"] == 0:
         continue  # each look is a round trip to the server
 
 

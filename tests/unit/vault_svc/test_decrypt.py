@@ -221,9 +221,21 @@ async def test_a_disabled_data_key_opens_nothing_at_once_and_everything_when_ena
 
     await vault.key_store.move(NAMESPACE, key.data_key_id, DataKeyState.DISABLED)
     assert await vault.decrypt("a") == {"a": Answer.DECRYPTION_FAILED}
+    assert vault.decisions.records[-1].reason == "the data key is disabled"
 
     await vault.key_store.move(NAMESPACE, key.data_key_id, DataKeyState.RETIRED)
     assert await vault.decrypt("a") == {"a": b"hunter2"}
+
+
+async def test_a_disabled_data_key_is_not_even_unwrapped() -> None:
+    vault = Vault()
+    await vault.create("a", b"hunter2")
+    key = await vault.data_keys.ready(NAMESPACE)
+    await vault.key_store.move(NAMESPACE, key.data_key_id, DataKeyState.DISABLED)
+    fresh = Vault(rows=vault.rows, kek=vault.kek, clock=vault.clock, metadata=vault.known)
+    vault.kek.off = True
+
+    assert await fresh.decrypt("a") == {"a": Answer.DECRYPTION_FAILED}
 
 
 async def test_a_kek_that_cannot_be_had_makes_the_call_unavailable() -> None:

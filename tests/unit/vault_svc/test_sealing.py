@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -104,7 +105,7 @@ def test_contexts_of_different_kinds_share_no_encoding() -> None:
     [{"namespace": "team-b"}, {"name": "other"}, {"value_id": UUID(int=9)}],
     ids=["namespace", "name", "value id"],
 )
-def test_each_part_of_the_context_counts(change: dict[str, object]) -> None:
+def test_each_part_of_the_context_counts(change: dict[str, Any]) -> None:
     key, context = a_data_key(), ValueContext("team-a", "db-password", UUID(int=2))
     sealed = sealed_in(context, key)
 
