@@ -13,7 +13,6 @@ from uuid import UUID
 from chassis.errors import InvalidArgumentError, UnavailableError
 from chassis.sensitive import Sensitive
 from vault_svc.domain.envelope import OVERHEAD_BYTES, EnvelopeError, ValueContext
-from vault_svc.domain.keyring import WrappedDataKey
 from vault_svc.domain.sealing import DataKey, open_value
 from vault_svc.ports.decisions import Answer
 from vault_svc.ports.keks import KekError
@@ -108,13 +107,13 @@ class Opening:
             if resolution.value_id in rows
         }
 
-    async def _unwrapped(self, rows: Iterable[StoredValue]) -> dict[WrappedDataKey, DataKey]:
+    async def _unwrapped(self, rows: Iterable[StoredValue]) -> dict[UUID, DataKey]:
         """The data keys that the rows lie under, but for those that do not open or unwrap."""
-        keys: dict[WrappedDataKey, DataKey] = {}
-        for wrapped in {row.data_key for row in rows}:
+        keys: dict[UUID, DataKey] = {}
+        for data_key_id, wrapped in {r.data_key.data_key_id: r.data_key for r in rows}.items():
             if wrapped.opens:
                 try:
-                    keys[wrapped] = await self.data_keys.unwrapped(wrapped)
+                    keys[data_key_id] = await self.data_keys.unwrapped(wrapped)
                 except KekError:
                     continue
         return keys
@@ -138,9 +137,9 @@ def _opened(
     asking: Asking,
     resolution: Resolution,
     row: StoredValue,
-    keys: dict[WrappedDataKey, DataKey],
+    keys: dict[UUID, DataKey],
 ) -> Outcome:
-    key = keys.get(row.data_key)
+    key = keys.get(row.data_key.data_key_id)
     if not row.data_key.opens:
         return _failed(resolution, f"the data key is {row.data_key.state}")
     if key is None:

@@ -64,10 +64,8 @@ class Process:
         raise AssertionError(f"the log ended before that: {self.lines}")
 
     async def ready(self) -> dict[str, int]:
-        ports: dict[str, int] = (await self.until(lambda line: line["event"] == "ready"))[
-            "ports"
-        ]
-        return ports
+        line = await self.until(lambda line: line["event"] == "ready")
+        return {name: line[name] for name in ("clients", "operations")}
 
     async def ended(self) -> int:
         async with asyncio.timeout(START_SECONDS):
