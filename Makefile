@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: check test protos run fmt
+.PHONY: check test protos docs run fmt
 
 check: .venv/bin/ruff
 	ruff format --check .
@@ -18,6 +18,9 @@ test:
 
 protos: .venv/bin/ruff
 	python -m protos.generate
+
+docs: .venv/bin/ruff
+	python -m tests.architecture.reference_pages
 
 run:
 	python3 -m splitkeep dev

@@ -17,6 +17,7 @@ import uvloop
 
 from chassis.config import ConfigError
 from chassis.issuers import IssuersFileError
+from chassis.log_level import LogLevel
 from chassis.migrations import SchemaError
 from chassis.redaction import describe_exception
 from chassis.telemetry import configure_logging, log_lost_exceptions
@@ -30,7 +31,7 @@ _log = structlog.get_logger(__name__)
 def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
     """The exit code of the process whose work `main` is."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    configure_logging("starting", "INFO", sys.stderr)  # until main knows better
+    configure_logging("starting", LogLevel.INFO, sys.stderr)  # until main knows better
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_supervised(main))

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 import structlog
 
+from chassis.log_level import LogLevel
 from chassis.redaction import describe_exception, redacted, redacted_text
 from chassis.request_id import bind_request_id, current_request_id
 
@@ -27,13 +28,13 @@ _ENCODER = json.JSONEncoder(default=lambda value: type(value).__name__)
 _QUIET_LOGGERS = ("httpx2", "httpcore2", "uvicorn.access", "asyncio")
 
 
-def configure_logging(service: str, level: str, stream: TextIO) -> None:
+def configure_logging(service: str, level: LogLevel, stream: TextIO) -> None:
     """From now on everything logged goes to `stream`, at `level` (`INFO`, …) and above."""
 
     def name_service(_logger: object, _method: str, event: _Event) -> _Event:
         return {"service": service, **event}
 
-    threshold = logging.getLevelNamesMapping()[level.upper()]
+    threshold = logging.getLevelNamesMapping()[level]
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

@@ -5,10 +5,8 @@ import os
 import sys
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import grpc
-import msgspec
 import structlog
 
 from chassis.config import load_config
@@ -17,6 +15,7 @@ from chassis.http_server import HttpBounds, HttpServer
 from chassis.metrics import Metrics
 from chassis.operations import OperationsServer
 from chassis.process import run
+from chassis.ready import announce
 from chassis.telemetry import configure_logging
 from chassis.tls_files import Tls
 from gateway.app import make_app
@@ -52,7 +51,7 @@ async def main(stopping: asyncio.Event) -> None:
         config.host, config.operations_port, metrics=metrics, checks=checks
     )
     ports = {"https": await https.start(), "operations": await operations.start()}
-    _tell(ports, config.ready_file)
+    announce(ports, config.ready_file)
     await stopping.wait()
     operations.drain()
     await https.stop(config.drain_seconds)
@@ -89,15 +88,6 @@ def _https_server(
         ),
         connection=partial(BoundedConnection, bounds=bounds),
     )
-
-
-def _tell(ports: dict[str, int], ready_file: Path | None) -> None:
-    """Whoever waits for the file never reads half of it."""
-    if ready_file is not None:
-        unfinished = ready_file.with_suffix(".unfinished")
-        unfinished.write_bytes(msgspec.json.encode(ports))
-        unfinished.replace(ready_file)
-    _log.info("ready", **ports)
 
 
 def _release() -> str:

@@ -1,20 +1,12 @@
 """The gateway's configuration, read once from `SPLITKEEP_GATEWAY_…` by __main__."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
+
+from chassis.log_level import LogLevel
 
 PREFIX = "SPLITKEEP_GATEWAY_"
 _PORT = {"min": 0, "max": 65_535}
-
-
-class LogLevel(StrEnum):
-    """From which level on lines are logged."""
-
-    DEBUG = "DEBUG"
-    INFO = "INFO"
-    WARNING = "WARNING"
-    ERROR = "ERROR"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,8 @@
 """`python -m metadata_svc`: serves until SIGTERM; `… migrate` upgrades the schema and ends."""
 
 import asyncio
-import json
 import os
 import sys
-from pathlib import Path
 
 import structlog
 
@@ -15,6 +13,7 @@ from chassis.migrations import check_schema, migrate
 from chassis.operations import OperationsServer
 from chassis.postgres import Database
 from chassis.process import run
+from chassis.ready import announce
 from chassis.telemetry import configure_logging
 from metadata_svc.assembly import assemble
 from metadata_svc.config import MIGRATE_VARIABLES, PREFIX, Config, MigrateConfig
@@ -60,7 +59,7 @@ async def _serve(config: Config, database: Database, stopping: asyncio.Event) ->
         "peer": await peer.start(),
         "operations": await operations.start(),
     }
-    _tell(ports, config.ready_file)
+    announce(ports, config.ready_file)
     await trim_until_stopped(
         parts.trim, interval_seconds=config.trim_interval_seconds, stopping=stopping
     )
@@ -81,15 +80,6 @@ def _port(
         concurrent_calls=config.concurrent_calls,
     )
     return port, frozenset({service.name})
-
-
-def _tell(ports: dict[str, int], ready_file: Path | None) -> None:
-    """Whoever waits for the file never reads half of it."""
-    _log.info("ready", **ports)
-    if ready_file is not None:
-        unfinished = ready_file.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(ports))
-        unfinished.replace(ready_file)
 
 
 async def upgrade(_stopping: asyncio.Event) -> None:

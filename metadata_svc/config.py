@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from chassis.log_level import LogLevel
 from chassis.sensitive import Sensitive
 
 PREFIX = "SPLITKEEP_METADATA_"
@@ -63,7 +64,7 @@ class Config:
     drain_seconds: float = field(
         default=10.0, metadata={"help": "how long calls may take to end at a stop", "min": 0}
     )
-    log_level: str = field(default="INFO", metadata={"help": "DEBUG, INFO, WARNING or ERROR"})
+    log_level: LogLevel = field(default=LogLevel.INFO, metadata={"help": "lowest level logged"})
     ready_file: Path | None = field(
         default=None, metadata={"help": "where the bound ports are written once ready"}
     )
@@ -74,7 +75,7 @@ class MigrateConfig:
     """What `migrate` needs of the same variables; it runs without the others."""
 
     dsn: Sensitive[str] = field(metadata={"help": "the metadata database; never the vault's"})
-    log_level: str = field(default="INFO", metadata={"help": "DEBUG, INFO, WARNING or ERROR"})
+    log_level: LogLevel = field(default=LogLevel.INFO, metadata={"help": "lowest level logged"})
 
 
 MIGRATE_VARIABLES = frozenset(PREFIX + name for name in ("DSN", "DSN_FILE", "LOG_LEVEL"))

@@ -18,7 +18,9 @@ from pathlib import Path
 from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parent
-IMPORT = re.compile(r"^(from|import) (decryptv1|decryptv1beta1|splitkeep)(?=[. ])", re.MULTILINE)
+IMPORT = re.compile(
+    r"^(from|import) (decryptv1|decryptv1beta1|splitkeep)(?=[. ])", re.MULTILINE
+)
 MODULE_STRING = re.compile(r"'((?:decryptv1|decryptv1beta1|splitkeep)(?:\.\w+)*_pb2)'")
 STUB_SUFFIXES = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi")
 
@@ -30,7 +32,11 @@ def main(arguments: list[str]) -> int:
         for path, text in wanted.items():
             path.write_text(text, encoding="utf-8")
         return 0
-    stale = sorted(str(path.relative_to(ROOT)) for path in _committed() | wanted.keys() if _differs(path, wanted))
+    stale = sorted(
+        str(path.relative_to(ROOT))
+        for path in _committed() | wanted.keys()
+        if _differs(path, wanted)
+    )
     for name in stale:
         sys.stderr.write(f"protos/{name} is stale: run `make protos`\n")
     return 1 if stale else 0
@@ -58,7 +64,9 @@ def _generate() -> dict[Path, str]:
 
 def _compile(sources: list[str], directory: str) -> None:
     well_known = str(Path(protoc.__file__).parent / "_proto")
-    outputs = [f"--{kind}_out={directory}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
+    outputs = [
+        f"--{kind}_out={directory}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")
+    ]
     if protoc.main(["protoc", f"-I{ROOT}", f"-I{well_known}", *outputs, *sources]) != 0:
         raise SystemExit("protoc refused the .proto files")
 

@@ -14,11 +14,11 @@ from chassis.migrations import check_schema, migrate
 from chassis.operations import OperationsServer
 from chassis.postgres import Database
 from chassis.process import run
+from chassis.ready import announce
 from chassis.telemetry import configure_logging
 from vault_svc.assembly import assemble
 from vault_svc.config import MIGRATE_VARIABLES, PREFIX, Config, MigrateConfig
 from vault_svc.grpc_api.services import SERVICE_NAMES
-from vault_svc.ready import announce
 from vault_svc.use_cases.kek_check import kek_problems
 
 MIGRATIONS = "vault_svc.postgres.migrations"
@@ -62,7 +62,7 @@ async def _serve(config: Config, database: Database, stopping: asyncio.Event) ->
             checks={"database": database.healthy},
         )
         ports = {"clients": await server.start(), "operations": await operations.start()}
-        announce(config.ready_file, ports)
+        announce(ports, config.ready_file)
         await parts.worker.run(stopping)
         operations.drain()
         await server.stop(config.drain_seconds)

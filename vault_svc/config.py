@@ -1,9 +1,9 @@
 """What the vault is told at start."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
+from chassis.log_level import LogLevel
 from chassis.sensitive import Sensitive
 from vault_svc.domain.keyring import MAXIMUM_AGE_SECONDS
 
@@ -11,15 +11,6 @@ PREFIX = "SPLITKEEP_VAULT_"
 
 _PORT = {"min": 0, "max": 65535}
 _DAY_SECONDS = 24 * 3600
-
-
-class LogLevel(StrEnum):
-    """From which level on lines are logged."""
-
-    DEBUG = "DEBUG"
-    INFO = "INFO"
-    WARNING = "WARNING"
-    ERROR = "ERROR"
 
 
 @dataclass(frozen=True, slots=True)

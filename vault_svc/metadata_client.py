@@ -2,6 +2,8 @@
 
 - Prepare and Claim are asked in the caller's name, with the caller's token; what metadata
   answers is the caller's to hear.
+- That metadata cannot be had, or does not answer in the time it is given, is told in our own
+  words: those of the transport have addresses in them.
 - The other calls are the vault's own. A refusal of those is a fault of the installation, not
   of the caller, and every fault is UnavailableError.
 - An answer about other things than were asked is a fault too.
@@ -14,7 +16,8 @@ from uuid import UUID
 import grpc
 import structlog
 
-from chassis.errors import KnownError, UnavailableError
+from chassis.deadline import remaining_seconds
+from chassis.errors import DeadlineExceededError, KnownError, UnavailableError
 from chassis.grpc_client import call
 from protos.splitkeep.metadata.v1 import secure_value_pb2, vault_peer_pb2
 from protos.splitkeep.metadata.v1.vault_peer_pb2_grpc import VaultPeerStub
@@ -35,6 +38,7 @@ T = TypeVar("T")
 WRITE_DEADLINE_SECONDS = 5.0
 RESOLVE_DEADLINE_SECONDS = 2.0
 SWEEP_DEADLINE_SECONDS = 10.0
+CANNOT_BE_ASKED = "metadata cannot be asked"
 
 _OPERATIONS = {
     Operation.CREATE: vault_peer_pb2.OPERATION_CREATE,
@@ -64,31 +68,35 @@ class GrpcMetadataClient:
 
     async def prepare(self, write: Write) -> Preparation:
         """See ports.MetadataClient.prepare."""
-        answer = await call(
-            self._stub.Prepare,
-            vault_peer_pb2.PrepareRequest(
-                operation=_OPERATIONS[write.operation],
-                draft=_draft(write),
-                preconditions=_preconditions(write),
-                dry_run=write.dry_run,
-            ),
-            deadline_seconds=WRITE_DEADLINE_SECONDS,
-            token=write.token,
+        answer = await _callers(
+            call(
+                self._stub.Prepare,
+                vault_peer_pb2.PrepareRequest(
+                    operation=_OPERATIONS[write.operation],
+                    draft=_draft(write),
+                    preconditions=_preconditions(write),
+                    dry_run=write.dry_run,
+                ),
+                deadline_seconds=WRITE_DEADLINE_SECONDS,
+                token=write.token,
+            )
         )
         preview = SecureValue(answer.preview.SerializeToString()) if write.dry_run else None
         return Preparation(_prepared_from_proto(answer.prepared), preview)
 
     async def claim(self, write: Write, prepared: PreparedWrite) -> SecureValue:
         """See ports.MetadataClient.claim."""
-        answer = await call(
-            self._stub.Claim,
-            vault_peer_pb2.ClaimRequest(
-                prepared=_prepared_to_proto(prepared),
-                draft=_draft(write),
-                preconditions=_preconditions(write),
-            ),
-            deadline_seconds=WRITE_DEADLINE_SECONDS,
-            token=write.token,
+        answer = await _callers(
+            call(
+                self._stub.Claim,
+                vault_peer_pb2.ClaimRequest(
+                    prepared=_prepared_to_proto(prepared),
+                    draft=_draft(write),
+                    preconditions=_preconditions(write),
+                ),
+                deadline_seconds=WRITE_DEADLINE_SECONDS,
+                token=write.token,
+            )
         )
         return SecureValue(answer.secure_value.SerializeToString())
 
@@ -144,15 +152,31 @@ class GrpcMetadataClient:
         )
 
 
+async def _callers(answer: Awaitable[T]) -> T:
+    """The answer to a question in the caller's name.
+
+    Raises what metadata holds against it; DeadlineExceededError only once the caller's own time
+    is up, and UnavailableError before that.
+    """
+    try:
+        return await answer
+    except UnavailableError as error:
+        raise UnavailableError(CANNOT_BE_ASKED) from error
+    except DeadlineExceededError as error:
+        if remaining_seconds() == 0:
+            raise
+        raise UnavailableError(CANNOT_BE_ASKED) from error
+
+
 async def _own(answer: Awaitable[T]) -> T:
     """The answer to a question of the vault's own. Raises UnavailableError for every fault."""
     try:
         return await answer
-    except UnavailableError:
-        raise
+    except (UnavailableError, DeadlineExceededError) as error:
+        raise UnavailableError(CANNOT_BE_ASKED) from error
     except KnownError as error:
         _log.exception("metadata refuses a question of the vault's own")
-        raise UnavailableError("metadata cannot be asked") from error
+        raise UnavailableError(CANNOT_BE_ASKED) from error
 
 
 def _draft(write: Write) -> secure_value_pb2.SecureValueDraft:

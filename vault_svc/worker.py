@@ -21,6 +21,13 @@ class SweepIntervals:
     full_seconds: float
 
 
+class SweepMetrics:
+    """What the sweep counts."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.erased = metrics.counter("vault_swept_values", "Values erased, by way.", ("way",))
+
+
 class SweepWorker:
     """Runs each way of the sweep in a loop of its own, so that none waits for another."""
 
@@ -30,7 +37,7 @@ class SweepWorker:
             "unclaimed": (sweep.refuse_unclaimed, intervals.sweep_seconds),
             "everything": (sweep.check_everything, intervals.full_seconds),
         }
-        self._erased = metrics.counter("vault_swept_values", "Values erased, by way.", ("way",))
+        self._erased = SweepMetrics(metrics).erased
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Returns once `stopping` is set and no step is under way."""

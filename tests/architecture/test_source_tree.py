@@ -68,10 +68,10 @@ def test_packages_do_nothing_at_import() -> None:
 
 def test_both_services_have_the_same_names_in_the_same_places() -> None:
     roles = {
-        "__main__.py",
-        "config.py",
-        "ports.py",
-        "worker.py",
+        "__main__",
+        "config",
+        "ports",
+        "worker",
         "domain",
         "use_cases",
         "grpc_api",

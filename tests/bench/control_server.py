@@ -19,6 +19,7 @@ from chassis.clock import SystemClock
 from chassis.config import load_config
 from chassis.grpc_server import GrpcServer, Port, Service, Tls
 from chassis.identity import Authenticator, JwtVerifier, load_issuers
+from chassis.log_level import LogLevel
 from chassis.metrics import Metrics
 from chassis.operations import OperationsServer
 from chassis.process import run
@@ -61,7 +62,7 @@ class EmptyDecrypter:
 
 async def serve(stopping: asyncio.Event) -> None:
     config = load_config(Config, PREFIX, os.environ)
-    configure_logging("control", "INFO", sys.stderr)
+    configure_logging("control", LogLevel.INFO, sys.stderr)
     metrics = Metrics()
     verifier = JwtVerifier(load_issuers(config.issuers), SystemClock())
     servicer = EmptyDecrypter(Authenticator(verifier))

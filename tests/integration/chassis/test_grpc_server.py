@@ -29,6 +29,7 @@ from chassis.errors import (
 from chassis.grpc_client import call, stream
 from chassis.grpc_server import GrpcServer, Port, Service, ServiceNotDeclaredError, peer_sans
 from chassis.grpc_server import Tls as ServerTls
+from chassis.log_level import LogLevel
 from chassis.request_id import bind_request_id, current_request_id
 from chassis.sensitive import Sensitive
 from chassis.telemetry import configure_logging
@@ -49,7 +50,7 @@ HELLO = StringValue(value="hello")
 @pytest.fixture
 def logged() -> Iterator[io.StringIO]:
     stream_of_lines = io.StringIO()
-    configure_logging("test", "INFO", stream_of_lines)
+    configure_logging("test", LogLevel.INFO, stream_of_lines)
     yield stream_of_lines
     structlog.reset_defaults()
 

@@ -15,6 +15,7 @@ from chassis.errors import (
     UnavailableError,
 )
 from chassis.grpc_client import call, stream
+from chassis.log_level import LogLevel
 from chassis.sensitive import Sensitive
 from chassis.telemetry import configure_logging
 from protos.decryptv1 import decrypt_pb2 as decryptv1
@@ -321,7 +322,7 @@ async def test_every_decision_is_one_log_line_and_no_line_holds_a_value_or_token
     client: Client, serving: Serving, installation: Installation
 ) -> None:
     lines = StringIO()
-    configure_logging("vault", "DEBUG", lines)
+    configure_logging("vault", LogLevel.DEBUG, lines)
     await client.create("mine")
     token = installation.token()
     request = decrypter_pb2.DecryptSecureValuesRequest(

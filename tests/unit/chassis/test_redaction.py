@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from chassis.errors import ConflictError
+from chassis.log_level import LogLevel
 from chassis.redaction import describe_exception, redacted, redacted_text
 from chassis.sensitive import REDACTED, Sensitive
 from chassis.telemetry import (
@@ -37,7 +38,7 @@ def lines() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     stream = io.StringIO()
-    configure_logging("test", "INFO", stream)
+    configure_logging("test", LogLevel.INFO, stream)
     yield stream
     structlog.reset_defaults()
     root.handlers[:] = handlers

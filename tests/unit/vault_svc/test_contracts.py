@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from chassis.log_level import LogLevel
 from chassis.metrics import Metrics
 from chassis.telemetry import configure_logging
 from tests.contracts.vault_svc.data_key_store import DataKeyStoreContract
@@ -79,7 +80,7 @@ class TestStructuredDecisionLog(DecisionLogContract):
     @pytest.fixture
     def stream(self) -> io.StringIO:
         stream = io.StringIO()
-        configure_logging("vault", "INFO", stream)
+        configure_logging("vault", LogLevel.INFO, stream)
         return stream
 
     @pytest.fixture
