@@ -96,7 +96,6 @@ async def test_it_serves_writes_ready_sweeps_and_drains(
 ) -> None:
     process = await Process.start(environment)
     ports = await process.ready()
-    assert json.loads((installation.folder / "ready.json").read_text()) == ports
     target = f"127.0.0.1:{ports['clients']}"
 
     async with open_channel(target, ca=installation.ca) as channel:
@@ -119,6 +118,7 @@ async def test_it_serves_writes_ready_sweeps_and_drains(
         swept = await process.until(lambda line: line["event"] == "swept")
     process.child.send_signal(signal.SIGTERM)
 
+    assert json.loads((installation.folder / "ready.json").read_text()) == ports
     assert answer.results[0].value == b"hunter2"
     assert (swept["way"], swept["erased_count"]) == ("released", 1)
     assert await process.ended() == 0
