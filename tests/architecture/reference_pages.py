@@ -70,14 +70,10 @@ def configuration_page() -> str:
         MADE_BY,
         "",
         "Every setting is an environment variable, read once at start.",
-        (
-            "A process refuses to start on a missing, misspelt or impossible one and lists every "
-            "problem at once, without the values."
-        ),
-        (
-            "A secret is read from its variable or, better, from the file that the variable with "
-            "`_FILE` at its end names."
-        ),
+        "A process refuses to start on a missing, misspelt or impossible one.",
+        "It lists every problem at once, without the values.",
+        "A secret is read from its variable or, better, from a file:",
+        "the one that the variable with `_FILE` at its end names.",
         "",
         "`python -m metadata_svc migrate` and `python -m vault_svc migrate` need only the DSN.",
     ]

@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from chassis.clock import Clock, RandomBytes
 from chassis.errors import (
     AlreadyExistsError,
+    ConflictError,
     DeadlineExceededError,
     FailedPreconditionError,
     FieldViolation,
     InvalidArgumentError,
+    KnownError,
+    NotFoundError,
     Rule,
     UnavailableError,
 )
@@ -40,6 +43,13 @@ MAXIMUM_VALUE_BYTES = 24_576
 NAME_ATTEMPTS = 3
 STALE_KEY_ATTEMPTS = 3
 CLAIM_PAUSES_SECONDS = (0.05, 0.2, 0.5, 1.0)
+
+_DECIDED_BY_THE_ID = (
+    AlreadyExistsError,
+    ConflictError,
+    FailedPreconditionError,
+    NotFoundError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +122,26 @@ class Writes:
         raise UnavailableError("no data key stayed active")
 
     async def _claim(self, write: Write, prepared: PreparedWrite) -> SecureValue:
+        try:
+            return await self.metadata.claim(write, prepared)
+        except (UnavailableError, DeadlineExceededError):
+            return await self._claimed_already(write, prepared)
+
+    async def _claimed_already(self, write: Write, prepared: PreparedWrite) -> SecureValue:
+        """The outcome of a Claim whose answer was lost: asked again, it is the recorded one.
+
+        Only what metadata decides after it looked at the id is the first Claim's answer too. A
+        token that expired in between says nothing of it: then UnavailableError.
+        """
         for pause_seconds in self.claim_pauses_seconds:
+            await asyncio.sleep(pause_seconds)
             try:
                 return await self.metadata.claim(write, prepared)
-            except (UnavailableError, DeadlineExceededError):
-                # Perhaps claimed. The same question again gets the recorded outcome.
-                await asyncio.sleep(pause_seconds)
-        return await self.metadata.claim(write, prepared)
+            except _DECIDED_BY_THE_ID:
+                raise
+            except KnownError:
+                continue
+        raise UnavailableError("whether the write happened is not known; read it to find out")
 
 
 def _violations(value: Sensitive[bytes]) -> tuple[FieldViolation, ...]:

@@ -14,6 +14,7 @@ from chassis.errors import (
     KnownError,
     PermissionDeniedError,
     Rule,
+    UnauthenticatedError,
     UnavailableError,
 )
 from chassis.sensitive import Sensitive
@@ -173,6 +174,19 @@ async def test_a_claim_that_stays_unanswered_is_given_up_and_nothing_is_erased()
         await vault.create("a", b"hunter2")
 
     assert len(vault.rows.values) == 1
+    assert await vault.decrypt("a") == {"a": b"hunter2"}
+
+
+@pytest.mark.parametrize("refusal", [UnauthenticatedError(), PermissionDeniedError()])
+async def test_a_right_lost_between_two_claims_does_not_deny_the_first(
+    refusal: KnownError,
+) -> None:
+    """The token may expire while an answer is lost; the write may still have happened."""
+    vault, _ = with_lost_claims(("after", UnavailableError()), *[("before", refusal)] * 9)
+
+    with pytest.raises(UnavailableError):
+        await vault.create("a", b"hunter2")
+
     assert await vault.decrypt("a") == {"a": b"hunter2"}
 
 
