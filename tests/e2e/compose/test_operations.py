@@ -1,5 +1,6 @@
 """What an operator does to a running production stack, by the commands of docs/compose.md."""
 
+import sys
 from uuid import uuid4
 
 import pytest
@@ -49,3 +50,25 @@ def test_an_upgrade_replaces_the_processes_and_keeps_what_was_written(
     after = {service: production.container(service) for service in SERVICES}
     assert {s for s in SERVICES if after[s] != before[s]} == set(PROCESSES)
     assert production.decrypt(name) == {name: {"value": value}}
+
+
+@pytest.mark.parametrize("service", ["gateway", "vault"])
+def test_a_renewed_certificate_is_shown_without_a_restart(
+    production: Production, service: str
+) -> None:
+    before, started = shown(production, service), production.inspect(service)["State"]
+    # A certificate that is gone is renewed as one that nears its end is.
+    (production.secrets / service / "tls.pem").unlink()
+
+    production.follow(Section.CERTIFICATES)
+
+    assert shown(production, service) != before
+    assert production.inspect(service)["State"]["StartedAt"] == started["StartedAt"]
+    assert production.create(f"renewed-{uuid4().hex[:8]}", a_canary()).status == 201
+
+
+def shown(production: Production, service: str) -> str:
+    """The certificate that the service's published port shows to a new connection."""
+    ports = {"gateway": production.https_port, "vault": production.decrypt_port}
+    ask = "import ssl, sys; print(ssl.get_server_certificate(('127.0.0.1', int(sys.argv[1]))))"
+    return production.engine.reach(sys.executable, "-c", ask, str(ports[service]))
