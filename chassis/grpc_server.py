@@ -30,6 +30,7 @@ METADATA_BYTES = 32_768  # a token of 16 KiB and room beside it
 # Calls that have begun and sent no request yet, health watches and reflection take places too;
 # so many that they cannot easily be used up. The bound on calls being served is the Port's.
 MAX_OPEN_STREAMS = 4_096
+_IDENTITY_ONLY = 1 << grpc.Compression.NoCompression.value
 
 _Handlers = Mapping[str, Handler]
 
@@ -151,6 +152,9 @@ def _options(port: Port) -> list[tuple[str, int]]:
     return [
         ("grpc.so_reuseport", int(port.shared_port)),
         ("grpc.max_receive_message_length", port.max_request_bytes),
+        # gRPC bounds a message only once it is unpacked: what is packed stays so, and is refused.
+        ("grpc.per_message_decompression", 0),
+        ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_ONLY),
         ("grpc.max_metadata_size", METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", METADATA_BYTES),
         ("grpc.max_connection_age_ms", age_ms),

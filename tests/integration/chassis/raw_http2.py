@@ -9,6 +9,7 @@ import struct
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY = 0, 1, 3, 4, 7
+FRAME_BYTES = 16_384
 END_STREAM, END_HEADERS = 0x1, 0x4
 
 
@@ -28,7 +29,13 @@ def _text(text: bytes) -> bytes:
     return bytes([len(text)]) + text
 
 
-async def ask(port: int, path: bytes, *, body: bytes = b"\x00\x00\x00\x00\x00") -> bytes:
+async def ask(
+    port: int,
+    path: bytes,
+    *,
+    body: bytes = b"\x00\x00\x00\x00\x00",
+    more_fields: bytes = b"",
+) -> bytes:
     """All that the server answers to one gRPC request for `path` until its stream ends."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -43,12 +50,20 @@ async def ask(port: int, path: bytes, *, body: bytes = b"\x00\x00\x00\x00\x00") 
         header(b"content-type", b"application/grpc"),
     ]
     writer.write(PREFACE + frame(SETTINGS, 0, 0, b""))
-    writer.write(frame(HEADERS, END_HEADERS, 1, b"".join(fields)))
-    writer.write(frame(DATA, END_STREAM, 1, body))
+    writer.write(frame(HEADERS, END_HEADERS, 1, b"".join(fields) + more_fields))
+    *parts, last = _parts(body)
+    for part in parts:
+        writer.write(frame(DATA, 0, 1, part))
+    writer.write(frame(DATA, END_STREAM, 1, last))
     try:
         return await _until_stream_ends(reader)
     finally:
         writer.transport.abort()
+
+
+def _parts(body: bytes) -> list[bytes]:
+    """As long as a frame may be; of the first 65 535 bytes the server takes any number."""
+    return [body[at : at + FRAME_BYTES] for at in range(0, len(body) or 1, FRAME_BYTES)]
 
 
 async def _until_stream_ends(reader: asyncio.StreamReader) -> bytes:
