@@ -19,6 +19,7 @@ from chassis.telemetry import configure_logging
 from vault_svc.assembly import assemble
 from vault_svc.config import MIGRATE_VARIABLES, PREFIX, Config, MigrateConfig
 from vault_svc.grpc_api.services import SERVICE_NAMES
+from vault_svc.metadata_client import MetadataHealth
 from vault_svc.use_cases.kek_check import kek_problems
 
 MIGRATIONS = "vault_svc.postgres.migrations"
@@ -59,7 +60,10 @@ async def _serve(config: Config, database: Database, stopping: asyncio.Event) ->
             config.host,
             config.operations_port,
             metrics=metrics,
-            checks={"database": database.healthy},
+            checks={
+                "database": database.healthy,
+                "metadata": MetadataHealth(channel).check,
+            },
         )
         ports = {"clients": await server.start(), "operations": await operations.start()}
         announce(ports, config.ready_file)
