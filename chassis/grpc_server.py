@@ -152,7 +152,7 @@ def _options(port: Port) -> list[tuple[str, int]]:
     return [
         ("grpc.so_reuseport", int(port.shared_port)),
         ("grpc.max_receive_message_length", port.max_request_bytes),
-        # gRPC bounds a message only once it is unpacked: what is packed stays so, and is refused.
+        # gRPC bounds a message only once it is unpacked: packed ones are refused as they are.
         ("grpc.per_message_decompression", 0),
         ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_ONLY),
         ("grpc.max_metadata_size", METADATA_BYTES),
