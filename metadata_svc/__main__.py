@@ -20,6 +20,7 @@ from metadata_svc.config import MIGRATE_VARIABLES, PREFIX, Config, MigrateConfig
 from metadata_svc.worker import trim_until_stopped
 
 MIGRATIONS = "metadata_svc.postgres.migrations"
+MAXIMUM_REQUEST_BYTES = 1024 * 1024  # what a client may have sent to the gateway
 
 _log = structlog.get_logger("metadata_svc")
 
@@ -76,6 +77,7 @@ def _port(
         tls,
         (service,),
         reflection=config.reflection,
+        max_request_bytes=MAXIMUM_REQUEST_BYTES,
         max_connection_age_seconds=config.max_connection_age_seconds,
         concurrent_calls=config.concurrent_calls,
     )

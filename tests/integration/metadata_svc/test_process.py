@@ -15,6 +15,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from chassis.errors import ResourceExhaustedError
 from chassis.grpc_client import call, open_channel
 from chassis.sensitive import Sensitive
 from protos.splitkeep.metadata.v1 import secure_values_pb2, secure_values_pb2_grpc
@@ -103,6 +104,8 @@ async def test_it_migrates_serves_and_drains(empty_dsn: Sensitive[str], tmp_path
     async with running(variables) as process:
         ports = await ready(tmp_path)
         listed = await _list(credentials, ports["clients"])
+        with pytest.raises(ResourceExhaustedError):
+            await _list(credentials, ports["clients"], after_name="x" * 1024 * 1024)
         health = await asyncio.to_thread(fetched, ports["operations"], "/readyz")
         metrics = await asyncio.to_thread(fetched, ports["operations"], "/metrics")
         process.send_signal(signal.SIGTERM)
@@ -147,13 +150,15 @@ async def test_it_lists_every_problem_of_its_configuration_and_no_value(
 
 
 async def _list(
-    credentials: Credentials, port: int
+    credentials: Credentials, port: int, *, after_name: str = ""
 ) -> secure_values_pb2.ListSecureValuesResponse:
     channel = open_channel(f"localhost:{port}", ca=credentials.clients.certificate)
     try:
         return await call(
             secure_values_pb2_grpc.SecureValuesStub(channel).ListSecureValues,
-            secure_values_pb2.ListSecureValuesRequest(namespace="default"),
+            secure_values_pb2.ListSecureValuesRequest(
+                namespace="default", after_name=after_name
+            ),
             deadline_seconds=5,
             token=credentials.token(),
         )
