@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from secrets import token_bytes
 from typing import Any
@@ -75,6 +75,25 @@ class Process:
             return await self.child.wait()
 
 
+Start = Callable[..., Awaitable[Process]]
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Starts processes, none of which outlives its test."""
+    started: list[Process] = []
+
+    async def one_more(environment: dict[str, str], *arguments: str) -> Process:
+        started.append(await Process.start(environment, *arguments))
+        return started[-1]
+
+    yield one_more
+    for process in started:
+        if process.child.returncode is None:
+            process.child.kill()
+            await process.ended()
+
+
 @pytest.fixture
 def environment(
     installation: Installation, vault_dsn: Sensitive[str], peer_port: int
@@ -89,12 +108,13 @@ def environment(
 
 
 async def test_it_serves_writes_ready_sweeps_and_drains(
+    start: Start,
     environment: dict[str, str],
     installation: Installation,
     known: InMemoryMetadata,
     database: Database,
 ) -> None:
-    process = await Process.start(environment)
+    process = await start(environment)
     ports = await process.ready()
     target = f"127.0.0.1:{ports['clients']}"
 
@@ -125,8 +145,10 @@ async def test_it_serves_writes_ready_sweeps_and_drains(
     assert await database.fetch("SELECT * FROM sealed_values") == []
 
 
-async def test_it_refuses_to_start_without_a_configuration_and_lists_all_problems() -> None:
-    process = await Process.start({"SPLITKEEP_VAULT_PROT": "1"})
+async def test_it_refuses_to_start_without_a_configuration_and_lists_all_problems(
+    start: Start,
+) -> None:
+    process = await start({"SPLITKEEP_VAULT_PROT": "1"})
 
     assert await process.ended() == 2
     problems = " ".join(process.lines[-1]["problems"])
@@ -135,9 +157,9 @@ async def test_it_refuses_to_start_without_a_configuration_and_lists_all_problem
 
 
 async def test_it_refuses_to_start_with_a_kek_that_does_not_unwrap_what_names_it(
-    environment: dict[str, str], installation: Installation, database: Database
+    start: Start, environment: dict[str, str], installation: Installation, database: Database
 ) -> None:
-    process = await Process.start(environment)
+    process = await start(environment)
     ports = await process.ready()
     async with open_channel(f"127.0.0.1:{ports['clients']}", ca=installation.ca) as channel:
         draft = secure_value_pb2.SecureValueDraft(
@@ -154,25 +176,25 @@ async def test_it_refuses_to_start_with_a_kek_that_does_not_unwrap_what_names_it
     keks = {"active": "local-1", "keks": {"local-1": b64encode(token_bytes(32)).decode()}}
     installation.kek_file.write_text(json.dumps(keks))
 
-    again = await Process.start(environment)
+    again = await start(environment)
 
     assert await again.ended() == 2
     assert "KEK local-1: " in again.lines[-1]["problems"][0]
 
 
 async def test_it_refuses_to_start_with_a_kek_file_that_others_may_read(
-    environment: dict[str, str], installation: Installation
+    start: Start, environment: dict[str, str], installation: Installation
 ) -> None:
     installation.kek_file.chmod(0o644)
 
-    process = await Process.start(environment)
+    process = await start(environment)
 
     assert await process.ended() == 2
     assert "mode 0600" in process.lines[-1]["problems"][0]
 
 
 async def test_it_refuses_a_schema_that_is_not_there_and_migrates_when_told(
-    environment: dict[str, str], vault_server_dsn: Sensitive[str]
+    start: Start, environment: dict[str, str], vault_server_dsn: Sensitive[str]
 ) -> None:
     name = f"empty_{uuid4().hex}"
     admin = await asyncpg.connect(vault_server_dsn.reveal())
@@ -181,13 +203,13 @@ async def test_it_refuses_a_schema_that_is_not_there_and_migrates_when_told(
         dsn = urlunsplit(urlsplit(vault_server_dsn.reveal())._replace(path=f"/{name}"))
         only = {"SPLITKEEP_VAULT_DSN": dsn}
 
-        refused = await Process.start(environment | only)
+        refused = await start(environment | only)
         assert await refused.ended() == 2
 
-        migrated = await Process.start(only, "migrate")
+        migrated = await start(only, "migrate")
         assert await migrated.ended() == 0
 
-        served = await Process.start(environment | only)
+        served = await start(environment | only)
         await served.ready()
         served.child.terminate()
         assert await served.ended() == 0
