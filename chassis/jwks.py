@@ -3,6 +3,7 @@
 - A key is kept only if its type, curve and size fit the issuer's one algorithm.
 - Keys for other uses or algorithms are passed over; a private or symmetric key, or a key id
   twice, makes the whole set unusable: it was not meant to be published.
+- A set without keys is usable: taking out the last key is how its issuer is disowned.
 Sources: RFC 7517 (JWK), RFC 7518 §6, RFC 8037 §2; NIST SP 800-57 for the RSA size.
 """
 
@@ -43,7 +44,7 @@ class KeySet:
 
 
 def parse_key_set(document: bytes, algorithm: str) -> KeySet:
-    """The document's keys for the algorithm; at least one. Raises KeySetError."""
+    """The document's keys for the algorithm; none is an answer too. Raises KeySetError."""
     try:
         entries = parse_object(document).get("keys")
     except ValueError:
@@ -58,8 +59,6 @@ def parse_key_set(document: bytes, algorithm: str) -> KeySet:
             if entry["kid"] in keys:
                 raise KeySetError("two keys of the key set have the same id")
             keys[entry["kid"]] = _public_key(entry, algorithm)
-    if not keys:
-        raise KeySetError(f"the key set has no key with an id for {algorithm}")
     return KeySet(algorithm, keys)
 
 

@@ -59,6 +59,7 @@ class FileKeySource:
     def __init__(self, path: Path, algorithm: str, clock: Clock) -> None:
         self._path, self._algorithm, self._clock = path, algorithm, clock
         self._looked_at: datetime | None = None
+        self._read_at: datetime | None = None
         self._version: tuple[int, ...] = ()
         self._keys: KeySet | None = None
 
@@ -68,20 +69,21 @@ class FileKeySource:
         due = self._looked_at is None or abs(now - self._looked_at) >= FILE_LOOK
         if due or unknown_key_id:
             self._looked_at = now
-            self._look()
-        if self._keys is None:
+            self._look(now)
+        if self._keys is None or self._read_at is None or now - self._read_at >= STALE_AFTER:
             raise UnavailableError("no key of the token's issuer is at hand")
         return self._keys
 
-    def _look(self) -> None:
+    def _look(self, now: datetime) -> None:
         try:
             status = self._path.stat()
             version = (status.st_mtime_ns, status.st_size, status.st_ino)
             if version != self._version:
                 with self._path.open("rb") as file:
                     document = file.read(MAX_DOCUMENT_BYTES + 1)
-                self._keys = parse_key_set(document, self._algorithm)
+                self._keys = _parsed(document, self._algorithm)
                 self._version = version
+            self._read_at = now
         except (OSError, KeySetError) as error:
             # A file caught in the middle of its replacement is read again at the next look.
             _log.warning("key set not read", reason=type(error).__name__, rule=_rule(error))
@@ -149,9 +151,7 @@ class UrlKeySource:
         try:
             async with asyncio.timeout(FETCH_TIMEOUT_SECONDS):
                 document = await self._download()
-            self._fetched = _Fetched(
-                parse_key_set(document, self._algorithm), self._clock.now()
-            )
+            self._fetched = _Fetched(_parsed(document, self._algorithm), self._clock.now())
         except (httpx2.HTTPError, OSError, KeySetError) as error:
             _log.warning("key set not fetched", reason=type(error).__name__, rule=_rule(error))
 
@@ -169,6 +169,15 @@ class UrlKeySource:
                 if len(document) > MAX_DOCUMENT_BYTES:
                     raise KeySetError("the key set is too long")
             return document
+
+
+def _parsed(document: bytes, algorithm: str) -> KeySet:
+    keys = parse_key_set(document, algorithm)
+    if not keys.keys:
+        _log.warning(
+            "key set without a usable key: every token is refused", algorithm=algorithm
+        )
+    return keys
 
 
 def _rule(error: Exception) -> str:

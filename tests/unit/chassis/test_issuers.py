@@ -104,8 +104,6 @@ BROKEN: dict[str, bytes] = {
     "no JSON": b"{",
     "no object": b"[]",
     "no list": b'{"keys": {}}',
-    "empty": key_set(),
-    "only other kinds": key_set(jwk(generate("RS256"), "r", "RS256")),
     "a private key": key_set(PUBLIC | {"d": "AA"}),
     "a symmetric key": key_set(PUBLIC, {"kty": "oct", "k": "AA", "kid": "s"}),
     "an id twice": key_set(PUBLIC, jwk(generate("ES256"), "k1")),
@@ -113,7 +111,6 @@ BROKEN: dict[str, bytes] = {
     "a short coordinate": key_set(PUBLIC | {"x": "AA"}),
     "an entry of another type": b'{"keys": [1]}',
     "too many": key_set(*[PUBLIC] * 65),
-    "without ids": key_set({name: PUBLIC[name] for name in PUBLIC if name != "kid"}),
 }
 
 
@@ -121,6 +118,18 @@ BROKEN: dict[str, bytes] = {
 def test_a_broken_key_set_is_refused(case: str) -> None:
     with pytest.raises(KeySetError):
         parse_key_set(BROKEN[case], "ES256")
+
+
+USELESS: dict[str, bytes] = {
+    "empty": key_set(),
+    "only other kinds": key_set(jwk(generate("RS256"), "r", "RS256")),
+    "without ids": key_set({name: PUBLIC[name] for name in PUBLIC if name != "kid"}),
+}
+
+
+@pytest.mark.parametrize("case", USELESS)
+def test_a_key_set_without_a_usable_key_is_taken_at_its_word(case: str) -> None:
+    assert parse_key_set(USELESS[case], "ES256").keys == {}
 
 
 def test_a_short_rsa_key_is_refused() -> None:

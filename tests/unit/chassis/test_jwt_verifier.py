@@ -402,6 +402,33 @@ async def test_a_key_taken_out_of_the_set_ends_its_tokens_at_once(
         await verifier.verify(token)
 
 
+async def test_the_last_key_taken_out_ends_its_tokens_too(
+    verifier: JwtVerifier, clock: SettableClock, jwks: Path
+) -> None:
+    token = Sensitive(signed(KEY, claims()))
+    await verifier.verify(token)
+
+    publish(jwks)
+    clock.advance(2)
+
+    with pytest.raises(UnauthenticatedError, match="kid"):
+        await verifier.verify(token)
+
+
+async def test_keys_whose_file_stays_broken_are_used_for_an_hour_and_no_longer(
+    verifier: JwtVerifier, clock: SettableClock, jwks: Path
+) -> None:
+    lasting = {"exp": clock.now().timestamp() + 7200}
+    await verifier.verify(Sensitive(signed(KEY, claims(**lasting))))
+    write(jwks, b"")
+    clock.advance(3599)
+    await verifier.verify(Sensitive(signed(KEY, claims(**lasting))))
+    clock.advance(2)
+
+    with pytest.raises(UnavailableError):
+        await verifier.verify(Sensitive(signed(KEY, claims(**lasting))))
+
+
 async def test_a_key_put_into_the_set_is_found_at_once(
     verifier: JwtVerifier, jwks: Path
 ) -> None:
