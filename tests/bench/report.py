@@ -97,9 +97,9 @@ def table(lines: Iterable[Sequence[str]]) -> str:
 
 
 def machine() -> str:
-    """What the figures were measured on, in one line."""
+    """What the figures were measured on, in one line; a load above the CPUs is a warning."""
     return (
-        f"{os.cpu_count()} CPUs, {platform.system()} {platform.release()}, "
+        f"{os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f}, {platform.system()}, "
         f"Python {platform.python_version()}, grpcio {version('grpcio')}"
     )
 
