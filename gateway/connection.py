@@ -82,10 +82,13 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """A request begins."""
+        if self.parser.should_upgrade() and _brings_body(self.headers):
+            # The parser leaves such a body unread, and the request would count as one without.
+            raise BadRequestError  # reaches data_received as one of the parser's errors
         fields = sum(len(name) + len(value) for name, value in self.headers)
         self._too_large = fields + len(self.url) > self._bounds.head_bytes
         if self._too_large:
-            raise HeadTooLargeError  # reaches data_received as one of the parser's errors
+            raise HeadTooLargeError  # likewise
         super().on_headers_complete()
         self._idle_bytes = 0
         self._stop_head_timer()
@@ -154,6 +157,13 @@ class BoundedConnection(HttpToolsProtocol):
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
+
+
+def _brings_body(headers: list[tuple[bytes, bytes]]) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in headers
+    )
 
 
 def _raw_answer(error: HttpError | ResourceExhaustedError, request_id: str) -> bytes:

@@ -129,18 +129,6 @@ async def test_a_connection_without_a_request_is_closed(gateway: Gateway, sent: 
     assert asyncio.get_running_loop().time() - started < BOUNDS.head_seconds + 3
 
 
-async def test_an_upgrade_to_another_protocol_is_not_made(gateway: Gateway) -> None:
-    upgrade = (
-        b"Connection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-    )
-
-    status, received = await gateway.exchange(
-        b"GET /healthz HTTP/1.1\r\n" + HOST + upgrade + b"\r\n"
-    )
-
-    assert (status, b"101" in received.split(b"\r\n")[0]) == (200, False)
-
-
 async def test_a_long_body_is_read_too(gateway: Gateway) -> None:
     annotations = {"filler": "f" * 200_000}
     metadata = {"name": "long", "annotations": annotations}
