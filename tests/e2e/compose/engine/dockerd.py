@@ -158,7 +158,7 @@ def _bury(cache: Path) -> None:
     work = Path(owner["work"])
     if owner["pid"] is not None and _is_engine_of(owner["pid"], work):
         _stop(owner["pid"])
-    for mounted in _mounts_below(work, cache / "data"):
+    for mounted in _mounts_in(work, cache / "data"):
         run(["umount", "--lazy", mounted])
     with suppress(CommandError):
         run(["ip", "netns", "delete", work.name])
@@ -191,7 +191,7 @@ def _is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-def _mounts_below(*folders: Path) -> list[str]:
+def _mounts_in(*folders: Path) -> list[str]:
     points = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
     below = tuple(f"{folder}/" for folder in folders)
-    return sorted((point for point in points if point.startswith(below)), reverse=True)
+    return sorted((p for p in points if f"{p}/".startswith(below)), reverse=True)
