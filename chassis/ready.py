@@ -8,12 +8,12 @@ import structlog
 
 
 def announce(ports: Mapping[str, int], ready_file: Path | None) -> None:
-    """The bound ports are logged as `ready` and, if a file is named, written there as JSON.
+    """The bound ports are in the file, if one is named, as JSON, and then logged as `ready`.
 
-    Whoever waits for the file never reads half of it. Raises OSError.
+    Whoever reads the line finds the file, and never half of it. Raises OSError.
     """
-    structlog.get_logger(__name__).info("ready", **ports)
     if ready_file is not None:
         unfinished = ready_file.with_name(f"{ready_file.name}.unfinished")
         unfinished.write_text(json.dumps(ports), encoding="utf-8")
         unfinished.replace(ready_file)
+    structlog.get_logger(__name__).info("ready", **ports)
