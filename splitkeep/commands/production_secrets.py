@@ -5,7 +5,7 @@ token, and nothing else; the key file (vault/kek.json) and the passwords are nev
 
 Run as root, the files that a container reads belong to the user it runs as. Run as another user
 they stay that user's own, and the containers run as that user: compose.env says which, for
-`docker compose --env-file DIR/compose.env up`.
+`COMPOSE_ENV_FILES=DIR/compose.env docker compose up`.
 
 operator/ holds the private keys of the authorities and of the token issuer: no container mounts
 it, so move it to a safe place. Mint tokens with
@@ -55,4 +55,5 @@ secrets again, and whoever has it and the vault's database can open them all.
 Move {directory}/operator to a safe place: it makes tokens and certificates, and no container
 needs it. {directory}/operator/admin-token manages all namespaces for a day.
 
-Start it:  docker compose --env-file {directory}/compose.env up -d"""
+Start it:  export COMPOSE_ENV_FILES={directory}/compose.env
+           docker compose up --build --detach --wait"""
