@@ -1,7 +1,7 @@
 """Prints an access token of the local stack's issuer, or of the issuer with the given key.
 
   splitkeep token --role Admin
-  splitkeep token --grant 'secret.securevalues:read=securevalues:uid:db-password'
+  splitkeep token --grant 'secret.securevalues:read=secret.securevalues:uid:db-password'
   splitkeep token --service-identity k6-cloud
                   --permission secret.grafana.app/securevalues:decrypt
 
