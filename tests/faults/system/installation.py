@@ -44,6 +44,7 @@ class Installation:
 
     metadata_database: Database
     vault_database: Database
+    metadata_dsn: Sensitive[str]  # for whoever holds a lock from outside
     clock: StandingClock = field(default_factory=StandingClock)
     kek: SwitchedKek = field(default_factory=lambda: SwitchedKek(a_kek()))
     # What a test replaces to see that the fault is found.

@@ -118,12 +118,12 @@ async def sweep_before_a_late_claim(installation: Installation) -> tuple[object,
 
 
 async def delete_before_a_waiting_update(
-    installation: Installation, metadata_dsn: Sensitive[str]
+    installation: Installation,
 ) -> tuple[object, list[str]]:
     """A delete is about to commit when an update's Claim looks at the same name."""
     await create(installation.vault(), TEAM)
     database = installation.metadata_database
-    async with transaction_open(metadata_dsn) as other:
+    async with transaction_open(installation.metadata_dsn) as other:
         await other.execute(HOLD_COUNTER, TEAM)
         deleting = asyncio.ensure_future(installation.metadata().delete(TEAM, NAME))
         await until_waiting(database, 1)
@@ -135,13 +135,11 @@ async def delete_before_a_waiting_update(
     return outcome, await broken_promises(installation, expected)
 
 
-async def update_before_a_waiting_edit(
-    installation: Installation, metadata_dsn: Sensitive[str]
-) -> list[str]:
+async def update_before_a_waiting_edit(installation: Installation) -> list[str]:
     """An update's Claim is about to commit when an edit looks at the same name."""
     await create(installation.vault(), TEAM)
     database = installation.metadata_database
-    async with transaction_open(metadata_dsn) as other:
+    async with transaction_open(installation.metadata_dsn) as other:
         await other.execute(HOLD_COUNTER, TEAM)
         updating = asyncio.ensure_future(update(installation.vault(), TEAM))
         await until_waiting(database, 1)
@@ -151,12 +149,10 @@ async def update_before_a_waiting_edit(
     return await broken_promises(installation, SECOND)
 
 
-async def claim_and_sweep_waiting(
-    installation: Installation, metadata_dsn: Sensitive[str]
-) -> tuple[object, list[str]]:
+async def claim_and_sweep_waiting(installation: Installation) -> tuple[object, list[str]]:
     """An update's Claim stalls on a lock, the sweeper asks about its value, both go on."""
     await create(installation.vault(), TEAM)
-    async with transaction_open(metadata_dsn) as other:
+    async with transaction_open(installation.metadata_dsn) as other:
         await other.execute(HOLD_ROW, TEAM, NAME)
         updating = asyncio.ensure_future(told(update(installation.vault(), TEAM)))
         await until_waiting(installation.metadata_database, 1)
@@ -169,7 +165,7 @@ async def claim_and_sweep_waiting(
 
 
 async def claim_ended_while_the_sweep_waits(
-    installation: Installation, metadata_dsn: Sensitive[str]
+    installation: Installation,
 ) -> tuple[object, list[str]]:
     """As before, but the stalled Claim is ended by its time-out; then the vault asks again."""
     await create(installation.vault(), TEAM)
@@ -180,7 +176,7 @@ async def claim_ended_while_the_sweep_waits(
             await swept.wait()
         return await deliver()
 
-    async with transaction_open(metadata_dsn) as other:
+    async with transaction_open(installation.metadata_dsn) as other:
         await other.execute(HOLD_ROW, TEAM, NAME)
         vault = installation.vault(script=first_sweep_then_ask_again)
         updating = asyncio.ensure_future(told(update(vault, TEAM)))
@@ -194,7 +190,7 @@ async def claim_ended_while_the_sweep_waits(
 
 
 async def claim_behind_a_refusal_under_way(
-    installation: Installation, metadata_dsn: Sensitive[str]
+    installation: Installation,
 ) -> tuple[object, list[str]]:
     """The sweeper has refused the id and not yet committed when Claim takes it."""
     vault = installation.vault()
@@ -203,7 +199,7 @@ async def claim_behind_a_refusal_under_way(
         [await sealed(vault), await sealed(vault)], key=lambda prepared: prepared.value_id
     )
     installation.clock.advance(1)
-    async with transaction_open(metadata_dsn) as other:
+    async with transaction_open(installation.metadata_dsn) as other:
         await other.execute(DECIDE_ID, TEAM, last.value_id)
         sweeping = asyncio.ensure_future(installation.vault().sweep.refuse_unclaimed())
         await until_waiting(installation.metadata_database, 1)

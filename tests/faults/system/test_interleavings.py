@@ -94,42 +94,36 @@ async def test_a_claim_that_comes_after_the_sweeper_did_not_happen(
     assert (outcome, broken) == (ConflictError, [])
 
 
-async def test_a_claim_that_waits_for_a_refusal_loses(
-    installation: Installation, metadata_dsn: Sensitive[str]
-) -> None:
-    outcome, broken = await claim_behind_a_refusal_under_way(installation, metadata_dsn)
+async def test_a_claim_that_waits_for_a_refusal_loses(installation: Installation) -> None:
+    outcome, broken = await claim_behind_a_refusal_under_way(installation)
 
     assert (outcome, broken) == (ConflictError, [])
 
 
 async def test_a_stalled_claim_that_goes_on_wins_against_the_sweeper(
-    installation: Installation, metadata_dsn: Sensitive[str]
+    installation: Installation,
 ) -> None:
-    outcome, broken = await claim_and_sweep_waiting(installation, metadata_dsn)
+    outcome, broken = await claim_and_sweep_waiting(installation)
 
     assert (outcome, broken) == (None, [])
 
 
 async def test_a_stalled_claim_that_is_ended_loses_to_the_sweeper_even_when_asked_again(
-    installation: Installation, metadata_dsn: Sensitive[str]
+    installation: Installation,
 ) -> None:
-    outcome, broken = await claim_ended_while_the_sweep_waits(installation, metadata_dsn)
+    outcome, broken = await claim_ended_while_the_sweep_waits(installation)
 
     assert (outcome, broken) == (ConflictError, [])
 
 
-async def test_an_update_behind_a_delete_finds_nothing(
-    installation: Installation, metadata_dsn: Sensitive[str]
-) -> None:
-    outcome, broken = await delete_before_a_waiting_update(installation, metadata_dsn)
+async def test_an_update_behind_a_delete_finds_nothing(installation: Installation) -> None:
+    outcome, broken = await delete_before_a_waiting_update(installation)
 
     assert (outcome, broken) == (NotFoundError, [])
 
 
-async def test_an_edit_behind_an_update_keeps_the_new_value(
-    installation: Installation, metadata_dsn: Sensitive[str]
-) -> None:
-    assert await update_before_a_waiting_edit(installation, metadata_dsn) == []
+async def test_an_edit_behind_an_update_keeps_the_new_value(installation: Installation) -> None:
+    assert await update_before_a_waiting_edit(installation) == []
 
 
 async def test_an_update_of_what_was_deleted_and_created_again_is_a_conflict(

@@ -8,7 +8,6 @@ tests/stateful/metadata_svc; here are those that only the vault's bytes give awa
 from dataclasses import replace
 
 from chassis.errors import UnavailableError
-from chassis.sensitive import Sensitive
 from metadata_svc.postgres.transactions import TransactionQueries
 from tests.faults.system.checker import broken_promises
 from tests.faults.system.installation import TEAM, Installation, create, update
@@ -114,22 +113,22 @@ async def test_a_claim_that_releases_nothing_is_found_out(installation: Installa
 
 
 async def test_a_claim_without_the_row_lock_acknowledges_what_a_delete_removed(
-    installation: Installation, metadata_dsn: Sensitive[str]
+    installation: Installation,
 ) -> None:
     without_row_lock(installation)
 
-    outcome, broken = await delete_before_a_waiting_update(installation, metadata_dsn)
+    outcome, broken = await delete_before_a_waiting_update(installation)
 
     assert outcome is None  # acknowledged
     assert {"a reader gets something else", "claimed and not live"} <= found(broken)
 
 
 async def test_an_edit_without_the_row_lock_brings_an_erased_value_back(
-    installation: Installation, metadata_dsn: Sensitive[str]
+    installation: Installation,
 ) -> None:
     without_row_lock(installation)
 
-    broken = await update_before_a_waiting_edit(installation, metadata_dsn)
+    broken = await update_before_a_waiting_edit(installation)
 
     assert {"live without bytes", "live and not claimed"} <= found(broken)
 

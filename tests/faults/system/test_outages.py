@@ -60,16 +60,19 @@ async def over_rest(answer: Awaitable[httpx2.Response]) -> Told:
     status = response.json()
     assert (status["kind"], status["code"]) == ("Status", response.status_code)
     again = " Retry-After" if response.headers.get("retry-after") == "1" else ""
-    return f"{response.status_code} {status['reason']}{again}"
+    return f"{response.status_code} {status['reason']}{again}{_address_in(response.text)}"
 
 
 async def over_grpc(answer: Awaitable[Any]) -> Told:
     try:
         await answer
     except grpc.aio.AioRpcError as error:
-        addressed = "127.0.0.1" in (error.details() or "")
-        return f"{error.code().name}{' and an inner address' if addressed else ''}"
+        return f"{error.code().name}{_address_in(error.details() or '')}"
     return "done"
+
+
+def _address_in(text: str) -> str:
+    return ", with an inner address" if "127.0.0.1" in text else ""
 
 
 async def everyone_asks(callers: Callers, names: Names) -> dict[str, Told]:
