@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from dataclasses import replace
 
 import pytest
 
@@ -231,3 +232,17 @@ async def test_the_check_finds_a_kek_that_does_not_unwrap() -> None:
     (problem,) = await kek_problems(vault.key_store, Keks(a_kek("kek-1")))
 
     assert "does not unwrap" in problem
+
+
+async def test_one_damaged_data_key_does_not_speak_against_its_kek() -> None:
+    vault = Vault()
+    await vault.data_keys.ready("team-a")
+    key = await vault.data_keys.ready("team-b")
+    record = await vault.key_store.read("team-b", key.data_key_id)
+    *kept, last = record.key.wrapped_key
+    damaged = replace(record.key, wrapped_key=bytes((*kept, last ^ 1)))
+    vault.rows.put_key(replace(record, key=damaged))
+
+    assert await kek_problems(vault.key_store, Keks(vault.kek)) == ()
+    with pytest.raises(KekError):
+        await vault.data_keys.unwrapped(damaged)
