@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,3 +47,8 @@ def private_directory(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
     return path
+
+
+def others_rights(path: Path) -> int:
+    """The bits of the mode that give anybody but the owner a right; 0 if none does."""
+    return stat.S_IMODE(path.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO)

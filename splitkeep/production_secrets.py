@@ -18,7 +18,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from splitkeep.certificates import Authority, KeyPair, ensure_authority, ensure_leaf
-from splitkeep.files import PUBLIC, private_directory, read_or_make, write_file
+from splitkeep.files import (
+    PUBLIC,
+    others_rights,
+    private_directory,
+    read_or_make,
+    write_file,
+)
 from splitkeep.issuer import TokenRequest, ensure_issuer, publish
 from splitkeep.kek_file import ensure_kek_file
 
@@ -38,6 +44,10 @@ class OperatorKeysError(Exception):
     """The private keys that made what is there are elsewhere."""
 
 
+class OpenDirectoryError(Exception):
+    """Others may look into the directory, which is to keep them from what is in it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductionSecrets:
     """See the module. `uid` and `gid` are those that the containers run as."""
@@ -50,9 +60,9 @@ class ProductionSecrets:
     def make(self) -> None:
         """Everything is there; what was there is kept.
 
-        Raises OperatorKeysError, OSError, ValueError.
+        Raises OpenDirectoryError, OperatorKeysError, OSError, ValueError.
         """
-        private_directory(self.directory)
+        self._check_private(private_directory(self.directory))
         self._check_operator_keys()
         for name in DIRECTORIES:
             private_directory(self.directory / name)
@@ -70,6 +80,14 @@ class ProductionSecrets:
     def _environment(self) -> Path:
         """Written last: where it is, everything was made."""
         return self.directory / "compose.env"
+
+    def _check_private(self, directory: Path) -> None:
+        """One made before, by hand, may be open to everybody."""
+        if others_rights(directory):
+            raise OpenDirectoryError(
+                f"{directory} is open to other users: `chmod 700 {directory}`, then run this "
+                "again"
+            )
 
     def _check_operator_keys(self) -> None:
         """New keys never replace those that what is there was made with."""
@@ -129,7 +147,7 @@ class ProductionSecrets:
     def _give(self, directory: Path) -> None:
         """The directory and what is in it belong to the containers' user."""
         for path in (directory, *directory.iterdir()):
-            os.chown(path, self.uid, self.gid)
+            os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
 
 def _new_password() -> bytes:

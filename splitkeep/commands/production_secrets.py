@@ -19,7 +19,12 @@ from pathlib import Path
 
 from chassis.clock import SystemClock
 from splitkeep.cli import fail
-from splitkeep.production_secrets import CONTAINER_UID, OperatorKeysError, ProductionSecrets
+from splitkeep.production_secrets import (
+    CONTAINER_UID,
+    OpenDirectoryError,
+    OperatorKeysError,
+    ProductionSecrets,
+)
 
 
 def add_arguments(parser: ArgumentParser, _environ: Mapping[str, str]) -> None:
@@ -40,7 +45,7 @@ def run(arguments: Namespace, _environ: Mapping[str, str]) -> int:
     )
     try:
         secrets.make()
-    except (OperatorKeysError, OSError, ValueError) as error:
+    except (OpenDirectoryError, OperatorKeysError, OSError, ValueError) as error:
         return fail(error)
     print(_summary(secrets))
     return 0

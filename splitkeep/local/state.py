@@ -8,6 +8,7 @@ that ends.
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from splitkeep.certificates import KeyPair
-from splitkeep.files import private_directory, read_json, write_file
+from splitkeep.files import others_rights, private_directory, read_json, write_file
 from splitkeep.local.postgres_home import erase_home
 
 MARKER = "splitkeep-state"
 MARKER_TEXT = b"The state of a local Splitkeep stack. kek.json is the key to its secrets.\n"
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 ERASED_FILES = ("kek.json", "passwords.json", "dev.json")
 ERASED_DIRECTORIES = ("tls", "issuer", "services", "logs")
 
@@ -117,6 +119,8 @@ def open_state(directory: Path) -> State:
     """The state in this directory, which is made if need be. Raises StateError, OSError."""
     directory = directory.resolve()
     private_directory(directory)
+    if others_rights(directory) & OTHERS_WRITE:
+        raise StateError(f"{directory} can be written by other users: `chmod 700 {directory}`")
     if not (directory / MARKER).exists():
         if any(directory.iterdir()):
             raise StateError(f"{directory} is not empty and holds no stack's state")

@@ -10,7 +10,11 @@ import jwt
 import pytest
 
 from splitkeep.certificates import LEAF_LIFETIME
-from splitkeep.production_secrets import OperatorKeysError, ProductionSecrets
+from splitkeep.production_secrets import (
+    OpenDirectoryError,
+    OperatorKeysError,
+    ProductionSecrets,
+)
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -65,6 +69,16 @@ def made(tmp_path: Path) -> Path:
 
 def test_everything_that_is_mounted_is_there(made: Path) -> None:
     assert set(contents(made)) == EXPECTED
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o701])
+def test_a_directory_that_others_may_look_into_is_refused(tmp_path: Path, mode: int) -> None:
+    tmp_path.chmod(mode)
+
+    with pytest.raises(OpenDirectoryError, match="chmod 700"):
+        make(tmp_path)
+
+    assert contents(tmp_path) == {}
 
 
 def test_making_again_renews_the_first_token_and_nothing_else(made: Path) -> None:

@@ -29,6 +29,16 @@ def test_a_directory_of_other_things_is_refused(tmp_path: Path) -> None:
         open_state(tmp_path)
 
 
+@pytest.mark.parametrize("mode", [0o770, 0o702, 0o777, 0o1777])
+def test_a_directory_that_others_may_fill_is_refused(tmp_path: Path, mode: int) -> None:
+    tmp_path.chmod(mode)
+
+    with pytest.raises(StateError, match="written by other users"):
+        open_state(tmp_path)
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_second_stack_on_the_same_state_is_refused(tmp_path: Path) -> None:
     state = open_state(tmp_path / "state")
 
