@@ -46,10 +46,14 @@ _SECRET_PARTS = (
 _SECRET_SUFFIXES = ("_key", "_keys", "_secret")
 # What is about a secret but is none.
 _HARMLESS_SUFFIXES = ("_id", "_ids", "_count", "_bytes", "_at", "_seconds", "_name", "_type")
+# Each takes time in proportion to the text, whatever it is: callers choose names.
 _PATTERNS = (
-    re.compile(r"eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*(\.[A-Za-z0-9_-]*)?"),
-    re.compile(r"(?i)\bbearer\s+\S+"),
-    re.compile(r"(?<=://)[^/\s@]*:[^/\s@]*(?=@)"),
+    re.compile(
+        r"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]*+\.)[A-Za-z0-9_-]*?eyJ[A-Za-z0-9_-]*+\."
+        r"[A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]*+)?"
+    ),
+    re.compile(r"(?i)\bbearer\s++\S+"),
+    re.compile(r"(?<=://)[^/\s@:]*+:[^/\s@]*+(?=@)"),
     re.compile(r"(?i)\bpassword=\S+"),
     re.compile(
         r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL
@@ -74,10 +78,11 @@ def redacted(name: str, value: Any, depth: int = 0) -> Any:
 
 def redacted_text(text: str) -> str:
     """The text without what looks like a credential, and not endlessly long."""
-    if _SUSPICIOUS.search(text):
+    shown = text[: 2 * MAX_TEXT_CHARACTERS]  # what begins before the cut is still known by it
+    if _SUSPICIOUS.search(shown):
         for pattern in _PATTERNS:
-            text = pattern.sub(REDACTED, text)
-    return text if len(text) <= MAX_TEXT_CHARACTERS else text[:MAX_TEXT_CHARACTERS] + "…"
+            shown = pattern.sub(REDACTED, shown)
+    return shown if len(shown) <= MAX_TEXT_CHARACTERS else shown[:MAX_TEXT_CHARACTERS] + "…"
 
 
 def describe_exception(error: BaseException) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -111,6 +112,22 @@ def test_what_is_not_plain_appears_as_its_class(unknown: object) -> None:
 )
 def test_a_credential_in_a_text_is_redacted(text: str) -> None:
     assert MARKER not in redacted_text(text)
+
+
+@pytest.mark.parametrize("part", ["eyJ", "eyJ.", "://", "://a:", "bearer ", "-----BEGIN "])
+@pytest.mark.parametrize("filling", ["eyJ", ":", " ", "A", "a."])
+def test_no_text_takes_long_to_redact(part: str, filling: str) -> None:
+    started = time.process_time()
+
+    redacted_text(part + filling * 30_000)
+    redacted_text(part * 30_000 + filling)
+
+    assert time.process_time() - started < 0.5
+
+
+@pytest.mark.parametrize("before", ["", "x", "_", "token-", "a.", "{"])
+def test_a_token_is_redacted_whatever_it_follows(before: str) -> None:
+    assert MARKER not in redacted_text(f"{before}eyJhbGciOiJFUzI1NiJ9.{MARKER}.{MARKER}")
 
 
 def test_plain_values_stay_as_they_are() -> None:
