@@ -12,8 +12,9 @@ from gateway.errors import BadRequestError
 DECRYPTER_FIELD = "spec.decrypter"
 """Singular: "its decrypters contain"."""
 
-_LABEL_TERM = re.compile(r"\s*([A-Za-z0-9._/-]+)\s*==?\s*([A-Za-z0-9._-]*)\s*")
-_FIELD_TERM = re.compile(r"\s*([A-Za-z0-9._]+)\s*==?\s*([^\s=!]+)\s*")
+# Of terms without space around them: two places for the same spaces would be tried in all ways.
+_LABEL_TERM = re.compile(r"([A-Za-z0-9._/-]+)\s*==?\s*([A-Za-z0-9._-]*)")
+_FIELD_TERM = re.compile(r"([A-Za-z0-9._]+)\s*==?\s*([^\s=!]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +59,4 @@ def _decrypter_of(term: str) -> str:
 
 
 def _terms(selector: str) -> list[str]:
-    return selector.split(",") if selector.strip() else []
+    return [term.strip() for term in selector.split(",")] if selector.strip() else []

@@ -1,5 +1,7 @@
 """Paths, queries, selectors, continue tokens, media types, credentials: one reading each."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -177,6 +179,27 @@ def test_whoever_does_not_is_told(accept: str) -> None:
         check_accept([accept])
 
 
+@pytest.mark.parametrize("start", ["a", "a=", "", "spec.decrypter="])
+def test_no_selector_takes_long_to_refuse(start: str) -> None:
+    selector = start + " " * 60_000 + "!"
+    begun = time.process_time()
+
+    with pytest.raises(BadRequestError):
+        selection_from(label_selector=selector, field_selector="")
+    with pytest.raises(BadRequestError):
+        selection_from(label_selector="", field_selector=selector)
+
+    assert time.process_time() - begun < 0.5
+
+
+@pytest.mark.parametrize("text", ["a;" + '"' + ";" * 60_000, "a," * 30_000])
+def test_media_types_beyond_the_bound_are_not_taken_apart(text: str) -> None:
+    with pytest.raises(NotAcceptableError):
+        check_accept(["application/json", text])
+    with pytest.raises(UnsupportedMediaTypeError):
+        check_content([text.replace("a", "application/json", 1)], [])
+
+
 @pytest.mark.parametrize(
     "content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"]
 )
@@ -190,6 +213,7 @@ def test_json_is_read(content_type: str) -> None:
         (["text/plain"], []),
         ([""], []),
         (["application/json; charset=utf-16"], []),
+        (["application/json; charset*0*=utf-8''utf-8"], []),
         (["application/json", "application/json"], []),
         ([], ["gzip"]),
         ([], ["identity", "br"]),
