@@ -55,7 +55,5 @@ def _parsed(text: str) -> tuple[str, dict[str, str]]:
     message = Message()
     message["content-type"] = text
     (media_type, _), *parameters = message.get_params(failobj=[("", "")])
-    # A value in the form of RFC 2231 is no string, and nothing that we know.
-    return media_type.strip().lower(), {
-        key.lower(): value if isinstance(value, str) else "" for key, value in parameters
-    }
+    # A value in the form of RFC 2231 is a tuple, whose text is nothing that we know.
+    return media_type.strip().lower(), {key.lower(): str(value) for key, value in parameters}
