@@ -1,7 +1,7 @@
 """Decrypts secure values for a service whose name is on their lists.
 
     from pathlib import Path
-    from splitkeep.client import DecryptClient, Secret
+    from splitkeep.client import DecryptClient, Failure, Secret
 
     async with DecryptClient.connect(
         "vault.example.com:9402", ca=Path("ca.pem"), token_file=Path("token")
