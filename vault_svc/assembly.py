@@ -26,7 +26,7 @@ from vault_svc.use_cases.decrypt import DecryptSecureValues
 from vault_svc.use_cases.opening import Opening
 from vault_svc.use_cases.sweep import Sweep, SweepRule
 from vault_svc.use_cases.writes import Writes
-from vault_svc.worker import SweepIntervals, SweepWorker
+from vault_svc.worker import SweepIntervals, SweepTelemetry, SweepWorker
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +65,14 @@ def assemble(
         ),
         Writes(metadata, values, data_keys, clock, random),
     )
+    telemetry = SweepTelemetry(metrics)
     rule = SweepRule(config.release_grace_seconds, config.unclaimed_age_seconds)
-    sweep = Sweep(metadata, values, clock, rule)
-    return Parts(served, _worker(config, sweep, metrics), keks, keys)
+    sweep = Sweep(metadata, values, clock, rule, telemetry.contradicted)
+    return Parts(served, _worker(config, sweep, telemetry), keks, keys)
 
 
-def _worker(config: Config, sweep: Sweep, metrics: Metrics) -> SweepWorker:
+def _worker(config: Config, sweep: Sweep, telemetry: SweepTelemetry) -> SweepWorker:
     intervals = SweepIntervals(
         config.sweep_interval_seconds, config.full_sweep_interval_seconds
     )
-    return SweepWorker(sweep, intervals, metrics)
+    return SweepWorker(sweep, intervals, telemetry)

@@ -1,14 +1,17 @@
 """The sweep in the background: two ways often, the third slowly."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from chassis.metrics import Metrics
 from chassis.worker import run_every
+from vault_svc.ports.values import ValueKey
 from vault_svc.use_cases.sweep import Sweep
+
+MAXIMUM_NAMESPACES_TOLD = 10
 
 _log = structlog.get_logger(__name__)
 
@@ -21,23 +24,44 @@ class SweepIntervals:
     full_seconds: float
 
 
-class SweepMetrics:
-    """What the sweep counts."""
+class SweepTelemetry:
+    """What the sweep counts and tells."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self.erased = metrics.counter("vault_swept_values", "Values erased, by way.", ("way",))
+        self._erased = metrics.counter("vault_swept_values", "Values erased, by way.", ("way",))
+        self._contradicted = metrics.counter(
+            "vault_contradicted_values", "Values that metadata had claimed and now denies.", ()
+        )
+
+    def erased(self, way: str, count: int) -> None:
+        """So many values were erased."""
+        self._erased.labels(way).inc(count)
+        if count:
+            _log.info("swept", way=way, erased_count=count)
+
+    def contradicted(self, keys: Sequence[ValueKey]) -> None:
+        """These were kept: metadata does not know any more that it had claimed them."""
+        self._contradicted.inc(len(keys))
+        namespaces = sorted({key.namespace for key in keys})
+        _log.error(
+            "metadata denies values that it had claimed; they are kept",
+            kept_count=len(keys),
+            namespaces=namespaces[:MAXIMUM_NAMESPACES_TOLD],
+        )
 
 
 class SweepWorker:
     """Runs each way of the sweep in a loop of its own, so that none waits for another."""
 
-    def __init__(self, sweep: Sweep, intervals: SweepIntervals, metrics: Metrics) -> None:
+    def __init__(
+        self, sweep: Sweep, intervals: SweepIntervals, telemetry: SweepTelemetry
+    ) -> None:
         self._ways = {
             "released": (sweep.erase_released, intervals.sweep_seconds),
             "unclaimed": (sweep.refuse_unclaimed, intervals.sweep_seconds),
             "everything": (sweep.check_everything, intervals.full_seconds),
         }
-        self._erased = SweepMetrics(metrics).erased
+        self._telemetry = telemetry
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Returns once `stopping` is set and no step is under way."""
@@ -56,9 +80,6 @@ class SweepWorker:
         self, name: str, way: Callable[[], Awaitable[int]]
     ) -> Callable[[], Awaitable[None]]:
         async def step() -> None:
-            erased = await way()
-            self._erased.labels(name).inc(erased)
-            if erased:
-                _log.info("swept", way=name, erased_count=erased)
+            self._telemetry.erased(name, await way())
 
         return step

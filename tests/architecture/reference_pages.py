@@ -10,7 +10,7 @@ from chassis.config import FieldDescription, describe
 from chassis.metrics import MetricDescription, Metrics
 from gateway.http_metrics import HttpMetrics
 from vault_svc.decision_log import StructuredDecisionLog
-from vault_svc.worker import SweepMetrics
+from vault_svc.worker import SweepTelemetry
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 CONFIGURATIONS = {
@@ -105,7 +105,7 @@ def metrics_page() -> str:
     every, gateways, vaults = Metrics(), Metrics(), Metrics()
     HttpMetrics(gateways)
     StructuredDecisionLog(vaults)
-    SweepMetrics(vaults)
+    SweepTelemetry(vaults)
     common = {metric.name for metric in every.catalogue()}
     sections = {
         "Every process": every.catalogue(),

@@ -33,6 +33,15 @@ class StoredValues:
     values: tuple[StoredValue, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What came of erasing refused values."""
+
+    erased_count: int
+    # Known to be claimed, and so still there: metadata contradicts what it once answered.
+    contradicted: tuple[ValueKey, ...]
+
+
 class SealedValueStore(Protocol):
     """Sealed values by namespace and id.
 
@@ -56,6 +65,10 @@ class SealedValueStore(Protocol):
 
     async def erase(self, keys: Sequence[ValueKey]) -> int:
         """None of these values is there any more; how many were."""
+        ...
+
+    async def erase_refused(self, keys: Sequence[ValueKey]) -> Refusal:
+        """None of these values is there any more, but for those known to be claimed."""
         ...
 
     async def mark_claimed(self, keys: Sequence[ValueKey], claimed_at: datetime) -> None:

@@ -12,7 +12,7 @@ from chassis.postgres import Database
 from chassis.queries import load_queries
 from vault_svc.domain.keyring import DataKeyState, StaleDataKeyError, WrappedDataKey
 from vault_svc.domain.sealing import SealedValue
-from vault_svc.ports.values import StoredValue, StoredValues, ValueKey
+from vault_svc.ports.values import Refusal, StoredValue, StoredValues, ValueKey
 
 _BEFORE_ALL = ValueKey("", UUID(int=0))
 
@@ -22,6 +22,7 @@ class _Queries:
     insert_value: str
     read_values: str
     erase_values: str
+    erase_refused: str
     mark_claimed: str
     page_of_unclaimed: str
     page_of_all: str
@@ -64,6 +65,14 @@ class PostgresSealedValueStore:
     async def erase(self, keys: Sequence[ValueKey]) -> int:
         done = await self._database.execute(self._sql.erase_values, *_columns(keys))
         return int(done.removeprefix("DELETE "))
+
+    async def erase_refused(self, keys: Sequence[ValueKey]) -> Refusal:
+        rows = await self._database.fetch(self._sql.erase_refused, *_columns(keys))
+        kept = [row for row in rows if row["claimed_at"] is not None]
+        return Refusal(
+            erased_count=len(rows) - len(kept),
+            contradicted=tuple(ValueKey(row["namespace"], row["value_id"]) for row in kept),
+        )
 
     async def mark_claimed(self, keys: Sequence[ValueKey], claimed_at: datetime) -> None:
         await self._database.execute(self._sql.mark_claimed, *_columns(keys), claimed_at)

@@ -39,6 +39,25 @@ USING unnest($1::text[], $2::uuid[]) AS asked (namespace, value_id)
 WHERE sealed_values.namespace = asked.namespace
     AND sealed_values.value_id = asked.value_id;
 
+-- name: erase_refused
+-- $1 namespaces, $2 value ids, pairwise
+-- Answers the rows that were there, as they were; those known to be claimed still are.
+WITH there AS (
+    SELECT sealed_values.namespace, sealed_values.value_id, sealed_values.claimed_at
+    FROM sealed_values
+    INNER JOIN unnest($1::text[], $2::uuid[]) AS asked (namespace, value_id)
+        ON sealed_values.namespace = asked.namespace
+        AND sealed_values.value_id = asked.value_id
+    FOR UPDATE OF sealed_values
+), erased AS (
+    DELETE FROM sealed_values
+    USING there
+    WHERE sealed_values.namespace = there.namespace
+        AND sealed_values.value_id = there.value_id
+        AND there.claimed_at IS NULL
+)
+SELECT namespace, value_id, claimed_at FROM there;
+
 -- name: mark_claimed
 -- $1 namespaces, $2 value ids, pairwise, $3 claimed at
 UPDATE sealed_values

@@ -6,12 +6,14 @@
   id. Refusing and claiming insert the same key there, so one of the two wins, whatever the
   delays.
 - Everything: slowly, the same question for every value, so that nothing remembered here
-  counts as proof.
+  counts as proof of being needed.
 
-Only an id answered `refused` or `erased` is erased on the last two ways.
+Only an id answered `refused` or `erased` is erased on the last two ways, and one that metadata
+once answered as claimed is never erased because it is refused now: a metadata database that
+lost its memory, or is the wrong one, does not take the values with it (docs/adr/0007).
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -19,7 +21,6 @@ from chassis.clock import Clock
 from vault_svc.ports.metadata import MetadataClient, ValueState
 from vault_svc.ports.values import SealedValueStore, ValueKey
 
-_GONE = frozenset({ValueState.REFUSED, ValueState.ERASED})
 _ACCOUNTED_FOR = frozenset({ValueState.CLAIMED, ValueState.RELEASED})
 
 Page = Callable[[ValueKey | None], Awaitable[tuple[ValueKey, ...]]]
@@ -42,6 +43,8 @@ class Sweep:
     values: SealedValueStore
     clock: Clock
     rule: SweepRule
+    # Told of values that metadata once said were claimed and now refuses.
+    contradicted: Callable[[Sequence[ValueKey]], None]
 
     async def erase_released(self) -> int:
         """Nothing released longer ago than the grace is left, and metadata knows."""
@@ -72,7 +75,7 @@ class Sweep:
         return await self._settle(page)
 
     async def check_everything(self) -> int:
-        """Metadata has been asked about every value of some age; the refused ones are gone."""
+        """Metadata has been asked about every value of some age."""
 
         async def page(after: ValueKey | None) -> tuple[ValueKey, ...]:
             return await self.values.all_values(
@@ -91,14 +94,17 @@ class Sweep:
         erased = 0
         async for keys in self._pages(page):
             asked = frozenset(keys)
-            answers = [
-                answer for answer in await self.metadata.refuse(keys) if answer[0] in asked
-            ]
-            erased += await self.values.erase([k for k, state in answers if state in _GONE])
-            await self.values.mark_claimed(
-                [k for k, state in answers if state in _ACCOUNTED_FOR], self.clock.now()
-            )
+            answers = [a for a in await self.metadata.refuse(keys) if a[0] in asked]
+            erased += await self.values.erase(_of(answers, ValueState.ERASED))
+            erased += await self._erase_refused(_of(answers, ValueState.REFUSED))
+            await self.values.mark_claimed(_of(answers, *_ACCOUNTED_FOR), self.clock.now())
         return erased
+
+    async def _erase_refused(self, keys: Sequence[ValueKey]) -> int:
+        refusal = await self.values.erase_refused(keys)
+        if refusal.contradicted:
+            self.contradicted(refusal.contradicted)
+        return refusal.erased_count
 
     async def _pages(self, page: Page) -> AsyncIterator[tuple[ValueKey, ...]]:
         after = None
@@ -107,3 +113,7 @@ class Sweep:
             if len(keys) < self.rule.page_size:
                 return
             after = keys[-1]
+
+
+def _of(answers: Iterable[tuple[ValueKey, ValueState]], *states: ValueState) -> list[ValueKey]:
+    return [key for key, state in answers if state in states]

@@ -16,7 +16,7 @@ from tests.contracts.vault_svc.builders import (
 )
 from vault_svc.domain.keyring import DataKeyState, StaleDataKeyError
 from vault_svc.ports.data_keys import DataKeyStore
-from vault_svc.ports.values import SealedValueStore, ValueKey
+from vault_svc.ports.values import Refusal, SealedValueStore, ValueKey
 
 PLENTY_BYTES = 1_000_000
 
@@ -146,6 +146,20 @@ class SealedValueStoreContract:
         await values.erase([key])
 
         assert await self.all_keys(values) == {twin}
+
+    async def test_a_refused_value_is_erased_unless_it_is_known_to_be_claimed(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        data_key = await an_active_key(keys)
+        refused, known, left = a_value_key(), a_value_key(), a_value_key()
+        for key in (refused, known, left):
+            await values.insert(key, a_sealed_value(data_key.data_key_id), START)
+        await values.mark_claimed([known], START)
+
+        refusal = await values.erase_refused([refused, known, a_value_key()])
+
+        assert refusal == Refusal(erased_count=1, contradicted=(known,))
+        assert await self.all_keys(values) == {known, left}
 
     async def test_erasing_nothing_erases_nothing(
         self, values: SealedValueStore, keys: DataKeyStore

@@ -15,7 +15,7 @@ from vault_svc.domain.keyring import (
 )
 from vault_svc.domain.sealing import SealedValue
 from vault_svc.ports.data_keys import DataKeyRecord
-from vault_svc.ports.values import StoredValue, StoredValues, ValueKey
+from vault_svc.ports.values import Refusal, StoredValue, StoredValues, ValueKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,11 @@ class InMemorySealedValueStore:
 
     async def erase(self, keys: Sequence[ValueKey]) -> int:
         return len([self.rows.values.pop(key) for key in set(keys) if key in self.rows.values])
+
+    async def erase_refused(self, keys: Sequence[ValueKey]) -> Refusal:
+        there = sorted(key for key in set(keys) if key in self.rows.values)
+        kept = tuple(key for key in there if self.rows.values[key].claimed_at)
+        return Refusal(await self.erase([key for key in there if key not in kept]), kept)
 
     async def mark_claimed(self, keys: Sequence[ValueKey], claimed_at: datetime) -> None:
         for key in set(keys) & self.rows.values.keys():

@@ -22,7 +22,7 @@ from vault_svc.ports.metadata import (
     Preconditions,
     Write,
 )
-from vault_svc.ports.values import SealedValueStore
+from vault_svc.ports.values import SealedValueStore, ValueKey
 from vault_svc.use_cases.data_keys import CacheBounds, DataKeys
 from vault_svc.use_cases.decrypt import DecryptCall, DecryptSecureValues
 from vault_svc.use_cases.opening import Form, Opening, Outcome
@@ -105,6 +105,7 @@ class Vault:
         self.known = self.metadata or InMemoryMetadata(self.clock)
         metadata = self.asked or self.known
         self.decisions = ListedDecisions()
+        self.contradicted: list[ValueKey] = []
         self.data_keys = DataKeys(
             store=self.key_store,
             keks=Keks(self.kek),
@@ -124,7 +125,9 @@ class Vault:
         self.decrypter = DecryptSecureValues(
             Opening(metadata, self.value_store, self.data_keys), self.decisions
         )
-        self.sweep = Sweep(metadata, self.value_store, self.clock, self.sweep_rule)
+        self.sweep = Sweep(
+            metadata, self.value_store, self.clock, self.sweep_rule, self.contradicted.extend
+        )
 
     async def create(self, name: str = "db-password", value: bytes = b"hunter2") -> None:
         await self.writes.write(a_write(name), Sensitive(value))

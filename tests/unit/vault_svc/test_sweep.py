@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from chassis.metrics import Metrics
 from chassis.sensitive import Sensitive
@@ -10,7 +11,7 @@ from tests.fakes.vault_svc.vault import NAMESPACE, Vault, a_write
 from vault_svc.ports.metadata import PreparedWrite
 from vault_svc.ports.values import ValueKey
 from vault_svc.use_cases.sweep import SweepRule
-from vault_svc.worker import SweepIntervals, SweepWorker
+from vault_svc.worker import SweepIntervals, SweepTelemetry, SweepWorker
 
 
 async def unclaimed(vault: Vault, name: str = "a") -> PreparedWrite:
@@ -87,17 +88,32 @@ async def test_a_claim_after_the_refusal_fails_and_nothing_is_half_there() -> No
     assert vault.known.live == {}
 
 
-async def test_the_full_check_does_not_believe_what_the_vault_remembers() -> None:
+async def test_a_metadata_that_forgot_everything_does_not_take_the_values_with_it() -> None:
+    """As when its database is restored from before, is emptied, or is the wrong one."""
     vault = Vault()
-    prepared = await unclaimed(vault)
-    key = ValueKey(NAMESPACE, prepared.value_id)
-    await vault.value_store.mark_claimed([key], vault.clock.now())
-    vault.clock.advance(1)
-    assert await vault.sweep.refuse_unclaimed() == 0
+    await vault.create("a", b"hunter2")
+    await vault.sweep_up()
+    remembered = vault.known.live, vault.known.ids
+    vault.known.live, vault.known.ids = {}, {}
 
-    assert await vault.sweep.check_everything() == 1
+    assert await vault.sweep_up() == 0
 
-    assert vault.rows.values == {}
+    assert {key.namespace for key in vault.contradicted} == {NAMESPACE}
+    vault.known.live, vault.known.ids = remembered
+    assert await vault.decrypt("a") == {"a": b"hunter2"}
+
+
+async def test_an_operator_may_give_up_what_metadata_forgot() -> None:
+    vault = Vault()
+    await vault.create("a", b"hunter2")
+    await vault.sweep_up()
+    vault.known.live, vault.known.ids = {}, {}
+    for key, row in vault.rows.values.items():
+        vault.rows.values[key] = replace(row, claimed_at=None)
+
+    assert await vault.sweep_up() == 1
+
+    assert vault.contradicted == []
 
 
 async def test_the_full_check_erases_what_a_restored_backup_brought_back() -> None:
@@ -157,7 +173,7 @@ async def test_the_worker_sweeps_in_the_background_until_it_is_stopped() -> None
     vault = Vault(rows=store.rows, values=store)
     await unclaimed(vault)
     vault.clock.advance(1)
-    worker = SweepWorker(vault.sweep, SweepIntervals(0.01, 0.01), metrics)
+    worker = SweepWorker(vault.sweep, SweepIntervals(0.01, 0.01), SweepTelemetry(metrics))
 
     running = asyncio.create_task(worker.run(stopping))
     async with asyncio.timeout(5):
