@@ -19,7 +19,7 @@ from pathlib import Path
 
 from chassis.clock import SystemClock
 from splitkeep.cli import fail
-from splitkeep.production_secrets import (
+from splitkeep.production_files import (
     CONTAINER_UID,
     OpenDirectoryError,
     OperatorKeysError,

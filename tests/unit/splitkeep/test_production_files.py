@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from splitkeep.certificates import LEAF_LIFETIME
-from splitkeep.production_secrets import (
+from splitkeep.production_files import (
     OpenDirectoryError,
     OperatorKeysError,
     ProductionSecrets,
