@@ -31,6 +31,10 @@ class KeySetError(Exception):
     """The document is not a usable key set."""
 
 
+class SignatureError(Exception):
+    """The signature was not made by that key over those bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeySet:
     """Public keys by key id, all of one algorithm."""
@@ -38,9 +42,13 @@ class KeySet:
     algorithm: str
     keys: dict[str, Any]
 
-    def verify(self, key_id: str, signed: bytes, signature: bytes) -> bool:
-        """Whether the key of that id (which must be there) made the signature over `signed`."""
-        return _algorithm(self.algorithm).verify(signed, self.keys[key_id], signature)
+    def verify(self, key_id: str, signed: bytes, signature: bytes) -> None:
+        """Return if the key of that id, which must be there, made the signature over `signed`.
+
+        Raises SignatureError.
+        """
+        if not _algorithm(self.algorithm).verify(signed, self.keys[key_id], signature):
+            raise SignatureError("the signature is not that key's")
 
 
 def parse_key_set(document: bytes, algorithm: str) -> KeySet:

@@ -15,7 +15,7 @@ from chassis.caller import Caller
 from chassis.clock import Clock
 from chassis.errors import UnauthenticatedError
 from chassis.issuers import Issuer
-from chassis.jwks import KeySet
+from chassis.jwks import KeySet, SignatureError
 from chassis.key_sources import KeySource, key_source
 from chassis.sensitive import Sensitive
 from chassis.token_claims import VerifiedClaims, read_claims
@@ -73,8 +73,10 @@ class JwtVerifier:
         token = parse_token(text)
         trusted = self._issuer_of(token)
         keys = await _keys_with(token.key_id, trusted.source)
-        if not keys.verify(token.key_id, token.signed, token.signature):
-            raise UnauthenticatedError("the token's signature is not valid")
+        try:
+            keys.verify(token.key_id, token.signed, token.signature)
+        except SignatureError:
+            raise UnauthenticatedError("the token's signature is not valid") from None
         verified = read_claims(token.claims, trusted.issuer, self._clock.now())
         self._remember(digest, _Remembered(verified, keys, trusted.source))
         return verified.caller

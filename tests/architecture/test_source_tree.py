@@ -69,6 +69,7 @@ def test_packages_do_nothing_at_import() -> None:
 def test_both_services_have_the_same_names_in_the_same_places() -> None:
     roles = {
         "__main__",
+        "assembly",
         "config",
         "ports",
         "worker",
