@@ -11,7 +11,7 @@ from gateway.errors import (
     RequestTimeoutError,
 )
 from gateway.negotiation import check_content
-from gateway.strict_json import JsonObject, parse_object
+from gateway.request_json import JsonObject, parse_object
 
 MAX_BODY_BYTES = 1024 * 1024
 BODY_SECONDS = 10.0

@@ -6,7 +6,7 @@ from gateway.fields import Fields
 from gateway.kinds import GROUP, VERSIONS
 from gateway.query import Query, dry_run
 from gateway.representation import check_type, preconditions_from_json
-from gateway.strict_json import JsonObject
+from gateway.request_json import JsonObject
 from protos.splitkeep.metadata.v1.secure_value_pb2 import Preconditions
 
 API_VERSIONS = ("v1", "meta.k8s.io/v1", *(f"{GROUP}/{version}" for version in VERSIONS))

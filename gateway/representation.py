@@ -16,7 +16,7 @@ from chassis.sensitive import Sensitive
 from gateway.errors import BadRequestError
 from gateway.fields import Fields
 from gateway.kinds import Target
-from gateway.strict_json import JsonObject
+from gateway.request_json import JsonObject
 from protos.splitkeep.metadata.v1.secure_value_pb2 import (
     OwnerReference,
     Preconditions,

@@ -36,7 +36,7 @@ from gateway.errors import (
     UnsupportedMediaTypeError,
 )
 from gateway.kinds import GROUP, Target
-from gateway.strict_json import JsonObject
+from gateway.request_json import JsonObject
 
 RETRY_AFTER_SECONDS = 1
 LONGEST_QUOTED_NAME = 253

@@ -18,8 +18,8 @@ from gateway.kinds import Target
 from gateway.paging import MAX_LIMIT, Position, continue_token, position_from
 from gateway.query import Query
 from gateway.representation import secure_value_to_json
+from gateway.request_json import JsonObject
 from gateway.selectors import Selection, selection_from
-from gateway.strict_json import JsonObject
 from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValue
 from protos.splitkeep.metadata.v1.secure_values_pb2 import ListSecureValuesResponse
 

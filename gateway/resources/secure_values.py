@@ -16,10 +16,10 @@ from gateway.representation import (
     secure_value_from_json,
     secure_value_to_json,
 )
+from gateway.request_json import JsonObject
 from gateway.request_state import name_target
 from gateway.resources.secure_value_lists import SecureValueLists, list_query_from
 from gateway.status import success_of_delete
-from gateway.strict_json import JsonObject
 
 
 class SecureValuesResource:

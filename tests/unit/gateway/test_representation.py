@@ -16,7 +16,7 @@ from gateway.representation import (
     secure_value_from_json,
     secure_value_to_json,
 )
-from gateway.strict_json import parse_object
+from gateway.request_json import parse_object
 from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValue, SecureValueDraft
 
 NAMED = Target(kind=SECURE_VALUE, version="v1beta1", namespace="default", name="pg-main")

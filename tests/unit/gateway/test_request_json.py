@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import BadRequestError
-from gateway.strict_json import MAX_DEPTH, MAX_VALUES, JsonObject, parse_object
+from gateway.request_json import MAX_DEPTH, MAX_VALUES, JsonObject, parse_object
 
 MARK = "never-quoted"
 
