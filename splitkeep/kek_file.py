@@ -15,6 +15,10 @@ KEK_BYTES = 32  # AES-256
 FIRST_KEK_ID = "local-1"
 
 
+class KekGoneError(Exception):
+    """There are values and no key to them; the text says what to do."""
+
+
 def ensure_kek_file(path: Path, random_bytes: RandomBytes) -> None:
     """A file with one active KEK is there, readable by its owner only."""
     read_or_make(path, lambda: _content(random_bytes(KEK_BYTES)), mode=PRIVATE)

@@ -37,11 +37,18 @@ SERVICES = ("metadata", "vault", "gateway")
 DATABASE_SERVICES = ("metadata", "vault")
 DIRECTORIES = ("operator", *SERVICES, "metadata-db", "vault-db")
 
+# What was made or is used with these cannot be had again with others.
+IRREPLACEABLE = (
+    *(f"operator/{name}" for name in ("ca.key", "peer-ca.key", "issuer.key")),
+    "vault/kek.json",
+    *(f"{name}-db/password" for name in DATABASE_SERVICES),
+)
+
 TRAVERSABLE = 0o755  # below a directory that is the operator's alone
 
 
-class OperatorKeysError(Exception):
-    """The private keys that made what is there are elsewhere."""
+class MissingFilesError(Exception):
+    """The keys and passwords that belong to what is there are elsewhere; the text names them."""
 
 
 class OpenDirectoryError(Exception):
@@ -60,10 +67,10 @@ class ProductionSecrets:
     def make(self) -> None:
         """Everything is there; what was there is kept.
 
-        Raises OpenDirectoryError, OperatorKeysError, OSError, ValueError.
+        Raises OpenDirectoryError, MissingFilesError, OSError, ValueError.
         """
         self._check_private(private_directory(self.directory))
-        self._check_operator_keys()
+        self._check_nothing_is_lost()
         for name in DIRECTORIES:
             private_directory(self.directory / name)
         self._make_certificates()
@@ -89,15 +96,13 @@ class ProductionSecrets:
                 "again"
             )
 
-    def _check_operator_keys(self) -> None:
+    def _check_nothing_is_lost(self) -> None:
         """New keys never replace those that what is there was made with."""
-        operator = self.directory / "operator"
-        keys = ("ca.key", "peer-ca.key", "issuer.key")
-        missing = [name for name in keys if not (operator / name).exists()]
+        missing = [name for name in IRREPLACEABLE if not (self.directory / name).exists()]
         if missing and self._environment.exists():
-            raise OperatorKeysError(
-                f"{operator} lacks {', '.join(missing)}, with which the rest was made: put "
-                "them back, and run this again"
+            raise MissingFilesError(
+                f"{self.directory} lacks {', '.join(missing)}, which the rest goes with: put "
+                "your own back, and run this again"
             )
 
     def _make_certificates(self) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from chassis.clock import SystemClock
 from chassis.errors import KnownError
 from splitkeep.cli import fail
+from splitkeep.kek_file import KekGoneError
 from splitkeep.local.postgres import PostgresError
 from splitkeep.local.postgres_home import PostgresHomeError
 from splitkeep.local.screen import running_screen
@@ -30,7 +31,15 @@ from splitkeep.local.supervisor import StartError
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-ERRORS = (SettingsError, StateError, StartError, PostgresError, PostgresHomeError, KnownError)
+ERRORS = (
+    SettingsError,
+    StateError,
+    KekGoneError,
+    StartError,
+    PostgresError,
+    PostgresHomeError,
+    KnownError,
+)
 
 
 def add_arguments(parser: ArgumentParser, environ: Mapping[str, str]) -> None:

@@ -21,8 +21,8 @@ from chassis.clock import SystemClock
 from splitkeep.cli import fail
 from splitkeep.production_files import (
     CONTAINER_UID,
+    MissingFilesError,
     OpenDirectoryError,
-    OperatorKeysError,
     ProductionSecrets,
 )
 
@@ -45,7 +45,7 @@ def run(arguments: Namespace, _environ: Mapping[str, str]) -> int:
     )
     try:
         secrets.make()
-    except (OpenDirectoryError, OperatorKeysError, OSError, ValueError) as error:
+    except (OpenDirectoryError, MissingFilesError, OSError, ValueError) as error:
         return fail(error)
     print(_summary(secrets))
     return 0

@@ -86,6 +86,13 @@ def open_home(state: Path, *, as_root: bool) -> PostgresHome:
     return home
 
 
+def cluster_exists(state: Path, name: str) -> bool:
+    """Whether the server of this name has data, which a stack of this directory wrote."""
+    outside = _named_directory(state)
+    homes = [state / "postgres", *([outside] if outside else [])]
+    return any((home / name / "data").exists() for home in homes)
+
+
 def erase_home(state: Path) -> None:
     """Binaries and data are gone for good, wherever they were."""
     outside = _named_directory(state)

@@ -16,11 +16,11 @@ from chassis.sensitive import Sensitive
 from splitkeep.certificates import Authority, ensure_authority, ensure_leaf
 from splitkeep.files import write_json
 from splitkeep.issuer import ANY_NAME_PERMISSION, Issuer, TokenRequest, ensure_issuer, publish
-from splitkeep.kek_file import ensure_kek_file
+from splitkeep.kek_file import KekGoneError, ensure_kek_file
 from splitkeep.local.databases import ensure_database, ensure_passwords
 from splitkeep.local.ports import LOOPBACK
 from splitkeep.local.postgres import PostgresServer, PostgresSettings
-from splitkeep.local.postgres_home import PostgresHome, open_home
+from splitkeep.local.postgres_home import PostgresHome, cluster_exists, open_home
 from splitkeep.local.services import Service, Services
 from splitkeep.local.state import State
 from splitkeep.local.supervisor import Report, Supervisor
@@ -50,7 +50,7 @@ class Stack:
     async def running(self) -> AsyncIterator[None]:
         """Everything is ready meanwhile, and stopped afterwards.
 
-        Raises StartError, PostgresError, PostgresHomeError, OSError.
+        Raises KekGoneError, StartError, PostgresError, PostgresHomeError, OSError.
         """
         supervisor = Supervisor(self.report, self._describe)
         try:
@@ -69,10 +69,19 @@ class Stack:
         for name in LOGS:
             self._shorten_log(name)
         self._make_certificates()
-        ensure_kek_file(self.state.kek_file, urandom)
+        self._ensure_kek_file()
         issuer = ensure_issuer(self.state.issuer_key)
         publish(issuer, self.state.issuer_directory)
         self._tokens = self._mint(issuer)
+
+    def _ensure_kek_file(self) -> None:
+        file = self.state.kek_file
+        # A new key opens nothing that a database already holds, and would pass for the lost one.
+        if not file.exists() and cluster_exists(self.state.directory, "vault"):
+            raise KekGoneError(
+                f"{file} is gone: put your back-up in its place, or start afresh with --reset"
+            )
+        ensure_kek_file(file, urandom)
 
     def _shorten_log(self, name: str) -> None:
         log = self.state.log(name)

@@ -11,8 +11,8 @@ import pytest
 
 from splitkeep.certificates import LEAF_LIFETIME
 from splitkeep.production_files import (
+    MissingFilesError,
     OpenDirectoryError,
-    OperatorKeysError,
     ProductionSecrets,
 )
 
@@ -110,14 +110,24 @@ def test_a_restored_key_file_is_not_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "vault" / "kek.json").read_text() == "restored"
 
 
-@pytest.mark.parametrize("lost", ["ca.key", "peer-ca.key", "issuer.key"])
-def test_keys_that_were_moved_away_are_asked_for_and_not_made_again(
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "operator/ca.key",
+        "operator/peer-ca.key",
+        "operator/issuer.key",
+        "vault/kek.json",
+        "metadata-db/password",
+        "vault-db/password",
+    ],
+)
+def test_keys_and_passwords_of_what_is_there_are_asked_for_and_not_made_again(
     made: Path, lost: str
 ) -> None:
-    (made / "operator" / lost).unlink()
+    (made / lost).unlink()
     before = contents(made)
 
-    with pytest.raises(OperatorKeysError, match=lost):
+    with pytest.raises(MissingFilesError, match=lost):
         make(made, NOW + LEAF_LIFETIME)
 
     assert contents(made) == before
