@@ -48,7 +48,7 @@ TRAVERSABLE = 0o755  # below a directory that is the operator's alone
 
 
 class MissingFilesError(Exception):
-    """The keys and passwords that belong to what is there are elsewhere; the text names them."""
+    """Keys or passwords that what is there was made with are gone; the text names them."""
 
 
 class OpenDirectoryError(Exception):

@@ -82,15 +82,18 @@ async def _serve(state: State, arguments: Namespace, environ: Mapping[str, str])
         await work
     except asyncio.CancelledError:
         _tell("Stopped.")
-    return 0
+        return 0
+    return 1
 
 
 async def _run_forever(stack: Stack, *, own_state: bool) -> None:
+    """Ends by itself only when the state directory is gone."""
     _tell("Starting two databases and three services …")
     async with stack.running():
         print(running_screen(stack.state, stack.description(), own_state=own_state), flush=True)
         try:
-            await asyncio.Event().wait()
+            await stack.state.gone()
+            _tell(f"{stack.state.directory} was deleted while its stack was running.")
         finally:
             _tell("Stopping …")
 

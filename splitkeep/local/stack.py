@@ -76,7 +76,7 @@ class Stack:
 
     def _ensure_kek_file(self) -> None:
         file = self.state.kek_file
-        # A new key opens nothing that a database already holds, and would pass for the lost one.
+        # A new key opens nothing that a database holds, and would pass for the old one.
         if not file.exists() and cluster_exists(self.state.directory, "vault"):
             raise KekGoneError(
                 f"{file} is gone: put your back-up in its place, or start afresh with --reset"

@@ -5,6 +5,7 @@ one stack at a time: the lock is the kernel's and ends with the process that hol
 that ends.
 """
 
+import asyncio
 import fcntl
 import os
 import shutil
@@ -21,6 +22,7 @@ from splitkeep.local.postgres_home import erase_home
 
 MARKER = "splitkeep-state"
 MARKER_TEXT = b"The state of a local Splitkeep stack. kek.json is the key to its secrets.\n"
+POLL_SECONDS = 1.0
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 ERASED_FILES = ("kek.json", "passwords.json", "dev.json")
 ERASED_DIRECTORIES = ("tls", "issuer", "services", "logs")
@@ -105,6 +107,21 @@ class State:
             lock.write(str(os.getpid()))
             lock.flush()
             yield
+
+    async def gone(self) -> None:
+        """Somebody has deleted the directory, or what makes it one, since the call."""
+        opened = self._marker_file()
+        # What is deleted tells nobody, hence the polling.
+        while opened is not None and self._marker_file() == opened:  # noqa: ASYNC110  # see above
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _marker_file(self) -> tuple[int, int] | None:
+        """Which file the marker is: one made later is another."""
+        try:
+            found = (self.directory / MARKER).stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
     def erase(self) -> None:
         """Keys, secrets, databases and logs are gone for good; call it while holding it."""

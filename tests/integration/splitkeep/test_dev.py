@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -242,6 +243,27 @@ def test_data_outlive_a_kill_and_a_stop_and_end_with_a_reset(workplace: Workplac
     with workplace.running("--reset"):
         assert workplace.run("decrypt", "kept").stderr == "kept: not found\n"
     assert workplace.state.kek_file.read_bytes() != key
+
+
+def test_a_stack_whose_state_directory_is_deleted_says_so_once_and_stops(
+    workplace: Workplace,
+) -> None:
+    process = workplace.start()
+    running = await_value(workplace.description)
+    data_of_root = workplace.state.directory / "postgres-directory"
+    outside = Path(data_of_root.read_text()) if data_of_root.exists() else None
+    try:
+        shutil.rmtree(workplace.state.directory)
+        output, _ = process.communicate(timeout=STOP_SECONDS)
+    finally:
+        process.kill()
+        if outside is not None:
+            shutil.rmtree(outside)
+
+    assert process.returncode == 1
+    assert output.count("was deleted") == 1, output
+    assert "starting it again" not in output
+    assert not any(is_alive(pid) for pid in running["pids"].values())
 
 
 def test_a_taken_port_is_named_before_anything_starts(workplace: Workplace) -> None:
