@@ -55,6 +55,12 @@ def fail(message: object) -> int:
     return 1
 
 
+def refuse(message: object) -> int:
+    """As `fail`; answers the exit code of a command that was called wrongly."""
+    fail(message)
+    return 2
+
+
 def _parser(asked: str) -> ArgumentParser:
     """Knows all names, and the arguments of the command that is asked for."""
     parser = ArgumentParser(prog="splitkeep", description="Keeps a team's secrets.")

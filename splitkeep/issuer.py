@@ -34,6 +34,16 @@ ALGORITHM = "ES256"
 COORDINATE_BYTES = 32  # P-256
 LONGEST_TTL = timedelta(days=366)
 
+# What the metadata service knows as roles: Grafana's administrator and its fixed roles.
+ROLES = (
+    "Admin",
+    "fixed:secret.securevalues:creator",
+    "fixed:secret.securevalues:reader",
+    "fixed:secret.securevalues:updater",
+    "fixed:secret.securevalues:deleter",
+    "fixed:secret.keepers:reader",
+    "fixed:secret.keepers:writer",
+)
 ANY_NAME_PERMISSION = "secret.grafana.app/securevalues:decrypt"
 
 

@@ -10,20 +10,32 @@ are refused.
 """
 
 import re
+import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
 from chassis.clock import SystemClock
-from splitkeep.cli import fail
-from splitkeep.issuer import Grant, TokenRequest, TokenRequestError, parse_issuer
+from splitkeep.cli import fail, refuse
+from splitkeep.issuer import (
+    ANY_NAME_PERMISSION,
+    ROLES,
+    Grant,
+    TokenRequest,
+    TokenRequestError,
+    parse_issuer,
+)
 from splitkeep.local.settings import add_state_argument
 from splitkeep.local.stack import NAMESPACE
 from splitkeep.local.state import State
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 DURATION = re.compile(r"([0-9]{1,9})([smhd]?)")
+NO_PERMISSION = (
+    "splitkeep: this token decrypts nothing: it has no permission. Most likely it is to have "
+    f"--permission {ANY_NAME_PERMISSION}"
+)
 
 
 def add_arguments(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
@@ -33,7 +45,12 @@ def add_arguments(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
         "--issuer-key", type=Path, metavar="FILE", help="PEM; default: the stack's"
     )
     parser.add_argument(
-        "--role", action="append", default=[], help="Admin, fixed:…; repeatable"
+        "--role",
+        action="append",
+        default=[],
+        choices=ROLES,
+        metavar="ROLE",
+        help=f"{', '.join(ROLES)}; repeatable",
     )
     parser.add_argument(
         "--grant",
@@ -60,6 +77,9 @@ def add_arguments(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
 
 def run(arguments: Namespace, _environ: Mapping[str, str]) -> int:
     """See Command."""
+    identity: str = arguments.service_identity
+    if not (arguments.role or arguments.grant or identity):
+        return refuse("say what the token is for: --role, --grant or --service-identity")
     key_file: Path = arguments.issuer_key or State(arguments.state).issuer_key
     try:
         issuer = parse_issuer(key_file.read_bytes())
@@ -74,6 +94,8 @@ def run(arguments: Namespace, _environ: Mapping[str, str]) -> int:
     except TokenRequestError as error:
         return fail(error)
     print(token.reveal())
+    if identity and not arguments.permission:
+        print(NO_PERMISSION, file=sys.stderr)
     return 0
 
 

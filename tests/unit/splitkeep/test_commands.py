@@ -14,7 +14,7 @@ from splitkeep.client import Failure, Reason, Secret
 from splitkeep.commands.decrypt import MissingError, add_arguments, as_json, find_vault
 from splitkeep.commands.token import parse_duration, parse_grant
 from splitkeep.files import write_json
-from splitkeep.issuer import Grant, ensure_issuer
+from splitkeep.issuer import ANY_NAME_PERMISSION, ROLES, Grant, ensure_issuer
 from splitkeep.local.state import State, open_state
 
 
@@ -79,6 +79,41 @@ def test_a_token_of_another_issuers_key_is_printed(
 
     token = capsys.readouterr().out.strip()
     assert jwt.get_unverified_header(token)["kid"] == issuer.key_id
+
+
+def test_a_decrypters_token_without_a_permission_is_printed_with_a_warning(
+    state: State, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["token", "--state", str(state.directory), "--service-identity", "billing"]
+
+    assert run(words) == 0
+
+    output = capsys.readouterr()
+    assert output.out.count(".") == 2
+    assert "decrypts nothing" in output.err
+    assert "--permission secret.grafana.app/securevalues:decrypt" in output.err
+
+
+@pytest.mark.parametrize("words", [[], ["--permission", ANY_NAME_PERMISSION]])
+def test_a_token_that_could_do_nothing_is_a_usage_error(
+    state: State, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    assert run(["token", "--state", str(state.directory), *words]) == 2
+
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "--role, --grant or --service-identity" in output.err
+
+
+def test_an_unknown_role_is_refused_with_the_known_ones(
+    state: State, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(["token", "--state", str(state.directory), "--role", "admin"])
+
+    assert caught.value.code == 2
+    refusal = capsys.readouterr().err
+    assert all(role in refusal for role in ROLES)
 
 
 def test_a_token_of_two_hands_is_refused_in_words(

@@ -8,9 +8,11 @@ from pathlib import Path
 import jwt
 import pytest
 
+from metadata_svc.domain.access import ROLE_ACTIONS
 from splitkeep.issuer import (
     AUDIENCE,
     ISSUER,
+    ROLES,
     Grant,
     Issuer,
     TokenRequest,
@@ -128,3 +130,7 @@ def test_nothing_private_is_published(issuer: Issuer, tmp_path: Path) -> None:
         "use",
         "alg",
     }
+
+
+def test_the_roles_are_those_that_the_metadata_service_knows() -> None:
+    assert set(ROLES) == set(ROLE_ACTIONS)
