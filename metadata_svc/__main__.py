@@ -62,7 +62,10 @@ async def _serve(config: Config, database: Database, stopping: asyncio.Event) ->
     }
     announce(ports, config.ready_file)
     await trim_until_stopped(
-        parts.trim, interval_seconds=config.trim_interval_seconds, stopping=stopping
+        parts.history,
+        parts.outcomes,
+        interval_seconds=config.trim_interval_seconds,
+        stopping=stopping,
     )
     operations.drain()
     await asyncio.gather(clients.stop(config.drain_seconds), peer.stop(config.drain_seconds))

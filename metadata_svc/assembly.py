@@ -16,21 +16,22 @@ from metadata_svc.grpc_api.vault_peer import VaultPeerServicer
 from metadata_svc.postgres.stores import PostgresStores
 from metadata_svc.use_cases.claim import ClaimWrite
 from metadata_svc.use_cases.edits import SecureValueEdits
-from metadata_svc.use_cases.history import TrimHistory
 from metadata_svc.use_cases.prepare import PrepareWrite
 from metadata_svc.use_cases.reads import SecureValueReads
 from metadata_svc.use_cases.resolve import ResolveNames
+from metadata_svc.use_cases.trim import TrimHistory, TrimOutcomes
 from metadata_svc.use_cases.values import ValueFates
 from protos.splitkeep.metadata.v1 import secure_values_pb2_grpc, vault_peer_pb2_grpc
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """One gRPC service per port, and the step of the worker."""
+    """One gRPC service per port, and the steps of the worker."""
 
     clients: Service
     peer: Service
-    trim: TrimHistory
+    history: TrimHistory
+    outcomes: TrimOutcomes
 
 
 def assemble(config: Config, database: Database) -> Parts:
@@ -40,11 +41,13 @@ def assemble(config: Config, database: Database) -> Parts:
     """
     stores = PostgresStores.on(database)
     authenticator = Authenticator(JwtVerifier(load_issuers(config.issuers), SystemClock()))
-    retention = timedelta(seconds=config.changes_retention_seconds)
+    changes_retention = timedelta(seconds=config.changes_retention_seconds)
+    outcome_retention = timedelta(seconds=config.outcome_retention_seconds)
     return Parts(
         clients=_for_clients(authenticator, stores),
         peer=_for_the_vault(authenticator, stores, frozenset(config.vault_sans)),
-        trim=TrimHistory(stores.transactions, retention),
+        history=TrimHistory(stores.transactions, changes_retention),
+        outcomes=TrimOutcomes(stores.transactions, outcome_retention),
     )
 
 

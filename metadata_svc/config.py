@@ -58,8 +58,15 @@ class Config:
         default=3_600.0,
         metadata={"help": "how long the history for watches is kept", "min": 60},
     )
+    outcome_retention_seconds: float = field(
+        default=86_400.0,
+        metadata={
+            "help": "how long a write that is asked for again gets its first answer",
+            "min": 3_600,
+        },
+    )
     trim_interval_seconds: float = field(
-        default=60.0, metadata={"help": "how often older history is forgotten", "min": 1}
+        default=60.0, metadata={"help": "how often what is older is forgotten", "min": 1}
     )
     drain_seconds: float = field(
         default=10.0, metadata={"help": "how long calls may take to end at a stop", "min": 0}

@@ -142,7 +142,7 @@ class ValueIdStore(Protocol):
         ...
 
     async def record(self, key: ValueKey, outcome: SecureValue) -> None:
-        """The claim's outcome stands beside the id from now on."""
+        """The claim's outcome stands beside the id until it is forgotten."""
         ...
 
     async def release(self, key: ValueKey) -> None:
@@ -157,6 +157,14 @@ class ValueIdStore(Protocol):
         self, *, minimum_age: timedelta, after: ValueKey | None, limit: int
     ) -> tuple[ValueKey, ...]:
         """Ids released at least that long ago, in the order of keys, after `after`."""
+        ...
+
+    async def forget_outcomes(self, *, minimum_age: timedelta, limit: int) -> int:
+        """At most `limit` outcomes at least that old are gone, oldest first; how many.
+
+        Their age counts from the claim, by the database's clock. The ids stay where they stand:
+        none of them is ever claimed again.
+        """
         ...
 
     async def acknowledge(self, keys: Sequence[ValueKey]) -> None:

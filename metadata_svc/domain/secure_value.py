@@ -217,5 +217,5 @@ def recorded_for(outcome: SecureValue, prepared: PreparedWrite) -> bool:
 
 
 def stale_claim() -> KnownError:
-    """The value id was refused before it was claimed: the write did not and will not happen."""
-    return ConflictError("the write took too long and was given up; please try again")
+    """The claim moves nothing: the id was refused, or its outcome is forgotten by now."""
+    return ConflictError("the write took too long; please read what is there and try again")

@@ -29,7 +29,7 @@ class ValueKey:
 
 @dataclass(frozen=True, slots=True)
 class ValueRecord:
-    """What is recorded of a value id; the outcome of its claim unless it was refused."""
+    """What is recorded of a value id; no outcome if it was refused, or is forgotten by now."""
 
     state: ValueState
     outcome: SecureValue | None

@@ -25,6 +25,7 @@ class ValueIdQueries:
     refuse: str
     states: str
     released: str
+    forget_outcomes: str
     acknowledge: str
 
 
@@ -76,6 +77,10 @@ class PostgresValueIdStore:
             self.queries.released, minimum_age, start.namespace, start.value_id, limit
         )
         return tuple(ValueKey(row["namespace"], row["value_id"]) for row in rows)
+
+    async def forget_outcomes(self, *, minimum_age: timedelta, limit: int) -> int:
+        tag = await self.connection.execute(self.queries.forget_outcomes, minimum_age, limit)
+        return int(tag.rpartition(" ")[2])
 
     async def acknowledge(self, keys: Sequence[ValueKey]) -> None:
         await self.connection.execute(self.queries.acknowledge, *_columns(keys))

@@ -45,6 +45,21 @@ WHERE
 ORDER BY namespace, value_id
 LIMIT $4
 
+-- name: forget_outcomes
+-- $1 minimum age, $2 limit
+-- The statement's own time stays the same throughout, so the index is entered by it.
+WITH old AS (
+    SELECT namespace, value_id
+    FROM value_ids
+    WHERE outcome IS NOT NULL AND decided_at <= statement_timestamp() - $1::interval
+    ORDER BY decided_at
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE value_ids AS v SET outcome = NULL
+FROM old
+WHERE v.namespace = old.namespace AND v.value_id = old.value_id
+
 -- name: acknowledge
 -- $1 namespaces, $2 value_ids, pairwise
 WITH locked AS (

@@ -2,7 +2,8 @@
 
 - The value id's key decides against Refuse and against a second Claim, before all else.
 - The checks of Prepare are repeated under locks; only the keeper is not chosen again.
-- Asked again for the same write, it answers the recorded outcome and moves nothing.
+- Asked again for the same write, it answers the recorded outcome and moves nothing; once the
+  outcome is forgotten, it fails and moves nothing.
 """
 
 from dataclasses import dataclass, field, replace
@@ -61,8 +62,9 @@ class ClaimWrite:
         """The secure value exists as drafted and points to the value id.
 
         Raises PermissionDeniedError, InvalidArgumentError, AlreadyExistsError (create),
-        NotFoundError and ConflictError (update), ConflictError (the id was refused),
-        FailedPreconditionError (the keeper is gone, or the id was claimed for another write).
+        NotFoundError and ConflictError (update), ConflictError (the id was refused, or claimed
+        so long ago that the outcome is forgotten), FailedPreconditionError (the keeper is gone,
+        or the id was claimed for another write).
         """
         authorise_write(caller, request.write.operation, request.draft)
         require_valid(request.draft, request.write.operation)

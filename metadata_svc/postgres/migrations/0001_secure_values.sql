@@ -22,7 +22,7 @@ CREATE TABLE value_ids (
     value_id uuid NOT NULL,
     state text NOT NULL CHECK (state IN ('claimed', 'released', 'erased', 'refused')),
     -- What the claim made, for whoever asks again; null until the claiming transaction is done,
-    -- and for a refused id.
+    -- once it is forgotten, and for a refused id.
     outcome jsonb,
     decided_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     released_at timestamptz,
@@ -34,6 +34,9 @@ CREATE TABLE value_ids (
 -- Pages of released ids, without passing those that are claimed, erased or refused.
 CREATE INDEX value_ids_released ON value_ids (namespace, value_id) INCLUDE (released_at)
 WHERE state = 'released';
+
+-- Outcomes by age, so that the old ones are forgotten without passing any other row.
+CREATE INDEX value_ids_outcomes ON value_ids (decided_at) WHERE outcome IS NOT NULL;
 
 -- The live secure values; a deleted one is not here.
 CREATE TABLE secure_values (

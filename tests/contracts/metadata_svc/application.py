@@ -16,10 +16,10 @@ from metadata_svc.domain.secure_value import (
 )
 from metadata_svc.use_cases.claim import ClaimRequest, ClaimWrite
 from metadata_svc.use_cases.edits import DeleteRequest, EditRequest, SecureValueEdits
-from metadata_svc.use_cases.history import TrimHistory
 from metadata_svc.use_cases.prepare import Prepared, PrepareRequest, PrepareWrite
 from metadata_svc.use_cases.reads import SecureValueReads
 from metadata_svc.use_cases.resolve import ResolveNames
+from metadata_svc.use_cases.trim import TrimHistory, TrimOutcomes
 from metadata_svc.use_cases.values import ValueFates
 from tests.contracts.metadata_svc.stores import Stores
 from tests.fakes.metadata_svc.builders import ManualClock, a_caller, a_draft
@@ -54,6 +54,7 @@ class Application:
         self.names = ResolveNames(stores.reader)
         self.values = ValueFates(stores.transactions)
         self.history = TrimHistory(stores.transactions, timedelta(0))
+        self.outcomes = TrimOutcomes(stores.transactions, timedelta(0))
 
     async def prepare(
         self,

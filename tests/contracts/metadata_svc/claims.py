@@ -125,6 +125,42 @@ class ClaimsContract:
 
         assert await application.claim(prepared.write, DRAFT) == first
 
+    @pytest.mark.parametrize("operation", Operation)
+    async def test_a_second_claim_after_the_outcome_is_forgotten_fails_and_moves_nothing(
+        self, application: Application, operation: Operation
+    ) -> None:
+        if operation is Operation.UPDATE:
+            await application.create()
+        prepared = await application.prepare(DRAFT, operation=operation)
+        first = await application.claim(prepared.write, DRAFT)
+        before = await _released(application)
+        forgotten = await application.outcomes.trim()
+
+        with pytest.raises(ConflictError):
+            await application.claim(prepared.write, DRAFT)
+        reader = application.stores.reader
+        assert forgotten == first.version
+        assert await reader.get(NAMESPACE, DRAFT.name) == first
+        assert await reader.resource_version(NAMESPACE) == first.resource_version
+        assert await reader.last_version(NAMESPACE, DRAFT.name) == first.version
+        assert await _released(application) == before
+
+    async def test_a_deleted_name_is_not_created_by_a_claim_that_is_forgotten(
+        self, application: Application
+    ) -> None:
+        prepared = await application.prepare(DRAFT)
+        gone = await application.claim(prepared.write, DRAFT)
+        await application.delete(NAMESPACE, DRAFT.name)
+        await application.values.acknowledge([key_of(gone)])
+        await application.outcomes.trim()
+
+        with pytest.raises(ConflictError):
+            await application.claim(prepared.write, DRAFT)
+        assert await application.stores.reader.get(NAMESPACE, DRAFT.name) is None
+        assert await application.values.refuse([key_of(gone)]) == (
+            (key_of(gone), ValueState.ERASED),
+        )
+
     async def test_a_second_update_answers_although_its_precondition_is_stale_by_then(
         self, application: Application
     ) -> None:

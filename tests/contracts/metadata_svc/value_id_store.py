@@ -111,22 +111,75 @@ class ValueIdStoreContract:
             key(2, "b"),
         )
 
+    async def test_an_old_outcome_is_forgotten_and_its_id_stays_claimed(
+        self, stores: Stores
+    ) -> None:
+        await _claim(stores)
+
+        assert [await _forget(stores), await _forget(stores)] == [1, 0]
+        assert await _claim(stores) == ValueRecord(ValueState.CLAIMED, None)
+        assert await _refuse(stores, KEY) == {KEY: ValueState.CLAIMED}
+
+    async def test_a_young_outcome_is_kept(self, stores: Stores) -> None:
+        await _claim(stores)
+
+        assert await _forget(stores, minimum_age=timedelta(hours=1)) == 0
+        assert await _claim(stores) == ValueRecord(ValueState.CLAIMED, OUTCOME)
+
+    async def test_outcomes_are_forgotten_a_few_at_a_time_oldest_first(
+        self, stores: Stores
+    ) -> None:
+        keys = [key(3), key(1), key(2)]
+        for each in keys:
+            await _claim(stores, each)
+
+        assert await _forget(stores, limit=2) == 2
+        told = [await _claim(stores, each) for each in keys]
+        assert [record and record.outcome for record in told] == [None, None, OUTCOME]
+        assert [await _forget(stores, limit=2) for _ in range(2)] == [1, 0]
+
+    async def test_an_id_without_its_outcome_goes_on_as_any_other(self, stores: Stores) -> None:
+        await _claim(stores)
+        await _forget(stores)
+        await _release(stores)
+        released = await _released(stores)
+        await _acknowledge(stores, KEY)
+
+        assert released == (KEY,)
+        assert await _claim(stores) == ValueRecord(ValueState.ERASED, None)
+
+    async def test_released_and_erased_ids_forget_and_refused_ones_have_nothing_to(
+        self, stores: Stores
+    ) -> None:
+        for each in (KEY, key(1)):
+            await _claim(stores, each)
+            await _release(stores, each)
+        await _acknowledge(stores, key(1))
+        await _refuse(stores, key(2))
+
+        assert await _forget(stores) == 2
+        assert await _refuse(stores, KEY, key(1), key(2)) == {
+            KEY: ValueState.RELEASED,
+            key(1): ValueState.ERASED,
+            key(2): ValueState.REFUSED,
+        }
+
     async def test_refusing_nothing_answers_nothing(self, stores: Stores) -> None:
         assert await _refuse(stores) == {}
 
 
-async def _claim(stores: Stores) -> ValueRecord | None:
+async def _claim(stores: Stores, value: ValueKey = KEY) -> ValueRecord | None:
     async def work(tx: Transaction) -> ValueRecord | None:
-        recorded = await tx.value_ids.claim(KEY)
+        recorded = await tx.value_ids.claim(value)
         if recorded is None:
-            await tx.value_ids.record(KEY, OUTCOME)
+            await tx.value_ids.record(value, OUTCOME)
         return recorded
 
     return await stores.transactions.run(work)
 
 
-async def _release(stores: Stores) -> None:
-    await stores.transactions.run(lambda tx: tx.value_ids.release(KEY))
+async def _release(stores: Stores, value: ValueKey = KEY) -> None:
+    await stores.transactions.run(lambda tx: tx.value_ids.release(value))
 
 
 async def _refuse(stores: Stores, *keys: ValueKey) -> dict[ValueKey, ValueState]:
@@ -135,6 +188,12 @@ async def _refuse(stores: Stores, *keys: ValueKey) -> dict[ValueKey, ValueState]
 
 async def _acknowledge(stores: Stores, *keys: ValueKey) -> None:
     await stores.transactions.run(lambda tx: tx.value_ids.acknowledge(keys))
+
+
+async def _forget(stores: Stores, *, minimum_age: timedelta = NOW, limit: int = 10) -> int:
+    return await stores.transactions.run(
+        lambda tx: tx.value_ids.forget_outcomes(minimum_age=minimum_age, limit=limit)
+    )
 
 
 async def _released(

@@ -64,7 +64,8 @@ class FakeValueIdStore:
         self._rows, self._clock = tables.value_ids, clock
 
     async def claim(self, key: ValueKey) -> ValueRecord | None:
-        row = self._rows.setdefault(key, fresh := ValueRow(ValueState.CLAIMED))
+        fresh = ValueRow(ValueState.CLAIMED, self._clock.now())
+        row = self._rows.setdefault(key, fresh)
         return None if row is fresh else ValueRecord(row.state, row.outcome)
 
     async def record(self, key: ValueKey, outcome: SecureValue) -> None:
@@ -77,7 +78,7 @@ class FakeValueIdStore:
             self._rows[key] = replace(row, state=ValueState.RELEASED, released_at=now)
 
     async def refuse(self, keys: Sequence[ValueKey]) -> dict[ValueKey, ValueState]:
-        refused = ValueRow(ValueState.REFUSED)
+        refused = ValueRow(ValueState.REFUSED, self._clock.now())
         return {key: self._rows.setdefault(key, refused).state for key in keys}
 
     async def released(
@@ -99,6 +100,15 @@ class FakeValueIdStore:
             row = self._rows.get(key)
             if row is not None and row.state is ValueState.RELEASED:
                 self._rows[key] = replace(row, state=ValueState.ERASED)
+
+    async def forget_outcomes(self, *, minimum_age: timedelta, limit: int) -> int:
+        newest = self._clock.now() - minimum_age
+        recorded = [(row.decided_at, key) for key, row in self._rows.items() if row.outcome]
+        recorded.sort(key=lambda each: each[0])
+        old = [key for at, key in recorded if at <= newest][:limit]
+        for key in old:
+            self._rows[key] = replace(self._rows[key], outcome=None)
+        return len(old)
 
 
 class FakeKeeperStore:

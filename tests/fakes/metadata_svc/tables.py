@@ -14,6 +14,7 @@ Address = tuple[str, str]
 @dataclass(frozen=True)
 class ValueRow:
     state: ValueState
+    decided_at: datetime
     outcome: SecureValue | None = None
     released_at: datetime | None = None
 

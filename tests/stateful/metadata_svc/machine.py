@@ -159,6 +159,11 @@ class MetadataHistory(RuleBasedStateMachine):
         for key in own:
             self.model.acknowledge(key.value_id)
 
+    @rule()
+    def forget_outcomes(self) -> None:
+        assert self.run(self.application.outcomes.trim()) >= len(self.model.outcomes)
+        self.model.forget_outcomes()
+
     @rule(labels=LABELS, decrypter=st.sampled_from(["", *IDENTITIES]))
     def list_page_by_page(self, labels: dict[str, str], decrypter: str) -> None:
         met: list[SecureValue] = []

@@ -46,7 +46,7 @@ class Namespace:
         value_id, name = pending.write.value_id, pending.write.name
         if value_id in self.outcomes:
             return self.outcomes[value_id]
-        if self.values.get(value_id) == "refused":
+        if value_id in self.values:
             return "ConflictError"
         before = self.live.get(name)
         error = self._claim_error(pending, before)
@@ -100,6 +100,9 @@ class Namespace:
 
     def refuse(self, value_id: UUID) -> str:
         return self.values.setdefault(value_id, "refused")
+
+    def forget_outcomes(self) -> None:
+        self.outcomes.clear()
 
     def acknowledge(self, value_id: UUID) -> None:
         if self.values.get(value_id) == "released":

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 import structlog
@@ -10,6 +11,7 @@ import structlog
 from chassis.caller import Caller
 from chassis.errors import (
     AlreadyExistsError,
+    ConflictError,
     FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
@@ -17,11 +19,11 @@ from chassis.errors import (
 )
 from metadata_svc.domain.access import Decision
 from metadata_svc.domain.secure_value import Operation
-from metadata_svc.domain.value_id import ValueKey
+from metadata_svc.domain.value_id import ValueKey, ValueState
 from metadata_svc.ports import ChangeType
 from metadata_svc.use_cases.edits import DeleteRequest, EditRequest
-from metadata_svc.use_cases.history import TRIM_BATCH
 from metadata_svc.use_cases.reads import ListRequest
+from metadata_svc.use_cases.trim import CHANGES_BATCH, OUTCOMES_BATCH, TrimOutcomes
 from tests.contracts.metadata_svc.application import Application, described
 from tests.contracts.metadata_svc.claims import ClaimsContract
 from tests.contracts.metadata_svc.edits import EditsContract
@@ -299,10 +301,50 @@ async def test_history_of_any_length_is_forgotten_batch_by_batch(
     application: Application, fake: FakeDatabase
 ) -> None:
     await application.create()
-    fake.tables.changes *= 2 * TRIM_BATCH + 1
+    fake.tables.changes *= 2 * CHANGES_BATCH + 1
 
-    assert await application.history.trim() == 2 * TRIM_BATCH + 1
+    assert await application.history.trim() == 2 * CHANGES_BATCH + 1
     assert fake.tables.changes == []
+
+
+async def test_an_outcome_is_kept_for_the_retention_and_then_forgotten(
+    application: Application, stores: Stores, clock: ManualClock
+) -> None:
+    day = timedelta(days=1)
+    trim = TrimOutcomes(stores.transactions, day)
+    prepared = await application.prepare(DRAFT)
+    first = await application.claim(prepared.write, DRAFT)
+
+    clock.advance(day - timedelta(microseconds=1))
+    assert await trim.trim() == 0
+    assert await application.claim(prepared.write, DRAFT) == first
+    clock.advance(timedelta(microseconds=1))
+    assert await trim.trim() == 1
+    with pytest.raises(ConflictError):
+        await application.claim(prepared.write, DRAFT)
+
+
+async def test_nothing_of_a_deleted_secret_stays_beside_its_value_id(
+    application: Application, fake: FakeDatabase
+) -> None:
+    live = await application.create()
+    await application.delete(NAMESPACE, DRAFT.name)
+    await application.outcomes.trim()
+
+    row = fake.tables.value_ids[key_of(live)]
+    assert (row.state, row.outcome) == (ValueState.RELEASED, None)
+
+
+async def test_outcomes_of_any_number_are_forgotten_batch_by_batch(
+    application: Application, fake: FakeDatabase
+) -> None:
+    live = await application.create()
+    row = fake.tables.value_ids[key_of(live)]
+    rest = 2 * OUTCOMES_BATCH
+    fake.tables.value_ids |= {ValueKey(NAMESPACE, UUID(int=n)): row for n in range(rest)}
+
+    assert await application.outcomes.trim() == rest + 1
+    assert {row.outcome for row in fake.tables.value_ids.values()} == {None}
 
 
 async def test_in_a_namespace_that_cannot_be_nothing_is_found(application: Application) -> None:
