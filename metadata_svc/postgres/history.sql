@@ -16,10 +16,11 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 -- name: trim
 -- $1 minimum age, $2 limit
+-- The statement's own time stays the same throughout, so the index is entered by it.
 WITH old AS (
     SELECT namespace, resource_version
     FROM changes
-    WHERE changed_at <= clock_timestamp() - $1::interval
+    WHERE changed_at <= statement_timestamp() - $1::interval
     ORDER BY changed_at, namespace, resource_version
     LIMIT $2
     FOR UPDATE SKIP LOCKED

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from collections.abc import AsyncIterator
-from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -13,6 +12,7 @@ from chassis.postgres import Connection
 from chassis.sensitive import Sensitive
 from metadata_svc.postgres.reader import ReaderQueries, load_reader_queries
 from tests.fakes.metadata_svc.builders import NOON
+from tests.integration.metadata_svc.explaining import explained
 
 ROWS = 100_000
 PAGE = 100
@@ -49,7 +49,7 @@ async def test_a_page_at_the_end_reads_no_more_than_one_at_the_start(
         assert end["buffers"] <= start["buffers"] * 1.1 + 5, (case, start, end)
         assert start["buffers"] <= 5 * (PAGE + 1), (case, start, end)
 
-    found = await _explained(connection, queries.locate, ("default", names))
+    found = await explained(connection, queries.locate, ("default", names))
     assert found["rows"] == len(names)
     assert found["buffers"] <= 5 * len(names)
 
@@ -98,30 +98,7 @@ async def _read(
 ) -> dict[str, int]:
     """Rows that scans produced or threw away, and buffers touched, by one execution."""
     arguments = ("default", after, PAGE + 1, 1_000_000, *extra)
-    return await _explained(connection, statement, arguments)
-
-
-async def _explained(
-    connection: Connection, statement: str, arguments: tuple[object, ...]
-) -> dict[str, int]:
-    explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
-    await connection.fetchval(explain, *arguments)  # the catalogue's own pages are read once
-    (plan,) = json.loads(await connection.fetchval(explain, *arguments))
-    return {
-        "rows": sum(_rows(node) for node in _nodes(plan["Plan"])),
-        "buffers": plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"],
-    }
-
-
-def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    return [plan, *(node for child in plan.get("Plans", ()) for node in _nodes(child))]
-
-
-def _rows(node: dict[str, Any]) -> int:
-    if "Scan" not in node["Node Type"] or "Relation Name" not in node:
-        return 0
-    rejected = sum(node.get(key, 0) for key in node if key.startswith("Rows Removed by"))
-    return int((node["Actual Rows"] + rejected) * node["Actual Loops"])
+    return await explained(connection, statement, arguments)
 
 
 def test_every_page_statement_is_measured() -> None:
