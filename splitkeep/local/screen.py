@@ -3,15 +3,22 @@
 import json
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from splitkeep.local.ports import LOOPBACK
 from splitkeep.local.state import State
 
-FIRST_SECRET = {
-    "metadata": {"name": "hello"},
-    "spec": {"description": "my first secret", "value": "s3cret", "decrypters": ["k6-cloud"]},
+# The README has the same one.
+FIRST_SECRET: Mapping[str, Mapping[str, object]] = {
+    "metadata": {"name": "pg-main"},
+    "spec": {
+        "description": "Main database",
+        "value": "correct horse",
+        "decrypters": ["k6-cloud"],
+    },
 }
+SERVICES = ("gateway", "metadata", "vault")
+JSON = "Content-Type: application/json"
 COLLECTION = "/apis/secret.grafana.app/v1beta1/namespaces/{namespace}/securevalues"
 
 
@@ -22,22 +29,25 @@ def running_screen(state: State, description: Mapping[str, Any], *, own_state: b
     """
     choice = f" --state {shlex.quote(str(state.directory))}" if own_state else ""
     splitkeep = "python3 -m splitkeep"
+    gateway, metadata, vault = (_by_name(description[n]) for n in SERVICES)
     operations = description["operations"]
     return f"""
 Splitkeep is running. Ctrl-C stops it; the data stay.
 
-  REST API   {description["gateway"]}
-  gRPC       metadata {description["metadata"]}, vault {description["vault"]} (decrypts)
+  REST API   {gateway}
+  gRPC       metadata {metadata}, vault {vault} (decrypts)
   Metrics    {operations["gateway"]}/metrics, {operations["metadata"]}/metrics,
              {operations["vault"]}/metrics (and /healthz, /readyz)
   For tools  {state.description} (addresses, tokens, databases)
   Logs       {state.log("gateway").parent}
 
-Create a secret, then read it as the service k6-cloud:
+To try it, in a second terminal, from this directory: create a secret, then read it as the
+service k6-cloud.
 
-  TOKEN=$({splitkeep} token{choice} --role Admin)
+  CA={shlex.quote(str(description["ca"]))}
+  ADMIN=$({splitkeep} token{choice} --role Admin)
   {_curl(description)}
-  {splitkeep} decrypt{choice} hello
+  {splitkeep} decrypt{choice} {FIRST_SECRET["metadata"]["name"]}
 
 Back up the key file now, apart from the databases:
 
@@ -48,12 +58,16 @@ Without it nobody can open the secrets again. `splitkeep dev --reset` destroys i
 
 
 def _curl(description: Mapping[str, Any]) -> str:
-    address = description["gateway"] + COLLECTION.format(namespace=description["namespace"])
-    words = [
-        f"curl --cacert {shlex.quote(str(Path(description['ca'])))}",
-        '-H "Authorization: Bearer $TOKEN"',
-        "-H 'Content-Type: application/json'",
-        address,
-        f"-d {shlex.quote(json.dumps(FIRST_SECRET))}",
-    ]
-    return " \\\n    ".join(words)
+    gateway = _by_name(description["gateway"])
+    metadata, spec = (json.dumps(FIRST_SECRET[part]) for part in ("metadata", "spec"))
+    lines = (
+        f'curl --cacert "$CA" -H "Authorization: Bearer $ADMIN" -H "{JSON}"',
+        gateway + COLLECTION.format(namespace=description["namespace"]),
+        f'-d \'{{"metadata": {metadata},\n           "spec": {spec}}}\'',
+    )
+    return " \\\n    ".join(lines)
+
+
+def _by_name(address: str) -> str:
+    """The same address, as a person writes it; the certificates have both."""
+    return address.replace(LOOPBACK, "localhost")
