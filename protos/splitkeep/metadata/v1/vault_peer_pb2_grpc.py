@@ -80,7 +80,7 @@ class VaultPeerServicer(object):
 
     def Claim(self, request, context):
         """Makes a prepared write happen, once. Needs the caller's token.
-        Asked again with the same value id, it answers the recorded outcome and moves nothing.
+        Asked again with the same value id, it moves nothing and answers the recorded outcome, which is kept for a day.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,7 @@ class VaultPeerStub:
     """Says whether a write may happen and as what; writes nothing. Needs the caller's token."""
     Claim: _grpc.UnaryUnaryMultiCallable[_vault_peer_pb2.ClaimRequest, _vault_peer_pb2.ClaimResponse]
     """Makes a prepared write happen, once. Needs the caller's token.
-    Asked again with the same value id, it answers the recorded outcome and moves nothing.
+    Asked again with the same value id, it moves nothing and answers the recorded outcome, which is kept for a day.
     """
     Resolve: _grpc.UnaryUnaryMultiCallable[_vault_peer_pb2.ResolveRequest, _vault_peer_pb2.ResolveResponse]
     """Decides, name by name, whether a service identity that the vault verified may decrypt."""
@@ -57,7 +57,7 @@ class VaultPeerAsyncStub(VaultPeerStub):
     """Says whether a write may happen and as what; writes nothing. Needs the caller's token."""
     Claim: _aio.UnaryUnaryMultiCallable[_vault_peer_pb2.ClaimRequest, _vault_peer_pb2.ClaimResponse]  # type: ignore[assignment]
     """Makes a prepared write happen, once. Needs the caller's token.
-    Asked again with the same value id, it answers the recorded outcome and moves nothing.
+    Asked again with the same value id, it moves nothing and answers the recorded outcome, which is kept for a day.
     """
     Resolve: _aio.UnaryUnaryMultiCallable[_vault_peer_pb2.ResolveRequest, _vault_peer_pb2.ResolveResponse]  # type: ignore[assignment]
     """Decides, name by name, whether a service identity that the vault verified may decrypt."""
@@ -86,7 +86,7 @@ class VaultPeerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_vault_peer_pb2.ClaimResponse, _abc.Awaitable[_vault_peer_pb2.ClaimResponse]]:
         """Makes a prepared write happen, once. Needs the caller's token.
-        Asked again with the same value id, it answers the recorded outcome and moves nothing.
+        Asked again with the same value id, it moves nothing and answers the recorded outcome, which is kept for a day.
         """
 
     @_abc_1.abstractmethod
