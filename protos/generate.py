@@ -64,8 +64,10 @@ def _generate() -> dict[Path, str]:
 
 def _compile(sources: list[str], directory: str) -> None:
     well_known = str(Path(protoc.__file__).parent / "_proto")
+    quiet = {"mypy": "quiet:", "mypy_grpc": "quiet:"}
     outputs = [
-        f"--{kind}_out={directory}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")
+        f"--{kind}_out={quiet.get(kind, '')}{directory}"
+        for kind in ("python", "grpc_python", "mypy", "mypy_grpc")
     ]
     if protoc.main(["protoc", f"-I{ROOT}", f"-I{well_known}", *outputs, *sources]) != 0:
         raise SystemExit("protoc refused the .proto files")
