@@ -28,6 +28,7 @@ from splitkeep.local.settings import (
 from splitkeep.local.stack import Stack
 from splitkeep.local.state import State, StateError, open_state
 from splitkeep.local.supervisor import StartError
+from splitkeep.local.variables import check_variables
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -56,20 +57,22 @@ def add_arguments(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
 def run(arguments: Namespace, environ: Mapping[str, str]) -> int:
     """See Command."""
     try:
+        check_variables(environ)
         state = open_state(arguments.state)
         with state.held():
+            ports = read_ports(arguments, environ)
             if arguments.reset:
                 state.erase()
                 _tell(f"Erased all data, keys and logs in {state.directory}.")
-            return asyncio.run(_serve(state, arguments, environ))
+            return asyncio.run(_serve(state, ports, environ))
     except (*ERRORS, OSError) as error:
         return fail(error)
 
 
-async def _serve(state: State, arguments: Namespace, environ: Mapping[str, str]) -> int:
+async def _serve(state: State, ports: Mapping[str, int], environ: Mapping[str, str]) -> int:
     stack = Stack(
         state=state,
-        ports=read_ports(arguments, environ),
+        ports=ports,
         environ=environ,
         clock=SystemClock(),
         as_root=os.geteuid() == 0,

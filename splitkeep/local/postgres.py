@@ -23,6 +23,7 @@ from splitkeep.files import write_file
 from splitkeep.local.child import Child, Program
 from splitkeep.local.ports import LOOPBACK
 from splitkeep.local.postgres_home import PostgresHome
+from splitkeep.local.supervisor import StartError
 
 SUPERUSER = "postgres"
 START_SECONDS = 120.0
@@ -35,7 +36,7 @@ LOG_TAIL_LINES = 8
 FLEETING = ("fsync=off", "full_page_writes=off", "max_connections=300")
 
 
-class PostgresError(Exception):
+class PostgresError(StartError):
     """The server does not run; the text says why, in words of its log."""
 
 

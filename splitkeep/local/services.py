@@ -1,6 +1,7 @@
 """The three processes of a local stack: what each is told, and when it is ready."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -46,7 +47,7 @@ class Service:
             async with asyncio.timeout(START_SECONDS):
                 while not self.ready_file.exists():
                     if ending.done():
-                        raise StartError(f"{self.name} ended: {self._last_words()}")
+                        raise StartError(self._why_it_ended())
                     await asyncio.wait((ending,), timeout=POLL_SECONDS)
         except TimeoutError:
             raise StartError(f"{self.name} did not get ready: {self._last_words()}") from None
@@ -61,12 +62,21 @@ class Service:
         """See Unit."""
         await self.child.stop()
 
+    def _why_it_ended(self) -> str:
+        problems = [problem for line in self._said() for problem in problems_in(line)]
+        if problems:
+            return "\n  ".join([f"{self.name} refuses to start:", *problems])
+        return f"{self.name} ended: {self._last_words()}"
+
     def _last_words(self) -> str:
-        log = self.child.program.log
-        with log.open("rb") as file:
+        last = self._said()[-LOG_TAIL_LINES:]
+        return "\n".join(["", *last, f"(all of it: {self.child.program.log})"])
+
+    def _said(self) -> list[str]:
+        """The lines that it has logged since its latest start."""
+        with self.child.program.log.open("rb") as file:
             file.seek(self._log_start)
-            lines = file.read().decode(errors="replace").splitlines()
-        return "\n".join(["", *lines[-LOG_TAIL_LINES:], f"(all of it: {log})"])
+            return file.read().decode(errors="replace").splitlines()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +162,16 @@ class Services:
             directory=ROOT,
         )
         return Service(name, Child(program), self._ready_file(name))
+
+
+def problems_in(line: str) -> list[str]:
+    """What a process says, in this line of its log, that it cannot start with."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return []
+    problems = event.get("problems", []) if isinstance(event, dict) else []
+    return [str(problem) for problem in problems] if isinstance(problems, list) else []
 
 
 def child_environ(environ: Environ, prefix: str, told: Environ) -> dict[str, str]:

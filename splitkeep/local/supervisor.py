@@ -53,13 +53,12 @@ class Supervisor:
     async def start(self, units: Sequence[Unit]) -> None:
         """All of them are ready and watched; they were started at once.
 
-        Raises the first error; what did start is stopped by `stop`.
+        Raises StartError with what all say that fail, or the first error of another kind; what
+        did start is stopped by `stop`.
         """
         self._units += units
         results = await asyncio.gather(*(u.start() for u in units), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        raise_errors([result for result in results if isinstance(result, BaseException)])
         self._watching += [asyncio.create_task(self._watch(unit)) for unit in units]
 
     async def stop(self) -> None:
@@ -96,6 +95,15 @@ class Supervisor:
                 await unit.stop()
             else:
                 return pause
+
+
+def raise_errors(errors: Sequence[BaseException]) -> None:
+    """All refusals in one; nothing happens without errors."""
+    for error in errors:
+        if len(errors) == 1 or not isinstance(error, StartError):
+            raise error
+    if errors:
+        raise StartError("\n".join(map(str, errors)))
 
 
 def describe_exit(code: int) -> str:

@@ -266,6 +266,36 @@ def test_a_stack_whose_state_directory_is_deleted_says_so_once_and_stops(
     assert not any(is_alive(pid) for pid in running["pids"].values())
 
 
+def test_a_refused_start_tells_the_problems_of_all_processes_in_plain_lines(
+    workplace: Workplace,
+) -> None:
+    wrong = {
+        "SPLITKEEP_VAULT_PORTT": "1",
+        "SPLITKEEP_VAULT_LOG_LEVEL": "loud",
+        "SPLITKEEP_GATEWAY_CALL_SECONDS": "x",
+    }
+    misled = Workplace(workplace.state, {**workplace.environ, **wrong})
+
+    refused = misled.run("dev")
+
+    assert refused.returncode == 1
+    assert all(name in refused.stderr for name in wrong), refused.stderr
+    assert "is SPLITKEEP_VAULT_PORT meant?" in refused.stderr
+    assert "{" not in refused.stderr
+
+
+def test_a_misspelt_variable_is_named_before_anything_starts_or_is_erased(
+    workplace: Workplace,
+) -> None:
+    misled = Workplace(workplace.state, {**workplace.environ, "SPLITKEEP_VALUT_PORT": "1"})
+
+    refused = misled.run("dev", "--reset")
+
+    assert refused.returncode == 1
+    assert "is SPLITKEEP_VAULT_PORT meant?" in refused.stderr
+    assert not workplace.state.directory.exists()
+
+
 def test_a_taken_port_is_named_before_anything_starts(workplace: Workplace) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         refused = workplace.run("dev", "--gateway-port", str(taken.getsockname()[1]))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chassis.sensitive import Sensitive
-from splitkeep.local.services import Services, child_environ
+from splitkeep.local.services import Services, child_environ, problems_in
 from splitkeep.local.settings import PORT_OPTIONS
 from splitkeep.local.stack import Stack, first_tokens
 from splitkeep.local.state import State, open_state
@@ -61,6 +61,21 @@ def test_what_a_process_is_told_beats_what_the_person_has_set() -> None:
     told = child_environ({"SPLITKEEP_X_PORT": "1"}, "SPLITKEEP_X_", {"PORT": "2"})
 
     assert told == {"SPLITKEEP_X_PORT": "2"}
+
+
+@pytest.mark.parametrize(
+    ("line", "problems"),
+    [
+        ('{"event": "start refused", "problems": ["one", "two"]}', ["one", "two"]),
+        ('{"event": "ready"}', []),
+        ('{"problems": "one"}', []),
+        ('["problems"]', []),
+        ("Traceback (most recent call last):", []),
+        ("", []),
+    ],
+)
+def test_a_refusals_problems_are_read_from_the_log(line: str, problems: list[str]) -> None:
+    assert problems_in(line) == problems
 
 
 def test_the_vault_reaches_metadata_at_its_peer_port_and_the_gateway_does_not(

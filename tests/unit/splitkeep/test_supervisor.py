@@ -108,6 +108,16 @@ async def test_one_unit_that_does_not_start_fails_the_start_and_all_are_stopped(
     assert {"good stops", "bad stops"} <= set(diary)
 
 
+async def test_all_units_that_do_not_start_are_heard() -> None:
+    diary: list[str] = []
+    watched = Watched()
+    units = [Program(name, diary, failures=1) for name in ("one", "two")]
+
+    with pytest.raises(StartError, match=r"^one: no\ntwo: no$"):
+        await watched.supervisor.start([*units, Program("good", diary)])
+    await watched.supervisor.stop()
+
+
 async def test_nothing_comes_back_while_everything_is_stopped() -> None:
     diary: list[str] = []
     watched, service = Watched(), Program("service", diary)
