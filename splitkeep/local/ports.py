@@ -13,15 +13,22 @@ FIRST, LAST = 20_000, 32_000
 
 
 def is_free(port: int) -> bool:
-    """Whether somebody could listen there now."""
+    """Whether this process could listen there now."""
+    return not obstacle(port)
+
+
+def obstacle(port: int) -> str:
+    """What keeps this process from listening there now; empty if nothing does."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # As servers do: a port whose old connections linger is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
+        except PermissionError:
+            return "is not allowed to this user (ports below 1024 mostly are root's)"
         except OSError:
-            return False
-    return True
+            return "is taken"
+    return ""
 
 
 def _candidates() -> Iterator[int]:

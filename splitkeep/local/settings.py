@@ -1,15 +1,17 @@
 """What a person may choose about a local stack: its directory and its ports."""
 
-from argparse import ArgumentParser, Namespace
+import re
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from splitkeep.environment import ROOT, is_clone
-from splitkeep.local.ports import Ports, is_free
+from splitkeep.local.ports import Ports, obstacle
 
 STATE_VARIABLE = "SPLITKEEP_STATE_DIR"
 HIGHEST_PORT = 65_535
+PORT = re.compile(r"[0-9]{1,10}")
 
 
 class SettingsError(Exception):
@@ -84,7 +86,7 @@ def add_port_arguments(parser: ArgumentParser) -> None:
 def read_ports(arguments: Namespace, environ: Mapping[str, str]) -> dict[str, int]:
     """Each port's number: the flag, else the variable, else the default; free ones for 0.
 
-    Raises SettingsError when one is no port or is taken.
+    Raises SettingsError when one is no port, is taken or is not allowed.
     """
     ports = Ports()
     wanted = {option: _wanted(option, arguments, environ) for option in PORT_OPTIONS}
@@ -92,10 +94,11 @@ def read_ports(arguments: Namespace, environ: Mapping[str, str]) -> dict[str, in
     order = sorted(wanted, key=lambda option: wanted[option] == 0)
     chosen = {option.name: ports.choose(wanted[option]) for option in order}
     for option in PORT_OPTIONS:
-        if not is_free(chosen[option.name]):
+        problem = obstacle(chosen[option.name])
+        if problem:
             raise SettingsError(
-                f"port {chosen[option.name]} ({option.listener}) is taken: choose another with "
-                f"{option.flag} or {option.variable}; 0 takes a free one"
+                f"port {chosen[option.name]} ({option.listener}) {problem}: choose another "
+                f"with {option.flag} or {option.variable}; 0 takes a free one"
             )
     return chosen
 
@@ -106,12 +109,12 @@ def _wanted(option: PortOption, arguments: Namespace, environ: Mapping[str, str]
         return flag
     try:
         return _port(environ.get(option.variable) or str(option.default))
-    except ValueError:
-        raise SettingsError(f"{option.variable} is not a port: 0 to {HIGHEST_PORT}") from None
+    except ArgumentTypeError as error:
+        raise SettingsError(f"{option.variable} {error}") from None
 
 
 def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= HIGHEST_PORT:
-        raise ValueError("out of range")
-    return number
+    """Raises ArgumentTypeError."""
+    if not PORT.fullmatch(text) or int(text) > HIGHEST_PORT:
+        raise ArgumentTypeError(f"is not a port: 0 to {HIGHEST_PORT}")
+    return int(text)

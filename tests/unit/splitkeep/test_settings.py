@@ -1,12 +1,16 @@
 """Ports come from the flag, else from the environment, else from the default."""
 
+import os
 import socket
+import subprocess
+import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from splitkeep.environment import ROOT
 from splitkeep.local.ports import LOOPBACK, Ports, is_free
 from splitkeep.local.settings import (
     PORT_OPTIONS,
@@ -16,6 +20,7 @@ from splitkeep.local.settings import (
     read_ports,
 )
 
+UNPRIVILEGED_FROM = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 ALL_FREE = {option.variable: "0" for option in PORT_OPTIONS}
 
 
@@ -78,6 +83,37 @@ def test_a_taken_port_is_named_with_its_flag(taken_port: int) -> None:
 def test_what_is_no_port_is_refused_by_the_name_of_its_variable(text: str) -> None:
     with pytest.raises(SettingsError, match="SPLITKEEP_VAULT_PORT"):
         ports([], {"SPLITKEEP_VAULT_PORT": text})
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "99999999", "80.5"])
+def test_what_is_no_port_is_refused_on_the_command_line_with_the_bounds(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        ports([f"--gateway-port={text}"], {})
+
+    refusal = capsys.readouterr().err
+    assert "--gateway-port" in refusal
+    assert "0 to 65535" in refusal
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not UNPRIVILEGED_FROM.exists(), reason="needs root to become nobody"
+)
+def test_a_port_that_only_the_administrator_may_use_is_not_said_to_be_taken() -> None:
+    if int(UNPRIVILEGED_FROM.read_text()) <= 1:
+        pytest.skip("everybody may use every port here")
+    code = (
+        "from splitkeep.local.ports import obstacle; "
+        "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534); "
+        "print(obstacle(1))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+
+    assert "not allowed" in done.stdout
+    assert "taken" not in done.stdout
 
 
 def test_no_free_port_is_given_twice() -> None:
