@@ -22,13 +22,17 @@ def main() -> int:
         return 2
     from splitkeep import environment  # noqa: PLC0415  # not readable by an older Python
 
-    problem = environment.enter(sys.argv[1:])
-    if problem:
-        print(problem, file=sys.stderr)
-        return 2
-    from splitkeep.cli import run  # noqa: PLC0415  # needs the environment
+    try:
+        environment.enter(sys.argv[1:])
+    except environment.SetupError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    try:
+        from splitkeep.cli import run  # noqa: PLC0415  # needs the environment
 
-    return run(sys.argv[1:])
+        return run(sys.argv[1:])
+    except KeyboardInterrupt:
+        return environment.INTERRUPTED
 
 
 if __name__ == "__main__":

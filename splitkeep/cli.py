@@ -1,11 +1,16 @@
 """The command line: finds the command, gives it its arguments, answers its exit code."""
 
+import ast
 import os
+import subprocess
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Protocol, cast
+
+from splitkeep.environment import ROOT, asks_for_help
 
 COMMANDS = {
     "dev": "run everything on this machine until Ctrl-C",
@@ -33,6 +38,8 @@ class Command(Protocol):
 
 def run(words: Sequence[str]) -> int:
     """Runs one command; answers the exit code."""
+    if asks_for_help(words):
+        return _help_on_tests()
     if words and words[0] in UNPARSED:
         return load(words[0]).run(Namespace(words=list(words[1:])), os.environ)
     arguments = _parser(words[0] if words else "").parse_args(words)
@@ -59,6 +66,17 @@ def refuse(message: object) -> int:
     """As `fail`; answers the exit code of a command that was called wrongly."""
     fail(message)
     return 2
+
+
+def _help_on_tests() -> int:
+    """Reads the command's file and does not import it: what it needs may not be installed."""
+    source = ROOT / "splitkeep" / "commands" / "test.py"
+    print("usage: splitkeep test [WORD OF PYTEST ...]\n")
+    print(ast.get_docstring(ast.parse(source.read_text())), end="\n\n", flush=True)
+    if find_spec("pytest") is None:
+        print("`splitkeep setup` installs pytest, which then adds its own options here.")
+        return 0
+    return subprocess.run([sys.executable, "-m", "pytest", "--help"], check=False).returncode
 
 
 def _parser(asked: str) -> ArgumentParser:

@@ -15,6 +15,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +28,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 RUN_LOCK = "local.lock"
 CHECK_LOCK = "dev.lock"
+HELP = frozenset({"-h", "--help"})
 CHECKING_COMMANDS = frozenset({"setup", "test"})
+
+INTERRUPTED = 130  # what shells answer for a program that SIGINT ended
 
 MISSING_VENV = (
     "This Python cannot make virtual environments: it lacks the modules venv and ensurepip.\n"
@@ -38,6 +42,14 @@ MISSING_VENV = (
 
 class SetupError(Exception):
     """The environment cannot be made; the text says what to do."""
+
+    exit_code = 2
+
+
+class InterruptedSetupError(SetupError):
+    """Somebody pressed Ctrl-C."""
+
+    exit_code = INTERRUPTED
 
 
 class Action(Enum):
@@ -186,13 +198,24 @@ def prepare(clone: Clone, installer: Installer, wanted: str) -> bool:
 
 
 def _run(command: Sequence[str]) -> None:
+    failed = (
+        f"The environment could not be made: {Path(command[0]).name} failed (its message is "
+        "above). Run the command again when the cause is gone."
+    )
     try:
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise SetupError(
-            f"The environment could not be made: {Path(command[0]).name} failed (its "
-            "message is above). Run the command again when the cause is gone."
-        ) from error
+        # Out of the reach of a Ctrl-C at the terminal, which is ours to answer.
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
+    except OSError as error:
+        raise SetupError(failed) from error
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        # What is half made is made anew: nothing in it needs an orderly end.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+    if code != 0:
+        raise SetupError(failed)
 
 
 @contextmanager
@@ -217,30 +240,50 @@ def wanted_lock(arguments: Sequence[str]) -> str:
     return CHECK_LOCK if command in CHECKING_COMMANDS else RUN_LOCK
 
 
-def enter(arguments: Sequence[str], root: Path = ROOT) -> str:
+def asks_for_help(arguments: Sequence[str]) -> bool:
+    """Whether all that is wanted is the help on a command that hands its words on."""
+    return list(arguments[:1]) == ["test"] and not HELP.isdisjoint(arguments)
+
+
+def enter(arguments: Sequence[str], root: Path = ROOT) -> None:
     """The process runs in the environment the command needs, re-executed if it must.
 
-    Answers what went wrong, in words for a person, or an empty text.
+    Raises SetupError.
     """
     if not is_clone(root):
-        return ""
+        return
     clone = Clone(root)
     inside = Path(sys.prefix).resolve() == clone.venv.resolve()
+    if asks_for_help(arguments):
+        _move_where_help_is(clone, arguments, inside=inside)
+        return
     # An environment is made by the interpreter outside it, which stays when it is cleared.
     interpreter = _outer_interpreter() if inside else sys.executable
     installer = Installer(interpreter, shutil.which("uv"), has_venv(), _run)
-    try:
-        with alone(root):
-            changed = prepare(clone, installer, wanted_lock(arguments))
-    except SetupError as error:
-        return str(error)
-    except KeyboardInterrupt:
-        return "Interrupted; the next run makes the environment anew."
-    except PermissionError as error:
-        return f"The environment could not be made: no permission to write {error.filename}."
-    if not inside or changed:
+    if _prepare_alone(clone, installer, wanted_lock(arguments)) or not inside:
         _move_into(clone, arguments)
-    return ""
+
+
+def _prepare_alone(clone: Clone, installer: Installer, wanted: str) -> bool:
+    """See prepare."""
+    try:
+        with alone(clone.root):
+            return prepare(clone, installer, wanted)
+    except KeyboardInterrupt:
+        raise InterruptedSetupError(
+            "Interrupted; the next run makes the environment anew."
+        ) from None
+    except PermissionError as error:
+        raise SetupError(
+            f"The environment could not be made: no permission to write {error.filename}."
+        ) from None
+
+
+def _move_where_help_is(clone: Clone, arguments: Sequence[str], *, inside: bool) -> None:
+    """An environment that is there has more to say; for help none is made."""
+    stamp = clone.read_stamp()
+    if not inside and stamp is not None and stamp.lock == CHECK_LOCK:
+        _move_into(clone, arguments)
 
 
 def _outer_interpreter() -> str:

@@ -1,5 +1,7 @@
 """The command line: what it accepts, refuses and prints."""
 
+import subprocess
+import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from base64 import b64decode
 from datetime import timedelta
@@ -13,6 +15,7 @@ from splitkeep.cli import COMMANDS, load, run
 from splitkeep.client import Failure, Reason, Secret
 from splitkeep.commands.decrypt import MissingError, add_arguments, as_json, find_vault
 from splitkeep.commands.token import parse_duration, parse_grant
+from splitkeep.environment import ROOT
 from splitkeep.files import write_json
 from splitkeep.issuer import ANY_NAME_PERMISSION, ROLES, Grant, ensure_issuer
 from splitkeep.local.state import State, open_state
@@ -46,6 +49,36 @@ def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> No
 
     assert caught.value.code == 2
     assert "invalid choice" in capsys.readouterr().err
+
+
+def test_help_on_tests_is_the_commands_own_and_then_pytests() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "splitkeep", "test", "--help"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    own, separator, pytests = done.stdout.partition("file_or_dir")
+    assert separator
+    assert "SPLITKEEP_TEST_METADATA_DSN or SPLITKEEP_TEST_VAULT_DSN" in own
+    assert "--last-failed" in pytests
+
+
+def test_help_on_tests_needs_nothing_that_is_installed() -> None:
+    bare = [sys.executable, "-I", "-S", "-c"]
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from splitkeep.cli import run; "
+
+    done = subprocess.run(
+        [*bare, program + "sys.exit(run(['test', '-h']))"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert "SPLITKEEP_TEST_VAULT_DSN" in done.stdout
+    assert "splitkeep setup" in done.stdout
 
 
 def test_a_managers_token_is_printed(state: State, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,11 @@
 import ast
 import json
 import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -224,8 +229,62 @@ def test_only_tests_and_checks_need_the_tools(words: list[str], lock: str) -> No
 
 def test_an_installed_package_makes_no_environment(tmp_path: Path) -> None:
     assert not is_clone(tmp_path)
-    assert enter(["dev"], root=tmp_path) == ""
+    enter(["dev"], root=tmp_path)
+
     assert os.listdir(tmp_path) == []  # noqa: PTH208  # names only
+
+
+SLOW_UV = """#!{python}
+import time
+from pathlib import Path
+Path("uv-works").touch()
+time.sleep(600)
+"""
+
+
+def test_a_ctrl_c_while_the_environment_is_made_is_answered_in_a_sentence(
+    clone: Clone, tmp_path: Path
+) -> None:
+    (clone.root / "splitkeep").mkdir()
+    for name in ("__init__.py", "__main__.py", "environment.py"):
+        shutil.copy(ROOT / "splitkeep" / name, clone.root / "splitkeep")
+    uv = tmp_path / "bin" / "uv"
+    uv.parent.mkdir()
+    uv.write_text(SLOW_UV.format(python=sys.executable))
+    uv.chmod(0o755)
+
+    # A terminal sends its Ctrl-C to every process of the group.
+    making = subprocess.Popen(
+        [sys.executable, "-m", "splitkeep", "dev"],
+        cwd=clone.root,
+        env={"PATH": str(uv.parent)},
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+    try:
+        await_file(clone.root / "uv-works")
+        os.killpg(making.pid, signal.SIGINT)
+        _, said = making.communicate(timeout=20)
+    finally:
+        making.kill()
+
+    assert making.returncode == 130
+    assert said.splitlines()[1:] == ["Interrupted; the next run makes the environment anew."]
+
+
+def await_file(file: Path) -> None:
+    deadline = time.monotonic() + 20
+    while not file.exists():  # a file tells nobody that it was written
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("word", ["--help", "-h"])
+def test_help_on_tests_installs_nothing(clone: Clone, word: str) -> None:
+    enter(["test", word], root=clone.root)
+
+    assert not clone.venv.exists()
 
 
 @pytest.mark.parametrize("version", [(3, 4), (3, 6)])
@@ -243,11 +302,9 @@ def test_an_old_python_can_read_the_sentence_that_turns_it_away(
 def test_making_the_environment_needs_the_standard_library_only() -> None:
     imported = {
         name.split(".")[0]
-        for file in ("__main__.py", "environment.py")
+        for file in ("__main__.py", "environment.py", "cli.py")
         for name in _imports((ROOT / "splitkeep" / file).read_text())
     }
-
-    import sys  # noqa: PLC0415  # only for this list
 
     assert imported - sys.stdlib_module_names == {"splitkeep"}
 
