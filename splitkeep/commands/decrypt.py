@@ -15,12 +15,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from chassis.errors import KnownError
+from chassis.errors import KnownError, UnavailableError
 from splitkeep.cli import fail
 from splitkeep.client import DEADLINE_SECONDS, DecryptClient, Failure, Outcome
 from splitkeep.client_tokens import TokenFile, TokenSource
 from splitkeep.local.settings import add_state_argument
 from splitkeep.local.state import read_description
+
+PEM_MARK = b"-----BEGIN CERTIFICATE-----"
+
+# In gRPC's texts for a handshake that fails.
+WRONG_CA = "CERTIFICATE_VERIFY_FAILED"
+WRONG_NAME = "Hostname Verification Check failed"
 
 
 class MissingError(Exception):
@@ -57,6 +63,8 @@ def run(arguments: Namespace, _environ: Mapping[str, str]) -> int:
     try:
         vault = find_vault(arguments)
         outcomes = asyncio.run(_decrypt(vault, arguments))
+    except UnavailableError as error:
+        return fail(f"{error}{_hint(str(error))}")
     except (MissingError, KnownError, OSError) as error:
         return fail(error)
     if arguments.json:
@@ -94,12 +102,32 @@ def find_vault(arguments: Namespace) -> Vault:
         raise MissingError("--target goes with --ca and --token-file")
     known = stack or {}
     token = known.get("tokens", {}).get("decrypter", "")
+    if arguments.ca:
+        check_ca(arguments.ca)
     return Vault(
         target=arguments.target or known["vault"],
         ca=arguments.ca or Path(known["ca"]),
         token=TokenFile(arguments.token_file) if arguments.token_file else lambda: token,
         namespace=arguments.namespace or known.get("namespace", "default"),
     )
+
+
+def check_ca(file: Path) -> None:
+    """Raises MissingError unless the file may be what `--ca` is to name."""
+    wanted = "it is to name the PEM file of the authority that signed the vault's certificate"
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise MissingError(f"--ca {file} cannot be read ({error.strerror}): {wanted}") from None
+    if PEM_MARK not in content:
+        raise MissingError(f"--ca {file} holds no certificate: {wanted}")
+
+
+def _hint(message: str) -> str:
+    """What to look at, if the message is of TLS."""
+    if WRONG_NAME in message:
+        return "; is --server-name the name in the vault's certificate?"
+    return "; is --ca the right one?" if WRONG_CA in message else ""
 
 
 def as_json(outcome: Outcome) -> dict[str, object]:

@@ -15,10 +15,10 @@ it, so move it to a safe place. Mint tokens with
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
-from pathlib import Path
 
 from chassis.clock import SystemClock
 from splitkeep.cli import fail
+from splitkeep.local.settings import parse_directory
 from splitkeep.production_files import (
     CONTAINER_UID,
     MissingFilesError,
@@ -30,7 +30,7 @@ from splitkeep.production_files import (
 def add_arguments(parser: ArgumentParser, _environ: Mapping[str, str]) -> None:
     """See Command."""
     parser.add_argument(
-        "directory", type=Path, metavar="DIR", help="for example deploy/secrets"
+        "directory", type=parse_directory, metavar="DIR", help="for example deploy/secrets"
     )
 
 

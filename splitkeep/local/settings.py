@@ -56,11 +56,20 @@ def add_state_argument(parser: ArgumentParser, environ: Mapping[str, str]) -> No
     """The parser knows `--state`."""
     parser.add_argument(
         "--state",
-        type=Path,
-        default=default_state(environ),
+        type=parse_directory,
+        # As text: argparse reads a default as it reads what is typed.
+        default=str(default_state(environ)),
         metavar="DIR",
         help=f"the stack's state directory (environment: {STATE_VARIABLE}; now: %(default)s)",
     )
+
+
+def parse_directory(text: str) -> Path:
+    """A directory, or a place where none is yet. Raises ArgumentTypeError."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise ArgumentTypeError(f"{text} is a file: name a directory")
+    return path
 
 
 def default_state(environ: Mapping[str, str]) -> Path:

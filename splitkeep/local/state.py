@@ -135,6 +135,10 @@ class State:
 def open_state(directory: Path) -> State:
     """The state in this directory, which is made if need be. Raises StateError, OSError."""
     directory = directory.resolve()
+    if directory.exists() and not directory.is_dir():
+        raise StateError(
+            f"{directory} is a file: name a directory with --state or SPLITKEEP_STATE_DIR"
+        )
     private_directory(directory)
     if others_rights(directory) & OTHERS_WRITE:
         raise StateError(f"{directory} can be written by other users: `chmod 700 {directory}`")

@@ -232,3 +232,45 @@ def test_the_stacks_token_is_not_sent_to_another_vault(state: State) -> None:
 
     with pytest.raises(MissingError, match="--token-file"):
         vault_for(["name", "--state", str(state.directory), "--target", "elsewhere:9402"])
+
+
+ELSEWHERE = ["name", "--target", "elsewhere:9402", "--token-file", "token"]
+
+
+def test_a_ca_that_is_not_there_is_told_by_its_flag(tmp_path: Path) -> None:
+    absent = tmp_path / "absent.pem"
+
+    with pytest.raises(MissingError, match=rf"--ca {absent} cannot be read .*PEM"):
+        vault_for([*ELSEWHERE, "--ca", str(absent)])
+
+
+def test_a_ca_that_is_no_certificate_is_told_by_its_flag(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("{}")
+
+    with pytest.raises(MissingError, match=r"--ca .* holds no certificate"):
+        vault_for([*ELSEWHERE, "--ca", str(other)])
+
+
+@pytest.mark.parametrize(
+    "words", [["dev"], ["token", "--role", "Admin"], ["decrypt", "a"]], ids=lambda w: w[0]
+)
+@pytest.mark.parametrize("way", ["flag", "environment"])
+def test_a_state_directory_that_is_a_file_is_told_by_its_flag(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    way: str,
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    if way == "flag":
+        words = [*words, "--state", str(file)]
+    else:
+        monkeypatch.setenv("SPLITKEEP_STATE_DIR", str(file))
+
+    with pytest.raises(SystemExit):
+        run(words)
+
+    assert f"--state: {file} is a file: name a directory" in capsys.readouterr().err

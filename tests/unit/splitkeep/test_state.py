@@ -29,6 +29,13 @@ def test_a_directory_of_other_things_is_refused(tmp_path: Path) -> None:
         open_state(tmp_path)
 
 
+def test_a_file_is_refused_by_the_name_of_what_chose_it(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StateError, match=r"is a file: name a directory .*SPLITKEEP_STATE_DIR"):
+        open_state(tmp_path / "file")
+
+
 @pytest.mark.parametrize("mode", [0o770, 0o702, 0o777, 0o1777])
 def test_a_directory_that_others_may_fill_is_refused(tmp_path: Path, mode: int) -> None:
     tmp_path.chmod(mode)

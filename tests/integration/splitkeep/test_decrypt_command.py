@@ -1,0 +1,48 @@
+"""The decrypt command's words when TLS does not come about."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from splitkeep.cli import run
+from tests.integration.splitkeep.scripted_vault import ScriptedVault, make_certificates, serving
+
+
+async def decrypt_at(port: int, *words: str, ca: Path, directory: Path) -> int:
+    token_file = directory / "token"
+    token_file.write_text("the-token")
+    where = ["--target", f"127.0.0.1:{port}", "--ca", str(ca), "--token-file", str(token_file)]
+    command = ["decrypt", "name", *where, "--deadline", "2", *words]
+    # In a thread: the command has an event loop of its own.
+    return await asyncio.to_thread(run, command)
+
+
+async def test_with_the_wrong_ca_the_command_asks_for_the_right_one(
+    ca: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    other = make_certificates(tmp_path)
+
+    async with serving(ScriptedVault(), ca) as port:
+        assert await decrypt_at(port, ca=other, directory=tmp_path) == 1
+
+    assert "is --ca the right one?" in capfd.readouterr().err
+
+
+async def test_with_the_wrong_name_the_command_asks_for_the_right_one(
+    ca: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with serving(ScriptedVault(), ca) as port:
+        code = await decrypt_at(port, "--server-name", "other", ca=ca, directory=tmp_path)
+
+    assert code == 1
+    assert "is --server-name the name" in capfd.readouterr().err
+
+
+async def test_with_the_right_ca_the_command_prints_the_value(
+    ca: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with serving(ScriptedVault(), ca) as port:
+        code = await decrypt_at(port, ca=ca, directory=tmp_path)
+
+    assert (code, capfd.readouterr().out) == (0, "canary-valuename")
