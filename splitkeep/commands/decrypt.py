@@ -20,7 +20,7 @@ from splitkeep.cli import fail
 from splitkeep.client import DEADLINE_SECONDS, DecryptClient, Failure, Outcome
 from splitkeep.client_tokens import TokenFile, TokenSource
 from splitkeep.local.settings import add_state_argument
-from splitkeep.local.state import read_description
+from splitkeep.local.state import no_stack, read_description
 
 PEM_MARK = b"-----BEGIN CERTIFICATE-----"
 
@@ -95,8 +95,7 @@ def find_vault(arguments: Namespace) -> Vault:
     given = (arguments.target, arguments.ca, arguments.token_file)
     if stack is None and not all(given):
         raise MissingError(
-            f"no stack runs on {arguments.state}: start `splitkeep dev`, or give --target, "
-            "--ca and --token-file"
+            f"{no_stack(arguments.state)}, or give --target, --ca and --token-file"
         )
     if arguments.target and not all(given):
         raise MissingError("--target goes with --ca and --token-file")

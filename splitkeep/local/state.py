@@ -156,3 +156,8 @@ def read_description(state_directory: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def no_stack(state_directory: Path) -> str:
+    """What to tell somebody who asks for the stack where none runs."""
+    return f"no stack runs on {state_directory}: start `splitkeep dev`"

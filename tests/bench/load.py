@@ -34,7 +34,7 @@ from tests.bench.control import Control, control_beside
 from tests.bench.drivers.choice import NAMES, choose_driver
 from tests.bench.measuring import Driver, DriverError, Load, Place
 from tests.bench.seed import copy_rows, create_secrets, random_batches
-from tests.bench.under_test import StackUnderTest, stack_under_test
+from tests.bench.under_test import StackUnderTest, running_state, stack_under_test
 
 CONCURRENCIES = (1, 8, 32)
 BATCHES_IN_FLIGHT = 8
@@ -169,7 +169,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.load", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--state", type=Path, help="state directory of a running stack")
+    parser.add_argument("--state", type=running_state, help="directory of a running stack")
     parser.add_argument("--driver", choices=NAMES, help="default: the first that is installed")
     parser.add_argument("--quick", action="store_true", help="one short round, few rows")
     parser.add_argument("--prepare", action="store_true", help="seed and write files, no load")

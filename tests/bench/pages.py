@@ -31,7 +31,7 @@ from tests.bench import report
 from tests.bench.measuring import MILLISECONDS, percentile
 from tests.bench.memory import Watch, watched
 from tests.bench.seed import KIND, copy_rows, filler_name, rest_client
-from tests.bench.under_test import NAMESPACE, StackUnderTest, stack_under_test
+from tests.bench.under_test import NAMESPACE, StackUnderTest, running_state, stack_under_test
 
 # A text at run time, where the class takes no parameters.
 ListPage: TypeAlias = (
@@ -178,7 +178,7 @@ def _times(seconds: Sequence[float]) -> tuple[str, str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.pages", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--state", type=Path, help="state directory of a running stack")
+    parser.add_argument("--state", type=running_state, help="directory of a running stack")
     parser.add_argument("--quick", action="store_true", help="few rows, nothing judged")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     return parser

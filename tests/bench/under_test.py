@@ -6,6 +6,7 @@ somebody works with it can be told from the rest.
 
 import json
 import tempfile
+from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any, Self
 from chassis.clock import SystemClock
 from chassis.sensitive import Sensitive
 from splitkeep.issuer import ANY_NAME_PERMISSION, TokenRequest, parse_issuer
-from splitkeep.local.state import State, open_state
+from splitkeep.local.state import State, no_stack, open_state, read_description
 from tests.e2e.stack import Stack
 
 NAMESPACE = "load"
@@ -71,6 +72,14 @@ class StackUnderTest:
     @property
     def ca(self) -> Path:
         return self.state.authority.certificate
+
+
+def running_state(text: str) -> Path:
+    """The state directory of a running stack. Raises ArgumentTypeError."""
+    directory = Path(text)
+    if read_description(directory) is None:
+        raise ArgumentTypeError(no_stack(directory))
+    return directory
 
 
 @contextmanager

@@ -2,9 +2,13 @@
 
 import json
 from collections import Counter
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from splitkeep.local.state import no_stack
+from tests.bench import load, pages
 from tests.bench.cases import DECRYPT, Case, Sample, wrong
 from tests.bench.drivers import ghz, h2load
 from tests.bench.drivers.asyncio_client import starts
@@ -155,3 +159,13 @@ def test_a_paced_client_begins_calls_at_its_rate() -> None:
     moments = starts(5.0, 4)
 
     assert [next(moments) for _ in range(3)] == [5.0, 5.25, 5.5]
+
+
+@pytest.mark.parametrize("script", [load, pages], ids=["load", "pages"])
+def test_where_no_stack_runs_the_script_says_so_in_words(
+    script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        script.main(["--state", str(tmp_path)])
+
+    assert no_stack(tmp_path) in capsys.readouterr().err
