@@ -78,7 +78,8 @@ async def _serve(state: State, ports: Mapping[str, int], environ: Mapping[str, s
         as_root=os.geteuid() == 0,
         report=_tell,
     )
-    usual = state.directory == default_state(environ).resolve()
+    # Another terminal has not this one's environment.
+    usual = state.directory == default_state({}).resolve()
     work = asyncio.create_task(_run_forever(stack, own_state=not usual))
     _cancel_once(work)
     try:

@@ -262,6 +262,8 @@ def test_a_stack_whose_state_directory_is_deleted_says_so_once_and_stops(
 
     assert process.returncode == 1
     assert output.count("was deleted") == 1, output
+    # The other terminal knows nothing of this one's environment.
+    assert f"decrypt --state {workplace.state.directory} pg-main" in output
     assert "starting it again" not in output
     assert not any(is_alive(pid) for pid in running["pids"].values())
 
