@@ -1,8 +1,9 @@
 """Messages to domain objects, and back."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
@@ -14,6 +15,7 @@ from metadata_svc.domain.secure_value import (
     PreparedWrite,
     SecureValue,
 )
+from metadata_svc.domain.text import MAX_NAMESPACE_LENGTH
 from metadata_svc.domain.value_id import ValueKey
 from protos.splitkeep.metadata.v1 import secure_value_pb2, vault_peer_pb2
 
@@ -111,8 +113,18 @@ def value_key_to_proto(key: ValueKey) -> vault_peer_pb2.ValueKey:
 
 
 def value_key_from_proto(key: vault_peer_pb2.ValueKey) -> ValueKey:
-    """Raises InvalidArgumentError for an id that is not a UUID."""
+    """Raises InvalidArgumentError for an id that is not a UUID, or an endless namespace."""
+    if len(key.namespace) > MAX_NAMESPACE_LENGTH:
+        raise _invalid("namespace", f"must have at most {MAX_NAMESPACE_LENGTH} characters")
     return ValueKey(key.namespace, _uuid(key.value_id, "value_id"))
+
+
+def age_from_proto(age: Duration) -> timedelta:
+    """Raises InvalidArgumentError for what no duration can be."""
+    try:
+        return age.ToTimedelta()
+    except (OverflowError, ValueError):
+        raise _invalid("minimum_age", "must be a duration") from None
 
 
 def _uuid(text: str, path: str) -> UUID:

@@ -10,6 +10,7 @@ from chassis.identity import Authenticator
 from metadata_svc.domain.access import Decision, Resolution
 from metadata_svc.domain.value_id import ValueState
 from metadata_svc.grpc_api.messages import (
+    age_from_proto,
     draft_from_proto,
     operation_from_proto,
     preconditions_from_proto,
@@ -104,7 +105,7 @@ class VaultPeerServicer(vault_peer_pb2_grpc.VaultPeerServicer):
         self, request: vault_peer_pb2.ReleasedRequest, context: Any
     ) -> vault_peer_pb2.ReleasedResponse:
         keys = await self.values.released(
-            minimum_age=request.minimum_age.ToTimedelta(),
+            minimum_age=age_from_proto(request.minimum_age),
             after=value_key_from_proto(request.after) if request.HasField("after") else None,
             page_size=request.page_size,
         )

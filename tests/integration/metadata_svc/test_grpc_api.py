@@ -256,6 +256,13 @@ async def test_a_refused_write_is_a_conflict(wire: Wire) -> None:
         ("Acknowledge", peer_pb.AcknowledgeRequest(values=[peer_pb.ValueKey()])),
         ("Released", peer_pb.ReleasedRequest(page_size=-1)),
         ("Released", peer_pb.ReleasedRequest(minimum_age=Duration(seconds=-1))),
+        ("Released", peer_pb.ReleasedRequest(minimum_age=Duration(seconds=10**18))),
+        (
+            "Refuse",
+            peer_pb.RefuseRequest(
+                values=[peer_pb.ValueKey(namespace="n" * 9_000, value_id=str(UUID(int=1)))]
+            ),
+        ),
         ("Resolve", peer_pb.ResolveRequest(namespace="default", names=["a"])),
     ],
 )
