@@ -48,15 +48,17 @@ def test_no_canary_is_in_a_log(used: Stack) -> None:
 
 
 def test_no_token_and_no_key_is_in_a_log_or_a_metric(used: Stack) -> None:
-    keks = json.loads((used.directory / "kek.json").read_text())["keks"].values()
-    tokens = [token.split(".")[2].encode() for token in used.info["tokens"].values()]
-    markers = [base64.b64decode(kek) for kek in keks] + tokens
+    keks = json.loads((used.directory / "kek.json").read_text())["keks"]
+    markers = {f"KEK {name}": base64.b64decode(kek) for name, kek in keks.items()}
+    for name, token in used.info["tokens"].items():
+        markers[f"token {name}"] = token.split(".")[2].encode()
     texts = [path.read_bytes() for path in canary.files([used.directory / "logs"])]
     texts += [used.output.read_bytes(), *(page.encode() for page in metrics(used).values())]
 
-    assert [
-        marker[:4] for marker in markers if any(canary.hits(marker, t) for t in texts)
-    ] == []
+    # By name: a failure of this test is not to print what it looked for.
+    found = [n for n, marker in markers.items() if any(canary.hits(marker, t) for t in texts)]
+    assert len(markers) == 4
+    assert found == []
 
 
 def test_no_canary_is_in_a_metric(used: Stack) -> None:
