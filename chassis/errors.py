@@ -99,6 +99,12 @@ class FailedPreconditionError(KnownError):
     default_message = "the operation is not possible in the present state"
 
 
+class ExpiredError(KnownError):
+    """What the caller continues from is no longer kept: start again from the present."""
+
+    default_message = "what this continues from is no longer kept; please start again"
+
+
 class ResourceExhaustedError(KnownError):
     """Too much at once: retry later."""
 

@@ -17,6 +17,7 @@ from chassis.errors import (
     AlreadyExistsError,
     ConflictError,
     DeadlineExceededError,
+    ExpiredError,
     FailedPreconditionError,
     FieldViolation,
     InvalidArgumentError,
@@ -60,6 +61,7 @@ ROWS = (
     _Row(AlreadyExistsError, grpc.StatusCode.ALREADY_EXISTS),
     _Row(ConflictError, grpc.StatusCode.ABORTED),
     _Row(FailedPreconditionError, grpc.StatusCode.FAILED_PRECONDITION),
+    _Row(ExpiredError, grpc.StatusCode.OUT_OF_RANGE),
     _Row(ResourceExhaustedError, grpc.StatusCode.RESOURCE_EXHAUSTED),
     _Row(UnavailableError, grpc.StatusCode.UNAVAILABLE),
     _Row(DeadlineExceededError, grpc.StatusCode.DEADLINE_EXCEEDED),
@@ -67,7 +69,6 @@ ROWS = (
 _BY_KIND = {row.kind: row for row in ROWS}
 _BY_REASON = {row.reason: row for row in ROWS}
 _BY_CODE = {row.code.value[0]: row.kind for row in ROWS} | {
-    grpc.StatusCode.OUT_OF_RANGE.value[0]: InvalidArgumentError,
     grpc.StatusCode.CANCELLED.value[0]: UnavailableError,
 }
 

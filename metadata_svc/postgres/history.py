@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from chassis.postgres import Connection
 from chassis.queries import load_queries
-from metadata_svc.ports import Change
+from metadata_svc.ports.history import Change
 from metadata_svc.postgres.rows import map_to_json, secure_value_to_json
 
 KIND = "SecureValue"

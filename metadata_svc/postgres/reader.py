@@ -9,7 +9,7 @@ from chassis.postgres import Database
 from chassis.queries import load_queries
 from metadata_svc.domain.access import Location
 from metadata_svc.domain.secure_value import SecureValue
-from metadata_svc.ports import Page, PageQuery
+from metadata_svc.ports.reader import Page, PageQuery
 from metadata_svc.postgres.rows import map_to_json, secure_value_from_row
 
 # Half of what a gRPC client takes by default; one secure value alone may weigh about 0.3 MiB.

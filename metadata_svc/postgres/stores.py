@@ -11,7 +11,7 @@ from metadata_svc.postgres.transactions import PostgresTransactions, load_transa
 
 @dataclass(frozen=True, slots=True)
 class PostgresStores:
-    """See metadata_svc/ports.py."""
+    """See metadata_svc/ports/."""
 
     reader: PostgresReader
     keepers: PostgresKeeperReader

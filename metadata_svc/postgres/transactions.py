@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from chassis.postgres import Connection, Database
-from metadata_svc.ports import Transaction
+from metadata_svc.ports.transactions import Transaction
 from metadata_svc.postgres.history import (
     HistoryQueries,
     PostgresHistory,

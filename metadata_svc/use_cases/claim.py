@@ -33,7 +33,8 @@ from metadata_svc.domain.secure_value import (
 from metadata_svc.domain.text import is_name
 from metadata_svc.domain.validation import require_valid, stored_annotations
 from metadata_svc.domain.value_id import ValueKey, ValueRecord
-from metadata_svc.ports import Change, ChangeType, Transaction, Transactions
+from metadata_svc.ports.history import Change, ChangeType
+from metadata_svc.ports.transactions import Transaction, Transactions
 from metadata_svc.use_cases.prepare import KEEPER_IS_GONE, authorise_write
 
 

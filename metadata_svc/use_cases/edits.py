@@ -20,7 +20,9 @@ from metadata_svc.domain.validation import (
     stored_annotations,
 )
 from metadata_svc.domain.value_id import ValueKey
-from metadata_svc.ports import Change, ChangeType, Reader, Transaction, Transactions
+from metadata_svc.ports.history import Change, ChangeType
+from metadata_svc.ports.reader import Reader
+from metadata_svc.ports.transactions import Transaction, Transactions
 from metadata_svc.use_cases.access import authorise
 
 

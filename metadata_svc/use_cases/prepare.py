@@ -21,7 +21,8 @@ from metadata_svc.domain.secure_value import (
     with_value,
 )
 from metadata_svc.domain.validation import require_valid, stored_annotations
-from metadata_svc.ports import KeeperReader, Reader
+from metadata_svc.ports.keepers import KeeperReader
+from metadata_svc.ports.reader import Reader
 from metadata_svc.use_cases.access import authorise
 
 KEEPER_IS_GONE = "the keeper of this secure value does not exist any more"

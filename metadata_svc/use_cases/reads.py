@@ -9,7 +9,7 @@ from metadata_svc.domain.access import Action
 from metadata_svc.domain.secure_value import SecureValue, not_found
 from metadata_svc.domain.text import is_storable
 from metadata_svc.domain.validation import require_valid_address, require_valid_namespace
-from metadata_svc.ports import Page, PageQuery, Reader
+from metadata_svc.ports.reader import Page, PageQuery, Reader
 from metadata_svc.use_cases.access import authorise, readable
 
 MAX_PAGE_SIZE = 500

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
 from metadata_svc.domain.access import Resolution, resolve
 from metadata_svc.domain.text import is_name, is_namespace
-from metadata_svc.ports import Reader
+from metadata_svc.ports.reader import Reader
 
 MAX_NAMES = 1000
 

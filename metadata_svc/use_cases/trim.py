@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from metadata_svc.ports import Transaction, Transactions
+from metadata_svc.ports.transactions import Transaction, Transactions
 
 CHANGES_BATCH = 1000
 OUTCOMES_BATCH = 100  # each may weigh 256 KiB: 25 MiB of storage to let go of

@@ -7,7 +7,7 @@ from datetime import timedelta
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
 from metadata_svc.domain.text import is_storable
 from metadata_svc.domain.value_id import ValueKey, ValueState
-from metadata_svc.ports import Transactions
+from metadata_svc.ports.transactions import Transactions
 
 MAX_VALUES = 1000
 # No age is longer; it keeps the arithmetic of both clocks inside their ranges.

@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from metadata_svc.ports import Change, ChangeType, Transaction
+from metadata_svc.ports.history import Change, ChangeType
+from metadata_svc.ports.transactions import Transaction
 from tests.contracts.metadata_svc.stores import Stores
 from tests.fakes.metadata_svc.builders import a_secure_value
 

@@ -7,7 +7,8 @@ import pytest
 
 from metadata_svc.domain.access import Location, Scope
 from metadata_svc.domain.secure_value import SecureValue
-from metadata_svc.ports import PageQuery, Transaction
+from metadata_svc.ports.reader import PageQuery
+from metadata_svc.ports.transactions import Transaction
 from tests.contracts.metadata_svc.stores import Stores, key_of, put
 from tests.fakes.metadata_svc.builders import NAMESPACE, a_secure_value
 

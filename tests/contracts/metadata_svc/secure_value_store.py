@@ -7,7 +7,7 @@ import pytest
 
 from chassis.errors import AlreadyExistsError
 from metadata_svc.domain.secure_value import SecureValue
-from metadata_svc.ports import Transaction
+from metadata_svc.ports.transactions import Transaction
 from tests.contracts.metadata_svc.stores import Stores, key_of, put
 from tests.fakes.metadata_svc.builders import NAMESPACE, NOON, a_secure_value
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.value_id import ValueKey
-from metadata_svc.ports import KeeperReader, Reader, Transaction, Transactions
+from metadata_svc.ports.keepers import KeeperReader
+from metadata_svc.ports.reader import Reader
+from metadata_svc.ports.transactions import Transaction, Transactions
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from metadata_svc.ports import Transaction
+from metadata_svc.ports.transactions import Transaction
 from tests.contracts.metadata_svc.stores import Stores, key_of, put
 from tests.fakes.metadata_svc.builders import NAMESPACE, a_secure_value
 

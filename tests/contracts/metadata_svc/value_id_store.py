@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from metadata_svc.domain.value_id import ValueKey, ValueRecord, ValueState
-from metadata_svc.ports import Transaction
+from metadata_svc.ports.transactions import Transaction
 from tests.contracts.metadata_svc.stores import Stores, key_of
 from tests.fakes.metadata_svc.builders import a_secure_value
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Any, TypeVar
 
-from metadata_svc.ports import Transaction, Transactions
+from metadata_svc.ports.transactions import Transaction, Transactions
 
 T = TypeVar("T")
 

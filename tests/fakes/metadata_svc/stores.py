@@ -14,7 +14,9 @@ from chassis.clock import Clock
 from metadata_svc.domain.access import Location
 from metadata_svc.domain.secure_value import SecureValue, already_exists
 from metadata_svc.domain.value_id import ValueKey, ValueRecord, ValueState
-from metadata_svc.ports import Change, Page, PageQuery, Transaction
+from metadata_svc.ports.history import Change
+from metadata_svc.ports.reader import Page, PageQuery
+from metadata_svc.ports.transactions import Transaction
 from tests.contracts.metadata_svc.stores import Stores
 from tests.fakes.metadata_svc.builders import ManualClock
 from tests.fakes.metadata_svc.tables import KeeperRow, Tables, ValueRow

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.value_id import ValueKey, ValueState
-from metadata_svc.ports import Change
+from metadata_svc.ports.history import Change
 
 Address = tuple[str, str]
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from metadata_svc.ports import Transaction, Transactions
+from metadata_svc.ports.transactions import Transaction, Transactions
 from tests.contracts.metadata_svc.stores import Stores
 from tests.fakes.vault_svc.fuse import Death, Fuse
 

@@ -20,7 +20,7 @@ from chassis.errors import (
 from metadata_svc.domain.access import Decision
 from metadata_svc.domain.secure_value import Operation
 from metadata_svc.domain.value_id import ValueKey, ValueState
-from metadata_svc.ports import ChangeType
+from metadata_svc.ports.history import ChangeType
 from metadata_svc.use_cases.edits import DeleteRequest, EditRequest
 from metadata_svc.use_cases.reads import ListRequest
 from metadata_svc.use_cases.trim import CHANGES_BATCH, OUTCOMES_BATCH, TrimOutcomes

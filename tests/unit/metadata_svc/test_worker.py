@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from chassis.errors import UnavailableError
-from metadata_svc.ports import Transaction, Transactions
+from metadata_svc.ports.transactions import Transaction, Transactions
 from metadata_svc.use_cases.trim import TrimHistory, TrimOutcomes
 from metadata_svc.worker import trim_until_stopped
 from tests.contracts.metadata_svc.application import Application

@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from protos.splitkeep.metadata.v1 import field_owner_pb2 as splitkeep_dot_metadata_dot_v1_dot_field__owner__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(splitkeep/metadata/v1/secure_value.proto\x12\x15splitkeep.metadata.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa8\x04\n\x0bSecureValue\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\t\x12\x18\n\x10resource_version\x18\x04 \x01(\x03\x12\x12\n\ngeneration\x18\x05 \x01(\x03\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncreated_by\x18\x08 \x01(\t\x12\x12\n\nupdated_by\x18\t \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\n \x01(\t\x12\x12\n\ndecrypters\x18\x0b \x03(\t\x12>\n\x06labels\x18\x0c \x03(\x0b\x32..splitkeep.metadata.v1.SecureValue.LabelsEntry\x12H\n\x0b\x61nnotations\x18\r \x03(\x0b\x32\x33.splitkeep.metadata.v1.SecureValue.AnnotationsEntry\x12\x0e\n\x06keeper\x18\x0e \x01(\t\x12\x0f\n\x07version\x18\x0f \x01(\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xb8\x03\n\x10SecureValueDraft\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x15\n\rgenerate_name\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x12\n\ndecrypters\x18\x05 \x03(\t\x12\x43\n\x06labels\x18\x06 \x03(\x0b\x32\x33.splitkeep.metadata.v1.SecureValueDraft.LabelsEntry\x12M\n\x0b\x61nnotations\x18\x07 \x03(\x0b\x32\x38.splitkeep.metadata.v1.SecureValueDraft.AnnotationsEntry\x12\x0b\n\x03ref\x18\x08 \x01(\t\x12?\n\x10owner_references\x18\t \x03(\x0b\x32%.splitkeep.metadata.v1.OwnerReference\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"A\n\x0eOwnerReference\x12\x13\n\x0b\x61pi_version\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"]\n\rPreconditions\x12\x10\n\x03uid\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x1d\n\x10resource_version\x18\x02 \x01(\tH\x01\x88\x01\x01\x42\x06\n\x04_uidB\x13\n\x11_resource_versionb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(splitkeep/metadata/v1/secure_value.proto\x12\x15splitkeep.metadata.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'splitkeep/metadata/v1/field_owner.proto\"\xe1\x04\n\x0bSecureValue\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\t\x12\x18\n\x10resource_version\x18\x04 \x01(\x03\x12\x12\n\ngeneration\x18\x05 \x01(\x03\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncreated_by\x18\x08 \x01(\t\x12\x12\n\nupdated_by\x18\t \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\n \x01(\t\x12\x12\n\ndecrypters\x18\x0b \x03(\t\x12>\n\x06labels\x18\x0c \x03(\x0b\x32..splitkeep.metadata.v1.SecureValue.LabelsEntry\x12H\n\x0b\x61nnotations\x18\r \x03(\x0b\x32\x33.splitkeep.metadata.v1.SecureValue.AnnotationsEntry\x12\x0e\n\x06keeper\x18\x0e \x01(\t\x12\x0f\n\x07version\x18\x0f \x01(\x03\x12\x37\n\x0c\x66ield_owners\x18\x10 \x03(\x0b\x32!.splitkeep.metadata.v1.FieldOwner\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xee\x03\n\x10SecureValueDraft\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x15\n\rgenerate_name\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x12\n\ndecrypters\x18\x05 \x03(\t\x12\x43\n\x06labels\x18\x06 \x03(\x0b\x32\x33.splitkeep.metadata.v1.SecureValueDraft.LabelsEntry\x12M\n\x0b\x61nnotations\x18\x07 \x03(\x0b\x32\x38.splitkeep.metadata.v1.SecureValueDraft.AnnotationsEntry\x12\x0b\n\x03ref\x18\x08 \x01(\t\x12?\n\x10owner_references\x18\t \x03(\x0b\x32%.splitkeep.metadata.v1.OwnerReference\x12\x34\n\x07manager\x18\n \x01(\x0b\x32#.splitkeep.metadata.v1.FieldManager\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"A\n\x0eOwnerReference\x12\x13\n\x0b\x61pi_version\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"]\n\rPreconditions\x12\x10\n\x03uid\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x1d\n\x10resource_version\x18\x02 \x01(\tH\x01\x88\x01\x01\x42\x06\n\x04_uidB\x13\n\x11_resource_versionb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,20 +41,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SECUREVALUEDRAFT_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_SECUREVALUEDRAFT_ANNOTATIONSENTRY']._loaded_options = None
   _globals['_SECUREVALUEDRAFT_ANNOTATIONSENTRY']._serialized_options = b'8\001'
-  _globals['_SECUREVALUE']._serialized_start=101
-  _globals['_SECUREVALUE']._serialized_end=653
-  _globals['_SECUREVALUE_LABELSENTRY']._serialized_start=556
-  _globals['_SECUREVALUE_LABELSENTRY']._serialized_end=601
-  _globals['_SECUREVALUE_ANNOTATIONSENTRY']._serialized_start=603
-  _globals['_SECUREVALUE_ANNOTATIONSENTRY']._serialized_end=653
-  _globals['_SECUREVALUEDRAFT']._serialized_start=656
-  _globals['_SECUREVALUEDRAFT']._serialized_end=1096
-  _globals['_SECUREVALUEDRAFT_LABELSENTRY']._serialized_start=556
-  _globals['_SECUREVALUEDRAFT_LABELSENTRY']._serialized_end=601
-  _globals['_SECUREVALUEDRAFT_ANNOTATIONSENTRY']._serialized_start=603
-  _globals['_SECUREVALUEDRAFT_ANNOTATIONSENTRY']._serialized_end=653
-  _globals['_OWNERREFERENCE']._serialized_start=1098
-  _globals['_OWNERREFERENCE']._serialized_end=1163
-  _globals['_PRECONDITIONS']._serialized_start=1165
-  _globals['_PRECONDITIONS']._serialized_end=1258
+  _globals['_SECUREVALUE']._serialized_start=142
+  _globals['_SECUREVALUE']._serialized_end=751
+  _globals['_SECUREVALUE_LABELSENTRY']._serialized_start=654
+  _globals['_SECUREVALUE_LABELSENTRY']._serialized_end=699
+  _globals['_SECUREVALUE_ANNOTATIONSENTRY']._serialized_start=701
+  _globals['_SECUREVALUE_ANNOTATIONSENTRY']._serialized_end=751
+  _globals['_SECUREVALUEDRAFT']._serialized_start=754
+  _globals['_SECUREVALUEDRAFT']._serialized_end=1248
+  _globals['_SECUREVALUEDRAFT_LABELSENTRY']._serialized_start=654
+  _globals['_SECUREVALUEDRAFT_LABELSENTRY']._serialized_end=699
+  _globals['_SECUREVALUEDRAFT_ANNOTATIONSENTRY']._serialized_start=701
+  _globals['_SECUREVALUEDRAFT_ANNOTATIONSENTRY']._serialized_end=751
+  _globals['_OWNERREFERENCE']._serialized_start=1250
+  _globals['_OWNERREFERENCE']._serialized_end=1315
+  _globals['_PRECONDITIONS']._serialized_start=1317
+  _globals['_PRECONDITIONS']._serialized_end=1410
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from protos.splitkeep.metadata.v1 import field_owner_pb2 as _field_owner_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -80,6 +81,7 @@ class SecureValue(_message.Message):
     ANNOTATIONS_FIELD_NUMBER: _builtins.int
     KEEPER_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    FIELD_OWNERS_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     name: _builtins.str
     uid: _builtins.str
@@ -108,6 +110,10 @@ class SecureValue(_message.Message):
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
     def annotations(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def field_owners(self) -> _containers.RepeatedCompositeFieldContainer[_field_owner_pb2.FieldOwner]:
+        """Who set which fields, for server-side apply; paths, never values."""
+
     def __init__(
         self,
         *,
@@ -126,10 +132,11 @@ class SecureValue(_message.Message):
         annotations: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         keeper: _builtins.str = ...,
         version: _builtins.int = ...,
+        field_owners: _abc.Iterable[_field_owner_pb2.FieldOwner] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "created_at", b"created_at", "created_by", b"created_by", "decrypters", b"decrypters", "description", b"description", "generation", b"generation", "keeper", b"keeper", "labels", b"labels", "name", b"name", "namespace", b"namespace", "resource_version", b"resource_version", "uid", b"uid", "updated_at", b"updated_at", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "created_at", b"created_at", "created_by", b"created_by", "decrypters", b"decrypters", "description", b"description", "field_owners", b"field_owners", "generation", b"generation", "keeper", b"keeper", "labels", b"labels", "name", b"name", "namespace", b"namespace", "resource_version", b"resource_version", "uid", b"uid", "updated_at", b"updated_at", "updated_by", b"updated_by", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -190,6 +197,7 @@ class SecureValueDraft(_message.Message):
     ANNOTATIONS_FIELD_NUMBER: _builtins.int
     REF_FIELD_NUMBER: _builtins.int
     OWNER_REFERENCES_FIELD_NUMBER: _builtins.int
+    MANAGER_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     name: _builtins.str
     """Empty when generate_name is to choose it."""
@@ -205,6 +213,8 @@ class SecureValueDraft(_message.Message):
     def annotations(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
     def owner_references(self) -> _containers.RepeatedCompositeFieldContainer[Global___OwnerReference]: ...
+    @_builtins.property
+    def manager(self) -> _field_owner_pb2.FieldManager: ...
     def __init__(
         self,
         *,
@@ -217,10 +227,11 @@ class SecureValueDraft(_message.Message):
         annotations: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         ref: _builtins.str = ...,
         owner_references: _abc.Iterable[Global___OwnerReference] | None = ...,
+        manager: _field_owner_pb2.FieldManager | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["manager", b"manager"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "decrypters", b"decrypters", "description", b"description", "generate_name", b"generate_name", "labels", b"labels", "name", b"name", "namespace", b"namespace", "owner_references", b"owner_references", "ref", b"ref"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "decrypters", b"decrypters", "description", b"description", "generate_name", b"generate_name", "labels", b"labels", "manager", b"manager", "name", b"name", "namespace", b"namespace", "owner_references", b"owner_references", "ref", b"ref"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

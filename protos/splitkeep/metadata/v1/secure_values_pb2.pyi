@@ -8,6 +8,8 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from protos.splitkeep.metadata.v1 import secure_value_pb2 as _secure_value_pb2
+from protos.splitkeep.metadata.v1 import selector_pb2 as _selector_pb2
+from protos.splitkeep.metadata.v1 import watch_pb2 as _watch_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -25,17 +27,21 @@ class GetSecureValueRequest(_message.Message):
 
     NAMESPACE_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
+    TO_UPDATE_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     name: _builtins.str
+    to_update: _builtins.bool
+    """Authorised by the right to write instead of the right to read."""
     def __init__(
         self,
         *,
         namespace: _builtins.str = ...,
         name: _builtins.str = ...,
+        to_update: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "namespace", b"namespace", "to_update", b"to_update"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -46,16 +52,20 @@ class GetSecureValueResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SECURE_VALUE_FIELD_NUMBER: _builtins.int
+    READABLE_FIELD_NUMBER: _builtins.int
+    readable: _builtins.bool
+    """Whether the caller may read it, and not only write it."""
     @_builtins.property
     def secure_value(self) -> _secure_value_pb2.SecureValue: ...
     def __init__(
         self,
         *,
         secure_value: _secure_value_pb2.SecureValue | None = ...,
+        readable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["secure_value", b"secure_value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["secure_value", b"secure_value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["readable", b"readable", "secure_value", b"secure_value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -65,54 +75,38 @@ Global___GetSecureValueResponse: _TypeAlias = GetSecureValueResponse  # noqa: Y0
 class ListSecureValuesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    @_typing.final
-    class LabelsEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.str
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.str = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
     NAMESPACE_FIELD_NUMBER: _builtins.int
-    LABELS_FIELD_NUMBER: _builtins.int
-    DECRYPTER_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     AFTER_NAME_FIELD_NUMBER: _builtins.int
+    SELECTOR_FIELD_NUMBER: _builtins.int
+    SINCE_RESOURCE_VERSION_FIELD_NUMBER: _builtins.int
+    EXACT_RESOURCE_VERSION_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
-    decrypter: _builtins.str
-    """When set: only those whose allow-list contains it."""
     page_size: _builtins.int
     """1 to 500; 0 means 500."""
     after_name: _builtins.str
     """Names after this one, in byte order."""
+    since_resource_version: _builtins.int
+    """For a page that continues a list: the counter its first page carried. Expired (OUT_OF_RANGE)
+    when the history since then is no longer kept. 0 checks nothing.
+    """
+    exact_resource_version: _builtins.int
+    """When set, the page is of exactly this state of the namespace, else expired (OUT_OF_RANGE)."""
     @_builtins.property
-    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Every one must be present with exactly this value."""
-
+    def selector(self) -> _selector_pb2.Selector: ...
     def __init__(
         self,
         *,
         namespace: _builtins.str = ...,
-        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-        decrypter: _builtins.str = ...,
         page_size: _builtins.int = ...,
         after_name: _builtins.str = ...,
+        selector: _selector_pb2.Selector | None = ...,
+        since_resource_version: _builtins.int = ...,
+        exact_resource_version: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["selector", b"selector"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_name", b"after_name", "decrypter", b"decrypter", "labels", b"labels", "namespace", b"namespace", "page_size", b"page_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_name", b"after_name", "exact_resource_version", b"exact_resource_version", "namespace", b"namespace", "page_size", b"page_size", "selector", b"selector", "since_resource_version", b"since_resource_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -145,6 +139,70 @@ class ListSecureValuesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListSecureValuesResponse: _TypeAlias = ListSecureValuesResponse  # noqa: Y015
+
+@_typing.final
+class WatchSecureValuesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    SELECTOR_FIELD_NUMBER: _builtins.int
+    AFTER_RESOURCE_VERSION_FIELD_NUMBER: _builtins.int
+    INITIAL_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    after_resource_version: _builtins.int
+    """Changes after this one. Expired (OUT_OF_RANGE) when they are no longer kept."""
+    initial: _builtins.bool
+    """What there is comes first, as ADDED, then one bookmark that says so; then changes."""
+    @_builtins.property
+    def selector(self) -> _selector_pb2.Selector: ...
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        selector: _selector_pb2.Selector | None = ...,
+        after_resource_version: _builtins.int = ...,
+        initial: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["selector", b"selector"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_resource_version", b"after_resource_version", "initial", b"initial", "namespace", b"namespace", "selector", b"selector"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchSecureValuesRequest: _TypeAlias = WatchSecureValuesRequest  # noqa: Y015
+
+@_typing.final
+class WatchSecureValuesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    RESOURCE_VERSION_FIELD_NUMBER: _builtins.int
+    SECURE_VALUE_FIELD_NUMBER: _builtins.int
+    INITIAL_END_FIELD_NUMBER: _builtins.int
+    type: _watch_pb2.EventType.ValueType
+    resource_version: _builtins.int
+    """A watch from here misses nothing that came after this event."""
+    initial_end: _builtins.bool
+    """Of a bookmark: everything that there was has been sent."""
+    @_builtins.property
+    def secure_value(self) -> _secure_value_pb2.SecureValue:
+        """Not set in a bookmark."""
+
+    def __init__(
+        self,
+        *,
+        type: _watch_pb2.EventType.ValueType = ...,
+        resource_version: _builtins.int = ...,
+        secure_value: _secure_value_pb2.SecureValue | None = ...,
+        initial_end: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["secure_value", b"secure_value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["initial_end", b"initial_end", "resource_version", b"resource_version", "secure_value", b"secure_value", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchSecureValuesResponse: _TypeAlias = WatchSecureValuesResponse  # noqa: Y015
 
 @_typing.final
 class UpdateSecureValueRequest(_message.Message):
@@ -243,3 +301,68 @@ class DeleteSecureValueResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteSecureValueResponse: _TypeAlias = DeleteSecureValueResponse  # noqa: Y015
+
+@_typing.final
+class DeleteSecureValuesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    SELECTOR_FIELD_NUMBER: _builtins.int
+    PRECONDITIONS_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    AFTER_NAME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    dry_run: _builtins.bool
+    after_name: _builtins.str
+    page_size: _builtins.int
+    """1 to 100; 0 means 100."""
+    @_builtins.property
+    def selector(self) -> _selector_pb2.Selector:
+        """A selector of anything but names needs the right to read, too."""
+
+    @_builtins.property
+    def preconditions(self) -> _secure_value_pb2.Preconditions:
+        """Checked on each."""
+
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        selector: _selector_pb2.Selector | None = ...,
+        preconditions: _secure_value_pb2.Preconditions | None = ...,
+        dry_run: _builtins.bool = ...,
+        after_name: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["preconditions", b"preconditions", "selector", b"selector"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_name", b"after_name", "dry_run", b"dry_run", "namespace", b"namespace", "page_size", b"page_size", "preconditions", b"preconditions", "selector", b"selector"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteSecureValuesRequest: _TypeAlias = DeleteSecureValuesRequest  # noqa: Y015
+
+@_typing.final
+class DeleteSecureValuesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELETED_NAMES_FIELD_NUMBER: _builtins.int
+    AFTER_NAME_FIELD_NUMBER: _builtins.int
+    after_name: _builtins.str
+    """Where the next page starts, empty when this was the last."""
+    @_builtins.property
+    def deleted_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        deleted_names: _abc.Iterable[_builtins.str] | None = ...,
+        after_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_name", b"after_name", "deleted_names", b"deleted_names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteSecureValuesResponse: _TypeAlias = DeleteSecureValuesResponse  # noqa: Y015

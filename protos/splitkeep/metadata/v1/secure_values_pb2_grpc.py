@@ -45,6 +45,11 @@ class SecureValuesStub(object):
                 request_serializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.ListSecureValuesRequest.SerializeToString,
                 response_deserializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.ListSecureValuesResponse.FromString,
                 _registered_method=True)
+        self.WatchSecureValues = channel.unary_stream(
+                '/splitkeep.metadata.v1.SecureValues/WatchSecureValues',
+                request_serializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.WatchSecureValuesRequest.SerializeToString,
+                response_deserializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.WatchSecureValuesResponse.FromString,
+                _registered_method=True)
         self.UpdateSecureValue = channel.unary_unary(
                 '/splitkeep.metadata.v1.SecureValues/UpdateSecureValue',
                 request_serializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.UpdateSecureValueRequest.SerializeToString,
@@ -54,6 +59,11 @@ class SecureValuesStub(object):
                 '/splitkeep.metadata.v1.SecureValues/DeleteSecureValue',
                 request_serializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.DeleteSecureValueRequest.SerializeToString,
                 response_deserializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.DeleteSecureValueResponse.FromString,
+                _registered_method=True)
+        self.DeleteSecureValues = channel.unary_unary(
+                '/splitkeep.metadata.v1.SecureValues/DeleteSecureValues',
+                request_serializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.DeleteSecureValuesRequest.SerializeToString,
+                response_deserializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.DeleteSecureValuesResponse.FromString,
                 _registered_method=True)
 
 
@@ -74,6 +84,13 @@ class SecureValuesServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchSecureValues(self, request, context):
+        """What happens to those that the caller may read, in the order of resource versions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpdateSecureValue(self, request, context):
         """Replaces everything but the value: the version stays.
         """
@@ -83,6 +100,13 @@ class SecureValuesServicer(object):
 
     def DeleteSecureValue(self, request, context):
         """Gone for every reader at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSecureValues(self, request, context):
+        """Deletes one page of those selected that the caller may delete, each in its own transaction.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,6 +125,11 @@ def add_SecureValuesServicer_to_server(servicer, server):
                     request_deserializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.ListSecureValuesRequest.FromString,
                     response_serializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.ListSecureValuesResponse.SerializeToString,
             ),
+            'WatchSecureValues': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchSecureValues,
+                    request_deserializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.WatchSecureValuesRequest.FromString,
+                    response_serializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.WatchSecureValuesResponse.SerializeToString,
+            ),
             'UpdateSecureValue': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateSecureValue,
                     request_deserializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.UpdateSecureValueRequest.FromString,
@@ -110,6 +139,11 @@ def add_SecureValuesServicer_to_server(servicer, server):
                     servicer.DeleteSecureValue,
                     request_deserializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.DeleteSecureValueRequest.FromString,
                     response_serializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.DeleteSecureValueResponse.SerializeToString,
+            ),
+            'DeleteSecureValues': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSecureValues,
+                    request_deserializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.DeleteSecureValuesRequest.FromString,
+                    response_serializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.DeleteSecureValuesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +212,33 @@ class SecureValues(object):
             _registered_method=True)
 
     @staticmethod
+    def WatchSecureValues(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/splitkeep.metadata.v1.SecureValues/WatchSecureValues',
+            splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.WatchSecureValuesRequest.SerializeToString,
+            splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.WatchSecureValuesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def UpdateSecureValue(request,
             target,
             options=(),
@@ -221,6 +282,33 @@ class SecureValues(object):
             '/splitkeep.metadata.v1.SecureValues/DeleteSecureValue',
             splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.DeleteSecureValueRequest.SerializeToString,
             splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.DeleteSecureValueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSecureValues(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/splitkeep.metadata.v1.SecureValues/DeleteSecureValues',
+            splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.DeleteSecureValuesRequest.SerializeToString,
+            splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.DeleteSecureValuesResponse.FromString,
             options,
             channel_credentials,
             insecure,

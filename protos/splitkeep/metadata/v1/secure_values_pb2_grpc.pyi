@@ -36,10 +36,14 @@ class SecureValuesStub:
     GetSecureValue: _grpc.UnaryUnaryMultiCallable[_secure_values_pb2.GetSecureValueRequest, _secure_values_pb2.GetSecureValueResponse]
     ListSecureValues: _grpc.UnaryUnaryMultiCallable[_secure_values_pb2.ListSecureValuesRequest, _secure_values_pb2.ListSecureValuesResponse]
     """Pages by name; an item that the caller may not read is not there."""
+    WatchSecureValues: _grpc.UnaryStreamMultiCallable[_secure_values_pb2.WatchSecureValuesRequest, _secure_values_pb2.WatchSecureValuesResponse]
+    """What happens to those that the caller may read, in the order of resource versions."""
     UpdateSecureValue: _grpc.UnaryUnaryMultiCallable[_secure_values_pb2.UpdateSecureValueRequest, _secure_values_pb2.UpdateSecureValueResponse]
     """Replaces everything but the value: the version stays."""
     DeleteSecureValue: _grpc.UnaryUnaryMultiCallable[_secure_values_pb2.DeleteSecureValueRequest, _secure_values_pb2.DeleteSecureValueResponse]
     """Gone for every reader at once."""
+    DeleteSecureValues: _grpc.UnaryUnaryMultiCallable[_secure_values_pb2.DeleteSecureValuesRequest, _secure_values_pb2.DeleteSecureValuesResponse]
+    """Deletes one page of those selected that the caller may delete, each in its own transaction."""
 
 @_typing.type_check_only
 class SecureValuesAsyncStub(SecureValuesStub):
@@ -49,10 +53,14 @@ class SecureValuesAsyncStub(SecureValuesStub):
     GetSecureValue: _aio.UnaryUnaryMultiCallable[_secure_values_pb2.GetSecureValueRequest, _secure_values_pb2.GetSecureValueResponse]  # type: ignore[assignment]
     ListSecureValues: _aio.UnaryUnaryMultiCallable[_secure_values_pb2.ListSecureValuesRequest, _secure_values_pb2.ListSecureValuesResponse]  # type: ignore[assignment]
     """Pages by name; an item that the caller may not read is not there."""
+    WatchSecureValues: _aio.UnaryStreamMultiCallable[_secure_values_pb2.WatchSecureValuesRequest, _secure_values_pb2.WatchSecureValuesResponse]  # type: ignore[assignment]
+    """What happens to those that the caller may read, in the order of resource versions."""
     UpdateSecureValue: _aio.UnaryUnaryMultiCallable[_secure_values_pb2.UpdateSecureValueRequest, _secure_values_pb2.UpdateSecureValueResponse]  # type: ignore[assignment]
     """Replaces everything but the value: the version stays."""
     DeleteSecureValue: _aio.UnaryUnaryMultiCallable[_secure_values_pb2.DeleteSecureValueRequest, _secure_values_pb2.DeleteSecureValueResponse]  # type: ignore[assignment]
     """Gone for every reader at once."""
+    DeleteSecureValues: _aio.UnaryUnaryMultiCallable[_secure_values_pb2.DeleteSecureValuesRequest, _secure_values_pb2.DeleteSecureValuesResponse]  # type: ignore[assignment]
+    """Deletes one page of those selected that the caller may delete, each in its own transaction."""
 
 class SecureValuesServicer(metaclass=_abc_1.ABCMeta):
     """Everything about secure values that needs no value. Any caller, by token."""
@@ -73,6 +81,14 @@ class SecureValuesServicer(metaclass=_abc_1.ABCMeta):
         """Pages by name; an item that the caller may not read is not there."""
 
     @_abc_1.abstractmethod
+    def WatchSecureValues(
+        self,
+        request: _secure_values_pb2.WatchSecureValuesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_secure_values_pb2.WatchSecureValuesResponse], _abc.AsyncIterator[_secure_values_pb2.WatchSecureValuesResponse]]:
+        """What happens to those that the caller may read, in the order of resource versions."""
+
+    @_abc_1.abstractmethod
     def UpdateSecureValue(
         self,
         request: _secure_values_pb2.UpdateSecureValueRequest,
@@ -87,5 +103,13 @@ class SecureValuesServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_secure_values_pb2.DeleteSecureValueResponse, _abc.Awaitable[_secure_values_pb2.DeleteSecureValueResponse]]:
         """Gone for every reader at once."""
+
+    @_abc_1.abstractmethod
+    def DeleteSecureValues(
+        self,
+        request: _secure_values_pb2.DeleteSecureValuesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_secure_values_pb2.DeleteSecureValuesResponse, _abc.Awaitable[_secure_values_pb2.DeleteSecureValuesResponse]]:
+        """Deletes one page of those selected that the caller may delete, each in its own transaction."""
 
 def add_SecureValuesServicer_to_server(servicer: SecureValuesServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -120,12 +120,17 @@ class PrepareRequest(_message.Message):
     DRAFT_FIELD_NUMBER: _builtins.int
     PRECONDITIONS_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_FIELD_NUMBER: _builtins.int
     operation: Global___Operation.ValueType
     dry_run: _builtins.bool
     @_builtins.property
     def draft(self) -> _secure_value_pb2.SecureValueDraft: ...
     @_builtins.property
     def preconditions(self) -> _secure_value_pb2.Preconditions: ...
+    @_builtins.property
+    def idempotency(self) -> Global___Idempotency:
+        """For a create that may be asked for again."""
+
     def __init__(
         self,
         *,
@@ -133,14 +138,41 @@ class PrepareRequest(_message.Message):
         draft: _secure_value_pb2.SecureValueDraft | None = ...,
         preconditions: _secure_value_pb2.Preconditions | None = ...,
         dry_run: _builtins.bool = ...,
+        idempotency: Global___Idempotency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft", "preconditions", b"preconditions"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft", "idempotency", b"idempotency", "preconditions", b"preconditions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft", "dry_run", b"dry_run", "operation", b"operation", "preconditions", b"preconditions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft", "dry_run", b"dry_run", "idempotency", b"idempotency", "operation", b"operation", "preconditions", b"preconditions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PrepareRequest: _TypeAlias = PrepareRequest  # noqa: Y015
+
+@_typing.final
+class Idempotency(_message.Message):
+    """Makes a create happen once, however often its caller sends it within a day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """Chosen by the caller, 1 to 255 printable ASCII characters; the caller's subject is the token's."""
+    fingerprint: _builtins.bytes
+    """A MAC of the whole request under a key of the vault's: equal requests, equal fingerprints."""
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        fingerprint: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "key", b"key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Idempotency: _TypeAlias = Idempotency  # noqa: Y015
 
 @_typing.final
 class PrepareResponse(_message.Message):
@@ -148,21 +180,27 @@ class PrepareResponse(_message.Message):
 
     PREPARED_FIELD_NUMBER: _builtins.int
     PREVIEW_FIELD_NUMBER: _builtins.int
+    RECORDED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def prepared(self) -> Global___PreparedWrite: ...
     @_builtins.property
     def preview(self) -> _secure_value_pb2.SecureValue:
         """What the write would make; set for a dry run only."""
 
+    @_builtins.property
+    def recorded(self) -> _secure_value_pb2.SecureValue:
+        """What the same request made before; then nothing is prepared and nothing is to be claimed."""
+
     def __init__(
         self,
         *,
         prepared: Global___PreparedWrite | None = ...,
         preview: _secure_value_pb2.SecureValue | None = ...,
+        recorded: _secure_value_pb2.SecureValue | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["prepared", b"prepared", "preview", b"preview"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["prepared", b"prepared", "preview", b"preview", "recorded", b"recorded"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["prepared", b"prepared", "preview", b"preview"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prepared", b"prepared", "preview", b"preview", "recorded", b"recorded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -175,22 +213,28 @@ class ClaimRequest(_message.Message):
     PREPARED_FIELD_NUMBER: _builtins.int
     DRAFT_FIELD_NUMBER: _builtins.int
     PRECONDITIONS_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def prepared(self) -> Global___PreparedWrite: ...
     @_builtins.property
     def draft(self) -> _secure_value_pb2.SecureValueDraft: ...
     @_builtins.property
     def preconditions(self) -> _secure_value_pb2.Preconditions: ...
+    @_builtins.property
+    def idempotency(self) -> Global___Idempotency:
+        """As given to Prepare."""
+
     def __init__(
         self,
         *,
         prepared: Global___PreparedWrite | None = ...,
         draft: _secure_value_pb2.SecureValueDraft | None = ...,
         preconditions: _secure_value_pb2.Preconditions | None = ...,
+        idempotency: Global___Idempotency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft", "preconditions", b"preconditions", "prepared", b"prepared"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft", "idempotency", b"idempotency", "preconditions", b"preconditions", "prepared", b"prepared"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft", "preconditions", b"preconditions", "prepared", b"prepared"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft", "idempotency", b"idempotency", "preconditions", b"preconditions", "prepared", b"prepared"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from protos.splitkeep.metadata.v1 import secure_value_pb2 as splitkeep_dot_metadata_dot_v1_dot_secure__value__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&splitkeep/vault/v1/secure_values.proto\x12\x12splitkeep.vault.v1\x1a(splitkeep/metadata/v1/secure_value.proto\"w\n\x18\x43reateSecureValueRequest\x12\x36\n\x05\x64raft\x18\x01 \x01(\x0b\x32\'.splitkeep.metadata.v1.SecureValueDraft\x12\x12\n\x05value\x18\x02 \x01(\x0c\x42\x03\x80\x01\x01\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"U\n\x19\x43reateSecureValueResponse\x12\x38\n\x0csecure_value\x18\x01 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\"\xb4\x01\n\x18UpdateSecureValueRequest\x12\x36\n\x05\x64raft\x18\x01 \x01(\x0b\x32\'.splitkeep.metadata.v1.SecureValueDraft\x12\x12\n\x05value\x18\x02 \x01(\x0c\x42\x03\x80\x01\x01\x12;\n\rpreconditions\x18\x03 \x01(\x0b\x32$.splitkeep.metadata.v1.Preconditions\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\"U\n\x19UpdateSecureValueResponse\x12\x38\n\x0csecure_value\x18\x01 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue2\xf2\x01\n\x0cSecureValues\x12p\n\x11\x43reateSecureValue\x12,.splitkeep.vault.v1.CreateSecureValueRequest\x1a-.splitkeep.vault.v1.CreateSecureValueResponse\x12p\n\x11UpdateSecureValue\x12,.splitkeep.vault.v1.UpdateSecureValueRequest\x1a-.splitkeep.vault.v1.UpdateSecureValueResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&splitkeep/vault/v1/secure_values.proto\x12\x12splitkeep.vault.v1\x1a(splitkeep/metadata/v1/secure_value.proto\"\x90\x01\n\x18\x43reateSecureValueRequest\x12\x36\n\x05\x64raft\x18\x01 \x01(\x0b\x32\'.splitkeep.metadata.v1.SecureValueDraft\x12\x12\n\x05value\x18\x02 \x01(\x0c\x42\x03\x80\x01\x01\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\x12\x17\n\x0fidempotency_key\x18\x04 \x01(\t\"U\n\x19\x43reateSecureValueResponse\x12\x38\n\x0csecure_value\x18\x01 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\"\xb4\x01\n\x18UpdateSecureValueRequest\x12\x36\n\x05\x64raft\x18\x01 \x01(\x0b\x32\'.splitkeep.metadata.v1.SecureValueDraft\x12\x12\n\x05value\x18\x02 \x01(\x0c\x42\x03\x80\x01\x01\x12;\n\rpreconditions\x18\x03 \x01(\x0b\x32$.splitkeep.metadata.v1.Preconditions\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\"U\n\x19UpdateSecureValueResponse\x12\x38\n\x0csecure_value\x18\x01 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue2\xf2\x01\n\x0cSecureValues\x12p\n\x11\x43reateSecureValue\x12,.splitkeep.vault.v1.CreateSecureValueRequest\x1a-.splitkeep.vault.v1.CreateSecureValueResponse\x12p\n\x11UpdateSecureValue\x12,.splitkeep.vault.v1.UpdateSecureValueRequest\x1a-.splitkeep.vault.v1.UpdateSecureValueResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,14 +36,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATESECUREVALUEREQUEST'].fields_by_name['value']._serialized_options = b'\200\001\001'
   _globals['_UPDATESECUREVALUEREQUEST'].fields_by_name['value']._loaded_options = None
   _globals['_UPDATESECUREVALUEREQUEST'].fields_by_name['value']._serialized_options = b'\200\001\001'
-  _globals['_CREATESECUREVALUEREQUEST']._serialized_start=104
-  _globals['_CREATESECUREVALUEREQUEST']._serialized_end=223
-  _globals['_CREATESECUREVALUERESPONSE']._serialized_start=225
-  _globals['_CREATESECUREVALUERESPONSE']._serialized_end=310
-  _globals['_UPDATESECUREVALUEREQUEST']._serialized_start=313
-  _globals['_UPDATESECUREVALUEREQUEST']._serialized_end=493
-  _globals['_UPDATESECUREVALUERESPONSE']._serialized_start=495
-  _globals['_UPDATESECUREVALUERESPONSE']._serialized_end=580
-  _globals['_SECUREVALUES']._serialized_start=583
-  _globals['_SECUREVALUES']._serialized_end=825
+  _globals['_CREATESECUREVALUEREQUEST']._serialized_start=105
+  _globals['_CREATESECUREVALUEREQUEST']._serialized_end=249
+  _globals['_CREATESECUREVALUERESPONSE']._serialized_start=251
+  _globals['_CREATESECUREVALUERESPONSE']._serialized_end=336
+  _globals['_UPDATESECUREVALUEREQUEST']._serialized_start=339
+  _globals['_UPDATESECUREVALUEREQUEST']._serialized_end=519
+  _globals['_UPDATESECUREVALUERESPONSE']._serialized_start=521
+  _globals['_UPDATESECUREVALUERESPONSE']._serialized_end=606
+  _globals['_SECUREVALUES']._serialized_start=609
+  _globals['_SECUREVALUES']._serialized_end=851
 # @@protoc_insertion_point(module_scope)

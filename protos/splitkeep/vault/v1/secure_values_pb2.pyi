@@ -24,9 +24,14 @@ class CreateSecureValueRequest(_message.Message):
     DRAFT_FIELD_NUMBER: _builtins.int
     VALUE_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     value: _builtins.bytes
     """1 to 24576 bytes."""
     dry_run: _builtins.bool
+    idempotency_key: _builtins.str
+    """When set: the same caller, key and request within a day get the first answer again.
+    1 to 255 printable ASCII characters.
+    """
     @_builtins.property
     def draft(self) -> _secure_value_pb2.SecureValueDraft: ...
     def __init__(
@@ -35,10 +40,11 @@ class CreateSecureValueRequest(_message.Message):
         draft: _secure_value_pb2.SecureValueDraft | None = ...,
         value: _builtins.bytes = ...,
         dry_run: _builtins.bool = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft", "dry_run", b"dry_run", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft", "dry_run", b"dry_run", "idempotency_key", b"idempotency_key", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

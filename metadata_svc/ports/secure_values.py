@@ -1,0 +1,32 @@
+"""The live secure values, inside a transaction."""
+
+from typing import Protocol
+
+from metadata_svc.domain.secure_value import SecureValue
+
+
+class SecureValueStore(Protocol):
+    """The live rows, inside a transaction.
+
+    Suite: tests/contracts/metadata_svc/secure_value_store.py.
+    """
+
+    async def next_version(self, namespace: str, name: str) -> int:
+        """A version the name never had; whoever else asks for this name waits for the end."""
+        ...
+
+    async def lock(self, namespace: str, name: str) -> SecureValue | None:
+        """The live secure value, if there is one; nobody else locks or writes it meanwhile."""
+        ...
+
+    async def insert(self, secure_value: SecureValue) -> None:
+        """The secure value is live. Raises AlreadyExistsError if the name is."""
+        ...
+
+    async def replace(self, secure_value: SecureValue) -> None:
+        """The live row, locked before, is this one now."""
+        ...
+
+    async def remove(self, secure_value: SecureValue) -> None:
+        """The live row, locked before, is gone."""
+        ...

@@ -1,0 +1,55 @@
+"""Where writes happen: what every store of a transaction has in common.
+
+- Work inside `Transactions.run` sees its own writes, holds its locks to the end, and happens as
+  a whole or not at all. It may be run again, so it does nothing that a second run would spoil.
+- Locks are taken in one order, which leaves no circle: a new value id, the name's version, the
+  live row, the keeper, other value ids, and at last the namespace's counter.
+- Every method may raise UnavailableError; for a transaction that says nothing of its outcome.
+- Every implementation passes the suites named at its port.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from metadata_svc.ports.history import History
+from metadata_svc.ports.keepers import KeeperStore
+from metadata_svc.ports.secure_values import SecureValueStore
+from metadata_svc.ports.value_ids import ValueIdStore
+
+T = TypeVar("T")
+
+
+class Transaction(Protocol):
+    """One transaction's stores."""
+
+    @property
+    def secure_values(self) -> SecureValueStore:
+        """The live rows."""
+        ...
+
+    @property
+    def value_ids(self) -> ValueIdStore:
+        """The fate of value ids."""
+        ...
+
+    @property
+    def keepers(self) -> KeeperStore:
+        """The keepers."""
+        ...
+
+    @property
+    def history(self) -> History:
+        """The counter and the changes."""
+        ...
+
+
+class Transactions(Protocol):
+    """Where writes happen. Suite: tests/contracts/metadata_svc/transactions.py."""
+
+    async def run(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """What `work` returned, committed; or what it raised, and nothing of it happened.
+
+        Raises UnavailableError when the database fails; if that was while committing, the
+        outcome is unknown.
+        """
+        ...
