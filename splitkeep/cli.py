@@ -17,6 +17,7 @@ COMMANDS = {
     "test": "run every test, on two Postgres servers made for it; arguments go to pytest",
     "setup": "make or renew .venv with the tools for tests and checks, and nothing else",
     "token": "print an access token",
+    "kubeconfig": "print a kubeconfig, for kubectl and other clients of Kubernetes",
     "decrypt": "print secrets that a service may read",
     "production-secrets": "make the keys, certificates and passwords of docker-compose.yml",
 }

@@ -17,6 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from chassis.clock import SystemClock
+from chassis.sensitive import Sensitive
 from splitkeep.cli import fail, refuse
 from splitkeep.issuer import (
     ANY_NAME_PERMISSION,
@@ -38,12 +39,24 @@ NO_PERMISSION = (
 )
 
 
+class IssuerKeyError(Exception):
+    """There is no key to sign a token with; the text says which and what to do."""
+
+
 def add_arguments(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
     """See Command."""
     add_state_argument(parser, environ)
     parser.add_argument(
         "--issuer-key", type=Path, metavar="FILE", help="PEM; default: the stack's"
     )
+    add_right_arguments(parser)
+    parser.add_argument("--service-identity", default="", metavar="NAME", help="who decrypts")
+    parser.add_argument("--permission", action="append", default=[], help="repeatable")
+    parser.add_argument("--subject", help="default: user:admin, or access-policy:NAME")
+
+
+def add_right_arguments(parser: ArgumentParser) -> None:
+    """The parser knows what somebody who manages secrets may do, where and for how long."""
     parser.add_argument(
         "--role",
         action="append",
@@ -60,12 +73,9 @@ def add_arguments(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
         metavar="ACTION=SCOPE",
         help="repeatable",
     )
-    parser.add_argument("--service-identity", default="", metavar="NAME", help="who decrypts")
-    parser.add_argument("--permission", action="append", default=[], help="repeatable")
     parser.add_argument(
         "--namespace", default=NAMESPACE, help="* is all (default: %(default)s)"
     )
-    parser.add_argument("--subject", help="default: user:admin, or access-policy:NAME")
     parser.add_argument(
         "--ttl",
         type=parse_duration,
@@ -82,21 +92,26 @@ def run(arguments: Namespace, _environ: Mapping[str, str]) -> int:
         return refuse("say what the token is for: --role, --grant or --service-identity")
     key_file: Path = arguments.issuer_key or State(arguments.state).issuer_key
     try:
-        issuer = parse_issuer(key_file.read_bytes())
-    except FileNotFoundError:
-        return fail(
-            f"there is no issuer key {key_file}: start `splitkeep dev` once, or name one"
-        )
-    except (OSError, ValueError) as error:
-        return fail(f"the issuer key {key_file} cannot be used: {error}")
-    try:
-        token = issuer.mint(token_request(arguments), SystemClock().now())
-    except TokenRequestError as error:
+        token = mint_token(token_request(arguments), key_file)
+    except (IssuerKeyError, TokenRequestError) as error:
         return fail(error)
     print(token.reveal())
     if identity and not arguments.permission:
         print(NO_PERMISSION, file=sys.stderr)
     return 0
+
+
+def mint_token(request: TokenRequest, key_file: Path) -> Sensitive[str]:
+    """A token signed with the key in this file. Raises IssuerKeyError, TokenRequestError."""
+    try:
+        issuer = parse_issuer(key_file.read_bytes())
+    except FileNotFoundError:
+        raise IssuerKeyError(
+            f"there is no issuer key {key_file}: start `splitkeep dev` once, or name one"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise IssuerKeyError(f"the issuer key {key_file} cannot be used: {error}") from error
+    return issuer.mint(request, SystemClock().now())
 
 
 def token_request(arguments: Namespace) -> TokenRequest:
