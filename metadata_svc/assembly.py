@@ -16,6 +16,7 @@ from metadata_svc.grpc_api.vault_peer import VaultPeerServicer
 from metadata_svc.postgres.stores import PostgresStores
 from metadata_svc.use_cases.claim import ClaimWrite
 from metadata_svc.use_cases.edits import SecureValueEdits
+from metadata_svc.use_cases.lists import SecureValueLists
 from metadata_svc.use_cases.prepare import PrepareWrite
 from metadata_svc.use_cases.reads import SecureValueReads
 from metadata_svc.use_cases.resolve import ResolveNames
@@ -55,6 +56,7 @@ def _for_clients(authenticator: Authenticator, stores: PostgresStores) -> Servic
     servicer = SecureValuesServicer(
         authenticator=authenticator,
         reads=SecureValueReads(stores.reader),
+        lists=SecureValueLists(stores.reader),
         edits=SecureValueEdits(
             transactions=stores.transactions, reader=stores.reader, clock=SystemClock()
         ),

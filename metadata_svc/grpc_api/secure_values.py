@@ -9,8 +9,10 @@ from metadata_svc.grpc_api.messages import (
     preconditions_from_proto,
     secure_value_to_proto,
 )
+from metadata_svc.grpc_api.selectors import selector_from_proto
 from metadata_svc.use_cases.edits import DeleteRequest, EditRequest, SecureValueEdits
-from metadata_svc.use_cases.reads import ListRequest, SecureValueReads
+from metadata_svc.use_cases.lists import ListRequest, SecureValueLists
+from metadata_svc.use_cases.reads import SecureValueReads
 from protos.splitkeep.metadata.v1 import secure_values_pb2, secure_values_pb2_grpc
 
 SERVICE = secure_values_pb2.DESCRIPTOR.services_by_name["SecureValues"].full_name
@@ -22,6 +24,7 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
 
     authenticator: Authenticator
     reads: SecureValueReads
+    lists: SecureValueLists
     edits: SecureValueEdits
 
     async def GetSecureValue(
@@ -37,12 +40,11 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
         self, request: secure_values_pb2.ListSecureValuesRequest, context: Any
     ) -> secure_values_pb2.ListSecureValuesResponse:
         caller = await self.authenticator.caller(context.invocation_metadata())
-        listing = await self.reads.list(
+        listing = await self.lists.page(
             caller,
             ListRequest(
                 namespace=request.namespace,
-                labels=dict(request.labels),
-                decrypter=request.decrypter,
+                selector=selector_from_proto(request.selector),
                 page_size=request.page_size,
                 after_name=request.after_name,
             ),

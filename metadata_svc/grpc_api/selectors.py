@@ -1,0 +1,56 @@
+"""Messages to selectors."""
+
+from chassis.errors import FieldViolation, InvalidArgumentError, Rule
+from metadata_svc.domain.selector import (
+    FIELD_PATH,
+    LABEL_PATH,
+    FieldRequirement,
+    LabelOperator,
+    LabelRequirement,
+    SelectedField,
+    Selector,
+)
+from protos.splitkeep.metadata.v1 import selector_pb2
+
+_OPERATORS = {
+    selector_pb2.LABEL_OPERATOR_IN: LabelOperator.IN,
+    selector_pb2.LABEL_OPERATOR_NOT_IN: LabelOperator.NOT_IN,
+    selector_pb2.LABEL_OPERATOR_EXISTS: LabelOperator.EXISTS,
+    selector_pb2.LABEL_OPERATOR_DOES_NOT_EXIST: LabelOperator.DOES_NOT_EXIST,
+    selector_pb2.LABEL_OPERATOR_GREATER_THAN: LabelOperator.GREATER_THAN,
+    selector_pb2.LABEL_OPERATOR_LESS_THAN: LabelOperator.LESS_THAN,
+}
+_FIELDS = {
+    selector_pb2.SELECTED_FIELD_NAME: SelectedField.NAME,
+    selector_pb2.SELECTED_FIELD_DECRYPTER: SelectedField.DECRYPTER,
+    selector_pb2.SELECTED_FIELD_KEEPER: SelectedField.KEEPER,
+}
+
+
+def selector_from_proto(selector: selector_pb2.Selector) -> Selector:
+    """Requirement by requirement; only what has no reading is refused here.
+
+    Raises InvalidArgumentError for an operator or a field that is not known.
+    """
+    return Selector(
+        tuple(_label_from_proto(requirement) for requirement in selector.labels),
+        tuple(_field_from_proto(requirement) for requirement in selector.fields),
+    )
+
+
+def _label_from_proto(requirement: selector_pb2.LabelRequirement) -> LabelRequirement:
+    operator = _OPERATORS.get(requirement.operator)
+    if operator is None:
+        raise _unknown(LABEL_PATH, "an operator is not known")
+    return LabelRequirement(requirement.key, operator, tuple(requirement.values))
+
+
+def _field_from_proto(requirement: selector_pb2.FieldRequirement) -> FieldRequirement:
+    field = _FIELDS.get(requirement.field)
+    if field is None:
+        raise _unknown(FIELD_PATH, "a field is not known")
+    return FieldRequirement(field, requirement.value, negated=requirement.negated)
+
+
+def _unknown(path: str, message: str) -> InvalidArgumentError:
+    return InvalidArgumentError(violations=(FieldViolation(path, Rule.INVALID, message),))
