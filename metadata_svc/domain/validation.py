@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
 from metadata_svc.domain.generated_name import is_prefix
-from metadata_svc.domain.secure_value import Draft, Operation
+from metadata_svc.domain.resource import Operation
+from metadata_svc.domain.secure_value import Draft
 from metadata_svc.domain.text import (
     is_label,
     is_name,

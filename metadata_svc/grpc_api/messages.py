@@ -7,23 +7,22 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
-from metadata_svc.domain.secure_value import (
-    Draft,
-    Operation,
-    OwnerReference,
-    Preconditions,
-    PreparedWrite,
-    SecureValue,
-)
+from metadata_svc.domain.field_owners import FieldManager, FieldOwner, OwnerOperation
+from metadata_svc.domain.resource import Operation, OwnerReference, Preconditions
+from metadata_svc.domain.secure_value import Draft, PreparedWrite, SecureValue
 from metadata_svc.domain.text import MAX_NAMESPACE_LENGTH
 from metadata_svc.domain.value_id import ValueKey
-from protos.splitkeep.metadata.v1 import secure_value_pb2, vault_peer_pb2
+from protos.splitkeep.metadata.v1 import field_owner_pb2, secure_value_pb2, vault_peer_pb2
 
 _OPERATIONS = {
     vault_peer_pb2.OPERATION_CREATE: Operation.CREATE,
     vault_peer_pb2.OPERATION_UPDATE: Operation.UPDATE,
 }
 _OPERATION_NUMBERS = {operation: number for number, operation in _OPERATIONS.items()}
+_OWNER_OPERATIONS = {
+    OwnerOperation.UPDATE: field_owner_pb2.OWNER_OPERATION_UPDATE,
+    OwnerOperation.APPLY: field_owner_pb2.OWNER_OPERATION_APPLY,
+}
 
 
 def secure_value_to_proto(secure_value: SecureValue) -> secure_value_pb2.SecureValue:
@@ -34,8 +33,8 @@ def secure_value_to_proto(secure_value: SecureValue) -> secure_value_pb2.SecureV
         uid=str(secure_value.uid),
         resource_version=secure_value.resource_version,
         generation=secure_value.generation,
-        created_at=_timestamp(secure_value.created_at),
-        updated_at=_timestamp(secure_value.updated_at),
+        created_at=timestamp(secure_value.created_at),
+        updated_at=timestamp(secure_value.updated_at),
         created_by=secure_value.created_by,
         updated_by=secure_value.updated_by,
         description=secure_value.description,
@@ -44,6 +43,7 @@ def secure_value_to_proto(secure_value: SecureValue) -> secure_value_pb2.SecureV
         annotations=secure_value.annotations,
         keeper=secure_value.keeper,
         version=secure_value.version,
+        field_owners=map(owner_to_proto, secure_value.field_owners),
     )
 
 
@@ -58,10 +58,30 @@ def draft_from_proto(draft: secure_value_pb2.SecureValueDraft) -> Draft:
         labels=dict(draft.labels),
         annotations=dict(draft.annotations),
         ref=draft.ref,
-        owner_references=tuple(
-            OwnerReference(api_version=owner.api_version, kind=owner.kind, name=owner.name)
-            for owner in draft.owner_references
-        ),
+        owner_references=tuple(map(owner_reference_from_proto, draft.owner_references)),
+        manager=manager_from_proto(draft.manager),
+    )
+
+
+def owner_reference_from_proto(owner: secure_value_pb2.OwnerReference) -> OwnerReference:
+    """Field by field; nothing is checked."""
+    return OwnerReference(api_version=owner.api_version, kind=owner.kind, name=owner.name)
+
+
+def manager_from_proto(manager: field_owner_pb2.FieldManager) -> FieldManager:
+    """Who makes the write; what it applied, if it applies. Nothing is checked."""
+    applied = frozenset(manager.applied.fields) if manager.HasField("applied") else None
+    return FieldManager(name=manager.name, api_version=manager.api_version, applied=applied)
+
+
+def owner_to_proto(owner: FieldOwner) -> field_owner_pb2.FieldOwner:
+    """One owner and its fields."""
+    return field_owner_pb2.FieldOwner(
+        manager=owner.manager,
+        operation=_OWNER_OPERATIONS[owner.operation],
+        api_version=owner.api_version,
+        at=timestamp(owner.at),
+        fields=owner.fields,
     )
 
 
@@ -138,7 +158,8 @@ def _invalid(path: str, message: str) -> InvalidArgumentError:
     return InvalidArgumentError(violations=(FieldViolation(path, Rule.INVALID, message),))
 
 
-def _timestamp(moment: datetime) -> Timestamp:
+def timestamp(moment: datetime) -> Timestamp:
+    """The moment, in UTC."""
     timestamp = Timestamp()
     timestamp.FromDatetime(moment)
     return timestamp

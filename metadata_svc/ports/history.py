@@ -5,6 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from metadata_svc.domain.keeper import Keeper
 from metadata_svc.domain.secure_value import SecureValue
 
 
@@ -25,8 +26,8 @@ class Change:
 
     type: ChangeType
     resource_version: int
-    secure_value: SecureValue
-    previous: SecureValue | None
+    resource: SecureValue | Keeper
+    previous: SecureValue | Keeper | None
 
 
 class History(Protocol):

@@ -5,10 +5,9 @@ from datetime import timedelta
 
 from chassis.postgres import Connection
 from chassis.queries import load_queries
+from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.ports.history import Change
-from metadata_svc.postgres.rows import map_to_json, secure_value_to_json
-
-KIND = "SecureValue"
+from metadata_svc.postgres.rows import map_to_json, resource_to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +36,18 @@ class PostgresHistory:
         return value
 
     async def append(self, change: Change) -> None:
-        after, before = change.secure_value, change.previous
+        after, before = change.resource, change.previous
         await self.connection.execute(
             self.queries.append,
             after.namespace,
             change.resource_version,
-            KIND,
+            after.kind.value,
             after.name,
             after.uid,
             change.type.value,
-            secure_value_to_json(after),
+            resource_to_json(after),
             None if before is None else map_to_json(before.labels),
-            None if before is None else before.decrypters,
+            before.decrypters if isinstance(before, SecureValue) else None,
         )
 
     async def trim(self, *, minimum_age: timedelta, limit: int) -> int:

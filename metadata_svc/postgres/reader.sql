@@ -2,7 +2,8 @@
 -- $1 namespace, $2 name
 SELECT
     namespace, name, uid, resource_version, generation, version, value_id, keeper, description,
-    decrypters, labels, annotations, created_at, created_by, updated_at, updated_by
+    decrypters, labels, annotations, created_at, created_by, updated_at, updated_by,
+    field_owners
 FROM secure_values
 WHERE namespace = $1 AND name = $2
 
@@ -29,7 +30,8 @@ SELECT value FROM counters WHERE namespace = $1
 -- name: page_of_namespace
 SELECT
     namespace, name, uid, resource_version, generation, version, value_id, keeper, description,
-    decrypters, labels, annotations, created_at, created_by, updated_at, updated_by, found
+    decrypters, labels, annotations, created_at, created_by, updated_at, updated_by,
+    field_owners, found
 FROM (
     SELECT page.*, count(*) OVER () AS found,
         sum(page.size_bytes) OVER (ORDER BY page.name) - page.size_bytes AS bytes_before
@@ -49,7 +51,8 @@ ORDER BY name
 -- $7 names
 SELECT
     namespace, name, uid, resource_version, generation, version, value_id, keeper, description,
-    decrypters, labels, annotations, created_at, created_by, updated_at, updated_by, found
+    decrypters, labels, annotations, created_at, created_by, updated_at, updated_by,
+    field_owners, found
 FROM (
     SELECT page.*, count(*) OVER () AS found,
         sum(page.size_bytes) OVER (ORDER BY page.name) - page.size_bytes AS bytes_before
@@ -69,7 +72,8 @@ ORDER BY name
 -- $7 one label of $5, $8 its value
 SELECT
     namespace, name, uid, resource_version, generation, version, value_id, keeper, description,
-    decrypters, labels, annotations, created_at, created_by, updated_at, updated_by, found
+    decrypters, labels, annotations, created_at, created_by, updated_at, updated_by,
+    field_owners, found
 FROM (
     SELECT page.*, count(*) OVER () AS found,
         sum(page.size_bytes) OVER (ORDER BY page.name) - page.size_bytes AS bytes_before
@@ -94,7 +98,8 @@ ORDER BY name
 -- name: page_of_decrypter
 SELECT
     namespace, name, uid, resource_version, generation, version, value_id, keeper, description,
-    decrypters, labels, annotations, created_at, created_by, updated_at, updated_by, found
+    decrypters, labels, annotations, created_at, created_by, updated_at, updated_by,
+    field_owners, found
 FROM (
     SELECT page.*, count(*) OVER () AS found,
         sum(page.size_bytes) OVER (ORDER BY page.name) - page.size_bytes AS bytes_before

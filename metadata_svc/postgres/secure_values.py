@@ -6,8 +6,14 @@ import asyncpg
 
 from chassis.postgres import Connection
 from chassis.queries import load_queries
-from metadata_svc.domain.secure_value import SecureValue, already_exists
-from metadata_svc.postgres.rows import map_to_json, secure_value_from_row, size_bytes
+from metadata_svc.domain.resource import already_exists
+from metadata_svc.domain.secure_value import SecureValue
+from metadata_svc.postgres.rows import (
+    map_to_json,
+    owners_to_json,
+    secure_value_from_row,
+    size_bytes,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +71,10 @@ class PostgresSecureValueStore:
                 row.updated_at,
                 row.updated_by,
                 size_bytes(row),
+                owners_to_json(row.field_owners),
             )
         except asyncpg.UniqueViolationError as error:
-            raise already_exists(row.name) from error
+            raise already_exists(row.kind, row.name) from error
 
     async def replace(self, secure_value: SecureValue) -> None:
         row = secure_value
@@ -86,6 +93,7 @@ class PostgresSecureValueStore:
             row.updated_at,
             row.updated_by,
             size_bytes(row),
+            owners_to_json(row.field_owners),
         )
 
     async def remove(self, secure_value: SecureValue) -> None:

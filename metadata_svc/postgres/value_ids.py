@@ -9,7 +9,7 @@ from chassis.postgres import Connection
 from chassis.queries import load_queries
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.value_id import ValueKey, ValueRecord, ValueState
-from metadata_svc.postgres.rows import secure_value_from_json, secure_value_to_json
+from metadata_svc.postgres.rows import resource_to_json, secure_value_from_json
 
 _BEFORE_ALL = ValueKey("", UUID(int=0))
 
@@ -54,7 +54,7 @@ class PostgresValueIdStore:
 
     async def record(self, key: ValueKey, outcome: SecureValue) -> None:
         await self.connection.execute(
-            self.queries.record, key.namespace, key.value_id, secure_value_to_json(outcome)
+            self.queries.record, key.namespace, key.value_id, resource_to_json(outcome)
         )
 
     async def release(self, key: ValueKey) -> None:

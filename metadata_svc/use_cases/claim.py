@@ -18,12 +18,11 @@ from chassis.errors import (
 )
 from metadata_svc.domain.generated_name import is_completion
 from metadata_svc.domain.keeper import is_system
+from metadata_svc.domain.resource import Preconditions, Stamp
 from metadata_svc.domain.secure_value import (
     Draft,
-    Preconditions,
     PreparedWrite,
     SecureValue,
-    Stamp,
     created,
     recorded_for,
     stale_claim,
@@ -128,7 +127,7 @@ async def _write(tx: Transaction, after: SecureValue, live: SecureValue | None) 
         Change(
             type=ChangeType.ADDED if live is None else ChangeType.MODIFIED,
             resource_version=after.resource_version,
-            secure_value=after,
+            resource=after,
             previous=live,
         )
     )

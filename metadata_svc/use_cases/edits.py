@@ -5,15 +5,14 @@ from dataclasses import dataclass, field, replace
 from chassis.caller import Caller
 from chassis.clock import Clock
 from metadata_svc.domain.access import Action
-from metadata_svc.domain.secure_value import (
-    Draft,
+from metadata_svc.domain.resource import (
+    Kind,
     Operation,
     Preconditions,
-    SecureValue,
     Stamp,
-    edited,
     require_live,
 )
+from metadata_svc.domain.secure_value import Draft, SecureValue, edited
 from metadata_svc.domain.validation import (
     require_valid,
     require_valid_address,
@@ -65,7 +64,7 @@ class SecureValueEdits:
         stamp = Stamp(caller.subject, self.clock.now())
         if request.dry_run:
             found = await self.reader.get(draft.namespace, draft.name)
-            return edited(require_live(found, draft.name, request.preconditions), wanted, stamp)
+            return edited(_live(found, draft.name, request.preconditions), wanted, stamp)
         return await self.transactions.run(
             lambda tx: _update(tx, wanted, request.preconditions, stamp)
         )
@@ -79,7 +78,7 @@ class SecureValueEdits:
         require_valid_address(request.namespace, request.name)
         if request.dry_run:
             found = await self.reader.get(request.namespace, request.name)
-            return require_live(found, request.name, request.preconditions)
+            return _live(found, request.name, request.preconditions)
         return await self.transactions.run(lambda tx: _delete(tx, request))
 
 
@@ -87,7 +86,7 @@ async def _update(
     tx: Transaction, draft: Draft, preconditions: Preconditions, stamp: Stamp
 ) -> SecureValue:
     locked = await tx.secure_values.lock(draft.namespace, draft.name)
-    live = require_live(locked, draft.name, preconditions)
+    live = _live(locked, draft.name, preconditions)
     edit = edited(live, draft, stamp)
     if edit is live:
         return live
@@ -97,7 +96,7 @@ async def _update(
         Change(
             type=ChangeType.MODIFIED,
             resource_version=after.resource_version,
-            secure_value=after,
+            resource=after,
             previous=live,
         )
     )
@@ -106,15 +105,19 @@ async def _update(
 
 async def _delete(tx: Transaction, request: DeleteRequest) -> SecureValue:
     locked = await tx.secure_values.lock(request.namespace, request.name)
-    live = require_live(locked, request.name, request.preconditions)
+    live = _live(locked, request.name, request.preconditions)
     await tx.value_ids.release(ValueKey(live.namespace, live.value_id))
     await tx.secure_values.remove(live)
     await tx.history.append(
         Change(
             type=ChangeType.DELETED,
             resource_version=await tx.history.advance(request.namespace),
-            secure_value=live,
+            resource=live,
             previous=live,
         )
     )
     return live
+
+
+def _live(found: SecureValue | None, name: str, preconditions: Preconditions) -> SecureValue:
+    return require_live(found, preconditions, kind=Kind.SECURE_VALUE, name=name)

@@ -8,16 +8,19 @@ from chassis.errors import FailedPreconditionError
 from metadata_svc.domain.access import Action
 from metadata_svc.domain.generated_name import SUFFIX_LENGTH, completed
 from metadata_svc.domain.keeper import is_system, keeper_for_create
-from metadata_svc.domain.secure_value import (
-    Draft,
+from metadata_svc.domain.resource import (
+    Kind,
     Operation,
     Preconditions,
-    PreparedWrite,
-    SecureValue,
     Stamp,
-    created,
     require_free,
     require_live,
+)
+from metadata_svc.domain.secure_value import (
+    Draft,
+    PreparedWrite,
+    SecureValue,
+    created,
     with_value,
 )
 from metadata_svc.domain.validation import require_valid, stored_annotations
@@ -84,7 +87,8 @@ class PrepareWrite:
 
     async def _create(self, draft: Draft, stamp: Stamp) -> Prepared:
         name = draft.name or completed(draft.generate_name, self.random_bytes(SUFFIX_LENGTH))
-        require_free(await self.reader.get(draft.namespace, name), name)
+        found = await self.reader.get(draft.namespace, name)
+        require_free(found, kind=Kind.SECURE_VALUE, name=name)
         write = PreparedWrite(
             operation=Operation.CREATE,
             name=name,
@@ -98,7 +102,7 @@ class PrepareWrite:
 
     async def _update(self, draft: Draft, expected: Preconditions, stamp: Stamp) -> Prepared:
         found = await self.reader.get(draft.namespace, draft.name)
-        live = require_live(found, draft.name, expected)
+        live = require_live(found, expected, kind=Kind.SECURE_VALUE, name=draft.name)
         if not is_system(live.keeper) and not await self.keepers.exists(
             draft.namespace, live.keeper
         ):

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from chassis.caller import Caller
 from metadata_svc.domain.access import Action
-from metadata_svc.domain.secure_value import SecureValue, not_found
+from metadata_svc.domain.resource import Kind, not_found
+from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.validation import require_valid_address
 from metadata_svc.ports.reader import Reader
 from metadata_svc.use_cases.access import authorise
@@ -25,5 +26,5 @@ class SecureValueReads:
         require_valid_address(namespace, name)
         found = await self.reader.get(namespace, name)
         if found is None:
-            raise not_found(name)
+            raise not_found(Kind.SECURE_VALUE, name)
         return found

@@ -7,15 +7,11 @@ from uuid import uuid4
 
 from chassis.caller import Caller
 from chassis.clock import Clock, RandomBytes
-from metadata_svc.domain.secure_value import (
-    Draft,
-    Operation,
-    Preconditions,
-    PreparedWrite,
-    SecureValue,
-)
+from metadata_svc.domain.resource import Operation, Preconditions
+from metadata_svc.domain.secure_value import Draft, PreparedWrite, SecureValue
 from metadata_svc.use_cases.claim import ClaimRequest, ClaimWrite
 from metadata_svc.use_cases.edits import DeleteRequest, EditRequest, SecureValueEdits
+from metadata_svc.use_cases.lists import SecureValueLists
 from metadata_svc.use_cases.prepare import Prepared, PrepareRequest, PrepareWrite
 from metadata_svc.use_cases.reads import SecureValueReads
 from metadata_svc.use_cases.resolve import ResolveNames
@@ -40,6 +36,7 @@ class Application:
         clock = clock or ManualClock()
         self.stores = stores
         self.reads = SecureValueReads(stores.reader)
+        self.lists = SecureValueLists(stores.reader)
         self.edits = SecureValueEdits(
             transactions=stores.transactions, reader=stores.reader, clock=clock
         )

@@ -13,7 +13,7 @@ from chassis.errors import (
     InvalidArgumentError,
     NotFoundError,
 )
-from metadata_svc.domain.secure_value import Operation, Preconditions
+from metadata_svc.domain.resource import Operation, Preconditions
 from metadata_svc.domain.value_id import ValueKey, ValueState
 from tests.contracts.metadata_svc.application import Application, described, last_seen
 from tests.contracts.metadata_svc.stores import key_of

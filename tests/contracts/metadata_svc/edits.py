@@ -7,8 +7,8 @@ import pytest
 
 from chassis.errors import ConflictError, NotFoundError
 from metadata_svc.domain.access import Decision
-from metadata_svc.domain.secure_value import Preconditions
-from metadata_svc.use_cases.reads import ListRequest
+from metadata_svc.domain.resource import Preconditions
+from metadata_svc.use_cases.lists import ListRequest
 from tests.contracts.metadata_svc.application import Application, described, last_seen
 from tests.contracts.metadata_svc.stores import key_of
 from tests.fakes.metadata_svc.builders import NAMESPACE, a_caller, a_caller_granted, a_draft
@@ -137,10 +137,10 @@ class EditsContract:
             ("secret.securevalues:write", "secret.securevalues:uid:b"),
         )
 
-        listing = await application.reads.list(
+        listing = await application.lists.page(
             caller, ListRequest(namespace=NAMESPACE, page_size=1)
         )
-        rest = await application.reads.list(
+        rest = await application.lists.page(
             caller, ListRequest(namespace=NAMESPACE, page_size=1, after_name="a")
         )
 

@@ -59,7 +59,7 @@ async def _append_three(tx: Transaction) -> None:
             Change(
                 type=kind,
                 resource_version=await tx.history.advance(live.namespace),
-                secure_value=live,
+                resource=live,
                 previous=previous,
             )
         )

@@ -1,16 +1,20 @@
 """Things of this service with defaults, so that a test names only what it is about."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from chassis.caller import Caller, Grant
-from metadata_svc.domain.secure_value import (
-    Draft,
-    Operation,
-    PreparedWrite,
-    SecureValue,
+from metadata_svc.domain.resource import Operation
+from metadata_svc.domain.secure_value import Draft, PreparedWrite, SecureValue
+from metadata_svc.domain.selector import (
+    FieldRequirement,
+    LabelOperator,
+    LabelRequirement,
+    SelectedField,
+    Selector,
 )
 
 NAMESPACE = "default"
@@ -83,6 +87,20 @@ def a_secure_value(**changes: Any) -> SecureValue:
         value_id=uuid4(),
     )
     return replace(secure_value, **changes)
+
+
+def selecting(
+    labels: Mapping[str, str] | None = None, *, decrypter: str = "", keeper: str = ""
+) -> Selector:
+    """All labels with these values; a decrypter and a keeper unless empty."""
+    wanted = ((SelectedField.DECRYPTER, decrypter), (SelectedField.KEEPER, keeper))
+    return Selector(
+        tuple(
+            LabelRequirement(key, LabelOperator.IN, (value,))
+            for key, value in (labels or {}).items()
+        ),
+        tuple(FieldRequirement(field, value) for field, value in wanted if value),
+    )
 
 
 class ManualClock:

@@ -12,7 +12,8 @@ from uuid import uuid4
 
 from chassis.clock import Clock
 from metadata_svc.domain.access import Location
-from metadata_svc.domain.secure_value import SecureValue, already_exists
+from metadata_svc.domain.resource import already_exists
+from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.value_id import ValueKey, ValueRecord, ValueState
 from metadata_svc.ports.history import Change
 from metadata_svc.ports.reader import Page, PageQuery
@@ -51,7 +52,7 @@ class FakeSecureValueStore:
     async def insert(self, secure_value: SecureValue) -> None:
         address = secure_value.namespace, secure_value.name
         if address in self._tables.live:
-            raise already_exists(secure_value.name)
+            raise already_exists(secure_value.kind, secure_value.name)
         self._tables.live[address] = secure_value
 
     async def replace(self, secure_value: SecureValue) -> None:

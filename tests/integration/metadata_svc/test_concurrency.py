@@ -14,7 +14,8 @@ from chassis.errors import (
 )
 from chassis.postgres import Database
 from chassis.sensitive import Sensitive
-from metadata_svc.domain.secure_value import Draft, Operation, SecureValue
+from metadata_svc.domain.resource import Operation
+from metadata_svc.domain.secure_value import Draft, SecureValue
 from metadata_svc.domain.value_id import ValueKey, ValueState
 from metadata_svc.postgres.stores import PostgresStores
 from metadata_svc.postgres.transactions import (

@@ -21,13 +21,14 @@ from hypothesis.stateful import (
 
 from chassis.errors import KnownError
 from metadata_svc.domain.access import Decision
-from metadata_svc.domain.secure_value import Draft, Operation, Preconditions, SecureValue
+from metadata_svc.domain.resource import Operation, Preconditions
+from metadata_svc.domain.secure_value import Draft, SecureValue
 from metadata_svc.domain.value_id import ValueKey
+from metadata_svc.use_cases.lists import ListRequest
 from metadata_svc.use_cases.prepare import Prepared
-from metadata_svc.use_cases.reads import ListRequest
 from tests.contracts.metadata_svc.application import Application
 from tests.contracts.metadata_svc.stores import Stores
-from tests.fakes.metadata_svc.builders import a_caller
+from tests.fakes.metadata_svc.builders import a_caller, selecting
 from tests.stateful.metadata_svc.model import Live, Namespace, Pending
 
 T = TypeVar("T")
@@ -171,12 +172,11 @@ class MetadataHistory(RuleBasedStateMachine):
         while more:
             request = ListRequest(
                 namespace=self.namespace,
-                labels=labels,
-                decrypter=decrypter,
+                selector=selecting(labels, decrypter=decrypter),
                 page_size=1,
                 after_name=met[-1].name if met else "",
             )
-            listing = self.run(self.application.reads.list(a_caller(), request))
+            listing = self.run(self.application.lists.page(a_caller(), request))
             met += listing.page.secure_values
             more = listing.page.more
             assert listing.resource_version == self.model.counter

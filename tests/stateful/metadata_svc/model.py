@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from metadata_svc.domain.secure_value import Draft, Operation, PreparedWrite
+from metadata_svc.domain.resource import Operation
+from metadata_svc.domain.secure_value import Draft, PreparedWrite
 
 Spec = tuple[str, tuple[str, ...]]
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from metadata_svc.domain.secure_value import Operation, SecureValue
+from metadata_svc.domain.resource import Operation
+from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.value_id import ValueKey, ValueState
 from tests.contracts.metadata_svc.application import Application, described
 from tests.contracts.metadata_svc.stores import Stores, key_of

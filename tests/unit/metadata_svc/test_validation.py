@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.errors import InvalidArgumentError, Rule
-from metadata_svc.domain.secure_value import Operation, OwnerReference
+from metadata_svc.domain.resource import Operation, OwnerReference
 from metadata_svc.domain.validation import (
     require_valid,
     require_valid_address,
