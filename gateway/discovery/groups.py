@@ -1,0 +1,82 @@
+"""The API groups that are served, as data: discovery documents are made from it."""
+
+from dataclasses import dataclass
+
+from gateway.kinds import GROUP, KEEPER, SECURE_VALUE, VERSIONS, Kind
+
+ALL_VERBS = (
+    "create",
+    "delete",
+    "deletecollection",
+    "get",
+    "list",
+    "patch",
+    "update",
+    "watch",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subresource:
+    """What hangs below one object; it is answered in the object's own kind."""
+
+    name: str
+    verbs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """One plural name of a group, and what can be done with it."""
+
+    kind: Kind
+    namespaced: bool
+    verbs: tuple[str, ...]
+    subresources: tuple[Subresource, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A group; the first of its versions is the preferred one."""
+
+    name: str
+    versions: tuple[str, ...]
+    resources: tuple[Resource, ...]
+
+
+ACCESS_REVIEW = Kind(
+    name="SelfSubjectAccessReview",
+    plural="selfsubjectaccessreviews",
+    singular="selfsubjectaccessreview",
+    words="self subject access review",
+)
+RULES_REVIEW = Kind(
+    name="SelfSubjectRulesReview",
+    plural="selfsubjectrulesreviews",
+    singular="selfsubjectrulesreview",
+    words="self subject rules review",
+)
+
+SECRETS = Group(
+    name=GROUP,
+    versions=VERSIONS,
+    resources=(
+        Resource(
+            kind=KEEPER,
+            namespaced=True,
+            verbs=ALL_VERBS,
+            subresources=(Subresource(name="activate", verbs=("create",)),),
+        ),
+        Resource(kind=SECURE_VALUE, namespaced=True, verbs=ALL_VERBS),
+    ),
+)
+
+AUTHORIZATION = Group(
+    name="authorization.k8s.io",
+    versions=("v1",),
+    resources=(
+        Resource(kind=ACCESS_REVIEW, namespaced=False, verbs=("create",)),
+        Resource(kind=RULES_REVIEW, namespaced=False, verbs=("create",)),
+    ),
+)
+
+GROUPS = (SECRETS, AUTHORIZATION)

@@ -1,0 +1,94 @@
+"""The discovery paths: every document is made once, at start. Nobody needs a token for them."""
+
+from collections.abc import Iterable
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.accept import MediaRange, media_ranges
+from gateway.discovery.documents import (
+    DISCOVERY_GROUP,
+    aggregated,
+    api_versions,
+    group_document,
+    group_list,
+    resource_list,
+)
+from gateway.discovery.groups import GROUPS, Group
+from gateway.errors import NotAcceptableError
+from gateway.published import Answer, Published
+from gateway.request_json import JsonObject
+
+JSON = "application/json"
+AGGREGATED_VERSIONS = ("v2", "v2beta1")
+
+
+def discovery_paths(*, namespace: str) -> dict[str, Answer]:
+    """What is answered where; `namespace` is what clients are told that theirs is."""
+    documents: dict[str, Answer] = {
+        "/api": AggregatedDocument(api_versions(), ()).answer,
+        "/apis": AggregatedDocument(group_list(GROUPS), GROUPS).answer,
+        "/bootdata": plain({"settings": {"namespace": namespace}}),
+    }
+    for group in GROUPS:
+        documents[f"/apis/{group.name}"] = plain(group_document(group))
+        for version in group.versions:
+            path = f"/apis/{group.name}/{version}"
+            documents[path] = plain(resource_list(group, version))
+    return documents | {f"{path}/": answer for path, answer in documents.items()}
+
+
+def plain(document: JsonObject) -> Answer:
+    """Answers with the document, to a client that takes JSON."""
+    published = _published(document, JSON)
+
+    async def answer(request: Request) -> Response:
+        require_json(request)
+        return await published.answer(request)
+
+    return answer
+
+
+def require_json(request: Request) -> None:
+    """Raises NotAcceptableError unless the client takes plain JSON."""
+    if not any(_takes_plain_json(taken) for taken in _ranges(request)):
+        raise NotAcceptableError
+
+
+class AggregatedDocument:
+    """Answers as a plain list, or as the one document that tells of every resource."""
+
+    def __init__(self, document: JsonObject, groups: Iterable[Group]) -> None:
+        self._plain = _published(document, JSON)
+        self._aggregated = {
+            version: _published(aggregated(groups, version), _media_type(version))
+            for version in AGGREGATED_VERSIONS
+        }
+
+    async def answer(self, request: Request) -> Response:
+        """The first form that the client names and that there is. Raises NotAcceptableError."""
+        for taken in _ranges(request):
+            if taken.parameters.get("as") == "APIGroupDiscoveryList":
+                published = self._aggregated.get(taken.parameters.get("v", ""))
+            else:
+                published = self._plain if _takes_plain_json(taken) else None
+            if published is not None and not taken.is_refused:
+                return await published.answer(request)
+        raise NotAcceptableError
+
+
+def _published(document: JsonObject, media_type: str) -> Published:
+    return Published(msgspec.json.encode(document), media_type)
+
+
+def _media_type(version: str) -> str:
+    return f"{JSON};g={DISCOVERY_GROUP};v={version};as=APIGroupDiscoveryList"
+
+
+def _ranges(request: Request) -> tuple[MediaRange, ...]:
+    return media_ranges(request.headers.getlist("accept"))
+
+
+def _takes_plain_json(taken: MediaRange) -> bool:
+    return taken.covers(JSON) and "as" not in taken.parameters and not taken.is_refused
