@@ -19,6 +19,7 @@ from chassis.errors import (
 from metadata_svc.domain.generated_name import is_completion
 from metadata_svc.domain.keeper import is_system
 from metadata_svc.domain.resource import Preconditions, Stamp
+from metadata_svc.domain.resource_rules import stored_annotations
 from metadata_svc.domain.secure_value import (
     Draft,
     PreparedWrite,
@@ -30,7 +31,7 @@ from metadata_svc.domain.secure_value import (
     with_value,
 )
 from metadata_svc.domain.text import is_name
-from metadata_svc.domain.validation import require_valid, stored_annotations
+from metadata_svc.domain.validation import require_valid
 from metadata_svc.domain.value_id import ValueKey, ValueRecord
 from metadata_svc.ports.history import Change, ChangeType
 from metadata_svc.ports.transactions import Transaction, Transactions

@@ -12,12 +12,9 @@ from metadata_svc.domain.resource import (
     Stamp,
     require_live,
 )
+from metadata_svc.domain.resource_rules import require_valid_address, stored_annotations
 from metadata_svc.domain.secure_value import Draft, SecureValue, edited
-from metadata_svc.domain.validation import (
-    require_valid,
-    require_valid_address,
-    stored_annotations,
-)
+from metadata_svc.domain.validation import require_valid
 from metadata_svc.domain.value_id import ValueKey
 from metadata_svc.ports.history import Change, ChangeType
 from metadata_svc.ports.reader import Reader

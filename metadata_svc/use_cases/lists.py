@@ -1,89 +1,89 @@
-"""Lists: pages of what a caller may read."""
+"""Lists: pages of what a caller may read, of one kind."""
 
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from chassis.caller import Caller
-from chassis.errors import FieldViolation, InvalidArgumentError, Rule
-from metadata_svc.domain.access import Action
-from metadata_svc.domain.selector import (
-    LabelOperator,
-    SelectedField,
-    Selector,
-    require_valid_selector,
-)
+from chassis.errors import ExpiredError, FieldViolation, InvalidArgumentError, Rule
+from metadata_svc.domain.access import Scope
+from metadata_svc.domain.resource import Kind
+from metadata_svc.domain.selector import Selector, require_valid_selector
 from metadata_svc.domain.text import is_storable
 from metadata_svc.domain.validation import require_valid_namespace
-from metadata_svc.ports.reader import Page, PageQuery, Reader
+from metadata_svc.ports.changes import Changes, ChangesQuery
+from metadata_svc.ports.reader import Page, PageQuery, Pages
 from metadata_svc.use_cases.access import readable
+from metadata_svc.use_cases.history import require_kept
+from metadata_svc.use_cases.kinds import FIELDS, READ
+
+T = TypeVar("T")
 
 MAX_PAGE_SIZE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListRequest:
-    """Which page of which list."""
+    """Which page of which list.
+
+    With `since`, the history from there on must be kept; with `exact`, the namespace must be
+    as that write left it. 0 asks for neither.
+    """
 
     namespace: str
     selector: Selector = field(default_factory=Selector)
     page_size: int = 0
     after_name: str = ""
+    since: int = 0
+    exact: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """One page, and the counter as it was before the page was read."""
-
-    page: Page
-    resource_version: int
-
-
-@dataclass(frozen=True, slots=True)
-class SecureValueLists:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lists(Generic[T]):
     """What a caller with the read action may list."""
 
-    reader: Reader
+    kind: Kind
+    pages: Pages[T]
+    changes: Changes[T]
 
-    async def page(self, caller: Caller, request: ListRequest) -> Listing:
+    async def page(self, caller: Caller, request: ListRequest) -> Page[T]:
         """A page of what the caller may read; what it may not read shapes nothing of it.
 
-        Raises PermissionDeniedError without any read right; InvalidArgumentError.
+        Raises PermissionDeniedError without any read right, InvalidArgumentError, and
+        ExpiredError when the state or the history that is asked for is not kept.
         """
-        scope = readable(caller, Action.READ, request.namespace)
+        scope = readable(caller, READ[self.kind], request.namespace)
         require_valid_namespace(request.namespace)
-        require_valid_selector(request.selector, frozenset(SelectedField))
+        require_valid_selector(request.selector, FIELDS[self.kind])
         _require_valid_page(request)
-        labels = {
-            r.key: r.values[0]
-            for r in request.selector.labels
-            if r.operator is LabelOperator.IN and len(r.values) == 1
-        }
-        fields = [
-            f.value
-            for f in request.selector.fields
-            if f.field is SelectedField.DECRYPTER and not f.negated
-        ]
-        if len(labels) < len(request.selector.labels) or len(fields) < len(
-            request.selector.fields
-        ):
-            raise InvalidArgumentError("this selector is not supported yet")
-        resource_version = await self.reader.resource_version(request.namespace)
-        page = await self.reader.page(
+        if request.since:
+            await self._require_history(request)
+        page = await self.pages.page(
             PageQuery(
                 namespace=request.namespace,
                 scope=scope,
-                labels=labels,
-                decrypter=fields[0] if fields else "",
+                selector=request.selector,
                 after_name=request.after_name,
                 limit=request.page_size or MAX_PAGE_SIZE,
             )
         )
-        return Listing(page, resource_version)
+        if request.exact and page.resource_version != request.exact:
+            raise ExpiredError
+        return page
+
+    async def _require_history(self, request: ListRequest) -> None:
+        first = ChangesQuery(
+            namespace=request.namespace, scope=Scope(), after=request.since, limit=1
+        )
+        require_kept(await self.changes.after(first), after=request.since)
 
 
 def _require_valid_page(request: ListRequest) -> None:
+    size, name = request.page_size, request.after_name
     rules = (
-        ("limit", 0 <= request.page_size <= MAX_PAGE_SIZE, f"must be 0 to {MAX_PAGE_SIZE}"),
-        ("continue", is_storable(request.after_name), "must not contain NUL"),
+        ("limit", 0 <= size <= MAX_PAGE_SIZE, f"must be 0 to {MAX_PAGE_SIZE}"),
+        ("continue", is_storable(name), "must not contain NUL"),
+        ("continue", request.since >= 0, "must not be negative"),
+        ("resourceVersion", request.exact >= 0, "must not be negative"),
     )
     found = tuple(
         FieldViolation(path, Rule.INVALID, text) for path, ok, text in rules if not ok

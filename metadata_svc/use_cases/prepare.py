@@ -16,6 +16,7 @@ from metadata_svc.domain.resource import (
     require_free,
     require_live,
 )
+from metadata_svc.domain.resource_rules import stored_annotations
 from metadata_svc.domain.secure_value import (
     Draft,
     PreparedWrite,
@@ -23,7 +24,7 @@ from metadata_svc.domain.secure_value import (
     created,
     with_value,
 )
-from metadata_svc.domain.validation import require_valid, stored_annotations
+from metadata_svc.domain.validation import require_valid
 from metadata_svc.ports.keepers import KeeperReader
 from metadata_svc.ports.reader import Reader
 from metadata_svc.use_cases.access import authorise

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from chassis.caller import Caller
 from metadata_svc.domain.access import Action
 from metadata_svc.domain.resource import Kind, not_found
+from metadata_svc.domain.resource_rules import require_valid_address
 from metadata_svc.domain.secure_value import SecureValue
-from metadata_svc.domain.validation import require_valid_address
 from metadata_svc.ports.reader import Reader
 from metadata_svc.use_cases.access import authorise
 

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from chassis.caller import Caller, Grant
+from metadata_svc.domain.keeper import AwsAssumeRole, AwsKeeper, Keeper, KeeperDraft
 from metadata_svc.domain.resource import Operation
 from metadata_svc.domain.secure_value import Draft, PreparedWrite, SecureValue
 from metadata_svc.domain.selector import (
@@ -101,6 +102,43 @@ def selecting(
         ),
         tuple(FieldRequirement(field, value) for field, value in wanted if value),
     )
+
+
+ROLE = AwsAssumeRole(
+    assume_role_arn="arn:aws:iam::123456789012:role/splitkeep", external_id="e-1"
+)
+
+
+def a_keeper_draft(**changes: Any) -> KeeperDraft:
+    draft = KeeperDraft(
+        namespace=NAMESPACE,
+        name="aws-main",
+        description="The payments account",
+        labels={"team": "platform"},
+        aws=AwsKeeper(region="eu-central-1", assume_role=ROLE),
+        providers=("aws",),
+    )
+    return replace(draft, **changes)
+
+
+def a_keeper(**changes: Any) -> Keeper:
+    keeper = Keeper(
+        namespace=NAMESPACE,
+        name="aws-main",
+        uid=uuid4(),
+        resource_version=1,
+        generation=1,
+        created_at=NOON,
+        created_by="user:u1",
+        updated_at=NOON,
+        updated_by="user:u1",
+        description="The payments account",
+        labels={"team": "platform"},
+        annotations={"example.com/note": "kept"},
+        active=False,
+        aws=AwsKeeper(region="eu-central-1", assume_role=ROLE),
+    )
+    return replace(keeper, **changes)
 
 
 class ManualClock:

@@ -1,4 +1,4 @@
-"""The rules of a secure value's fields."""
+"""The rules of a secure value's fields, and those of every object's metadata."""
 
 from typing import Any
 
@@ -7,18 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.errors import InvalidArgumentError, Rule
+from metadata_svc.domain.field_owners import FieldManager
 from metadata_svc.domain.resource import Operation, OwnerReference
-from metadata_svc.domain.validation import (
-    require_valid,
-    require_valid_address,
-    stored_annotations,
-    violations,
-)
+from metadata_svc.domain.resource_rules import require_valid_address, stored_annotations
+from metadata_svc.domain.validation import require_valid, violations
 from tests.fakes.metadata_svc.builders import a_draft
 
 LONGEST_NAME = ".".join(["a" * 63] * 3 + ["a" * 61])
 MANY = {f"k{n}": "v" for n in range(10)}
-OWNER = OwnerReference(api_version="v1", kind="Pod", name="p")
+OWNER = OwnerReference(api_version="apps/v1", kind="Pod", name="p")
+UNGROUPED = OwnerReference(api_version="v1", kind="Pod", name="p")
+OWNERS = "metadata.managedFields"
 
 GOOD = {
     "an ordinary one": {},
@@ -44,6 +43,12 @@ GOOD = {
     "a namespace of a stack": {"namespace": "stacks-1"},
     "a namespace of an org": {"namespace": "org-10"},
     "a namespace that only looks reserved": {"namespace": "org-1x"},
+    "a manager with the longest name": {"manager": FieldManager(name="ж" * 128)},
+    "a manager that applies": {
+        "manager": FieldManager(
+            name="m", applied=frozenset({"spec.value", "metadata.labels[a]"})
+        )
+    },
     "an ignored generateName beside a name": {"generate_name": "\x00*"},
 }
 
@@ -127,6 +132,42 @@ BAD: dict[str, tuple[dict[str, Any], list[tuple[str, Rule]]]] = {
     "an owner": (
         {"owner_references": (OWNER,)},
         [("metadata.ownerReferences", Rule.FORBIDDEN)],
+    ),
+    "an owner of no group": (
+        {"owner_references": (UNGROUPED,)},
+        [("metadata.ownerReferences", Rule.INVALID)],
+    ),
+    "two owners, whatever they are": (
+        {"owner_references": (OWNER, UNGROUPED)},
+        [("metadata.ownerReferences", Rule.TOO_MANY)],
+    ),
+    "a manager's name of 129": (
+        {"manager": FieldManager(name="m" * 129)},
+        [("fieldManager", Rule.TOO_LONG)],
+    ),
+    "a manager's name that does not print": (
+        {"manager": FieldManager(name="a\x00")},
+        [("fieldManager", Rule.INVALID)],
+    ),
+    "an API version that does not print": (
+        {"manager": FieldManager(name="m", api_version="\ud800")},
+        [("apiVersion", Rule.INVALID)],
+    ),
+    "an endless API version": (
+        {"manager": FieldManager(name="m", api_version="v" * 129)},
+        [("apiVersion", Rule.TOO_LONG)],
+    ),
+    "nobody who applies": (
+        {"manager": FieldManager(applied=frozenset())},
+        [("fieldManager", Rule.REQUIRED)],
+    ),
+    "a field that nobody can own": (
+        {"manager": FieldManager(name="m", applied=frozenset({"spec"}))},
+        [(OWNERS, Rule.INVALID)],
+    ),
+    "more fields than are kept": (
+        {"manager": FieldManager(name="m", applied=frozenset({"a" * 128 * 1024 + "b"}))},
+        [(OWNERS, Rule.TOO_LONG)],
     ),
     "everything at once": (
         {
