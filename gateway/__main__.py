@@ -19,12 +19,14 @@ from chassis.ready import announce
 from chassis.telemetry import configure_logging
 from chassis.tls_files import Tls
 from gateway.app import make_app
-from gateway.clients import METADATA_SERVICE, VAULT_SERVICE, PeerHealth, SecureValuesClient
+from gateway.clients.health import PeerHealth
+from gateway.clients.keepers import KeepersClient
+from gateway.clients.secure_values import METADATA_SERVICE, VAULT_SERVICE, SecureValuesClient
 from gateway.config import PREFIX, Config
 from gateway.connection import BoundedConnection, ConnectionBounds
 from gateway.health import Checks, Health
 from gateway.http_metrics import HttpMetrics
-from gateway.resources.secure_values import SecureValuesResource
+from gateway.routes import keeper_verbs, secure_value_verbs
 
 KEEP_ALIVE_SECONDS = 75
 
@@ -67,12 +69,12 @@ def _https_server(
     checks: Checks,
     metrics: Metrics,
 ) -> HttpServer:
-    client = SecureValuesClient(
-        metadata=metadata, vault=vault, call_seconds=config.call_seconds
-    )
+    seconds = config.call_seconds
+    secure_values = SecureValuesClient(metadata=metadata, vault=vault, call_seconds=seconds)
+    keepers = KeepersClient(metadata=metadata, call_seconds=seconds)
     app = make_app(
         health=Health(checks=checks, release=_release()),
-        secure_values=SecureValuesResource(client),
+        kinds=(secure_value_verbs(secure_values), keeper_verbs(keepers)),
         metrics=HttpMetrics(metrics),
         capacity=config.concurrent_requests,
     )

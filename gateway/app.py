@@ -5,7 +5,8 @@ function reads the body. Nobody without a credential has a body read.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -14,24 +15,22 @@ from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis.errors import ResourceExhaustedError
-from chassis.sensitive import Sensitive
 from gateway.credentials import credential_of
 from gateway.edge import Edge
 from gateway.errors import MethodNotAllowedError, UnknownPathError
 from gateway.health import Health
 from gateway.http_metrics import HttpMetrics
-from gateway.kinds import GROUP, SECURE_VALUE, VERSIONS, Kind, Target
+from gateway.kinds import VERSIONS, Kind, Target
 from gateway.negotiation import check_accept
 from gateway.request_state import set_route, set_target
-from gateway.resources.secure_values import SecureValuesResource
+from gateway.routes import KindVerbs, Verbs, paths_of
 
 T = TypeVar("T")
 Answer = Callable[[Request], Awaitable[Response]]
-Verb = Callable[[Target, Request, Sensitive[str]], Awaitable[Response]]
 
 
 def make_app(
-    *, health: Health, secure_values: SecureValuesResource, metrics: HttpMetrics, capacity: int
+    *, health: Health, kinds: Sequence[KindVerbs], metrics: HttpMetrics, capacity: int
 ) -> ASGIApp:
     """The gateway as one ASGI application; `capacity` requests at most are served at a time."""
     room = Room(capacity)
@@ -42,32 +41,16 @@ def make_app(
         _plain("/version/", health.version),
     ]
     for version in VERSIONS:
-        routes += _secure_value_routes(version, secure_values, room)
+        for kind in kinds:
+            routes += _routes_of(kind, version, room)
     return Edge(Router(routes, redirect_slashes=False, default=_unknown_path), metrics)
 
 
-def _secure_value_routes(
-    version: str, resource: SecureValuesResource, room: "Room"
-) -> list[BaseRoute]:
-    base = f"/apis/{GROUP}/{version}"
-    collection = f"{base}/namespaces/{{namespace}}/{SECURE_VALUE.plural}"
-    verbs: dict[str, dict[str, Verb]] = {
-        f"{base}/{SECURE_VALUE.plural}": {"GET": resource.list_everywhere},
-        collection: {"GET": resource.list, "POST": resource.create},
-        f"{collection}/{{name}}": {
-            "GET": resource.get,
-            "PUT": resource.replace,
-            "DELETE": resource.delete,
-        },
-    }
+def _routes_of(kind: KindVerbs, version: str, room: "Room") -> list[BaseRoute]:
     return [
-        Route(
-            path,
-            ResourceEndpoint(
-                path, kind=SECURE_VALUE, version=version, verbs=of_path, room=room
-            ),
-        )
-        for path, of_path in verbs.items()
+        Route(path, ResourceEndpoint(path, about, verbs=verbs, room=room))
+        for path, subresource, verbs in paths_of(kind, version)
+        for about in (About(kind=kind.kind, version=version, subresource=subresource),)
     ]
 
 
@@ -109,15 +92,21 @@ class PlainEndpoint:
         await response(scope, receive, send)
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a path template fixes of its targets."""
+
+    kind: Kind
+    version: str
+    subresource: str
+
+
 class ResourceEndpoint:
     """A path of a kind: each verb is given what the path names and the caller's credential."""
 
-    def __init__(
-        self, path: str, *, kind: Kind, version: str, verbs: Mapping[str, Verb], room: Room
-    ) -> None:
+    def __init__(self, path: str, about: About, *, verbs: Verbs, room: Room) -> None:
         self._path = path
-        self._kind = kind
-        self._version = version
+        self._about = about
         self._verbs = verbs
         self._room = room
 
@@ -137,10 +126,11 @@ class ResourceEndpoint:
     def _target(self, scope: Scope) -> Target:
         named = scope["path_params"]
         return Target(
-            kind=self._kind,
-            version=self._version,
+            kind=self._about.kind,
+            version=self._about.version,
             namespace=named.get("namespace", ""),
             name=named.get("name", ""),
+            subresource=self._about.subresource,
         )
 
 

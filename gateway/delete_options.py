@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from gateway.fields import Fields
 from gateway.kinds import GROUP, VERSIONS
 from gateway.query import Query, dry_run
-from gateway.representation import check_type, preconditions_from_json
+from gateway.representation.object_meta import check_type, preconditions_from_json
 from gateway.request_json import JsonObject
 from protos.splitkeep.metadata.v1.secure_value_pb2 import Preconditions
 

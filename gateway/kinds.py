@@ -9,14 +9,19 @@ VERSIONS = ("v1beta1", "v1")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The three spellings of one kind of resource."""
+    """The four spellings of one kind of resource."""
 
     name: str
     plural: str
     singular: str
+    words: str
+    """For sentences."""
 
 
-SECURE_VALUE = Kind(name="SecureValue", plural="securevalues", singular="securevalue")
+SECURE_VALUE = Kind(
+    name="SecureValue", plural="securevalues", singular="securevalue", words="secure value"
+)
+KEEPER = Kind(name="Keeper", plural="keepers", singular="keeper", words="keeper")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,7 @@ class Target:
     version: str
     namespace: str
     name: str = ""
+    subresource: str = ""
 
     @property
     def api_version(self) -> str:

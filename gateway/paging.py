@@ -12,7 +12,7 @@ from hashlib import sha256
 import msgspec
 
 from gateway.errors import BadRequestError
-from gateway.selectors import Selection
+from protos.splitkeep.metadata.v1.selector_pb2 import Selector
 
 MAX_LIMIT = 500
 """A longer limit gets shorter pages, which Kubernetes allows."""
@@ -29,15 +29,15 @@ class Position:
     after_name: str
 
 
-def continue_token(position: Position, *, namespace: str, selection: Selection) -> str:
+def continue_token(position: Position, *, namespace: str, selector: Selector) -> str:
     """The token for a list that stopped at `position`."""
     payload = msgspec.json.encode([position.resource_version, position.after_name])
-    return urlsafe_b64encode(_checksum(payload, namespace, selection) + payload).decode()
+    return urlsafe_b64encode(_checksum(payload, namespace, selector) + payload).decode()
 
 
-def position_from(token: str, *, namespace: str, selection: Selection) -> Position:
+def position_from(token: str, *, namespace: str, selector: Selector) -> Position:
     """Raises BadRequestError: the token was not made for this list."""
-    position = _position(token, namespace, selection)
+    position = _position(token, namespace, selector)
     if position is None:
         raise BadRequestError(
             "continue: must be the token that this same list was answered with"
@@ -45,11 +45,11 @@ def position_from(token: str, *, namespace: str, selection: Selection) -> Positi
     return position
 
 
-def _position(token: str, namespace: str, selection: Selection) -> Position | None:
+def _position(token: str, namespace: str, selector: Selector) -> Position | None:
     try:
         sealed = urlsafe_b64decode(token.encode("ascii"))
         checksum, payload = sealed[:_CHECKSUM_BYTES], sealed[_CHECKSUM_BYTES:]
-        if checksum != _checksum(payload, namespace, selection):
+        if checksum != _checksum(payload, namespace, selector):
             return None
         resource_version, after_name = msgspec.json.decode(payload, type=tuple[int, str])
     except (UnicodeEncodeError, binascii.Error, msgspec.DecodeError):
@@ -57,6 +57,6 @@ def _position(token: str, namespace: str, selection: Selection) -> Position | No
     return Position(resource_version=resource_version, after_name=after_name)
 
 
-def _checksum(payload: bytes, namespace: str, selection: Selection) -> bytes:
-    context = msgspec.json.encode([namespace, selection.labels, selection.decrypter])
+def _checksum(payload: bytes, namespace: str, selector: Selector) -> bytes:
+    context = msgspec.json.encode([namespace, selector.SerializeToString(deterministic=True)])
     return sha256(b"\0".join((_FORMAT, context, payload))).digest()[:_CHECKSUM_BYTES]

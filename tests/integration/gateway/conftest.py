@@ -22,15 +22,15 @@ from chassis.http_server import HttpServer
 from chassis.metrics import Metrics
 from chassis.tls_files import Tls
 from gateway.app import make_app
-from gateway.clients import METADATA_SERVICE, VAULT_SERVICE, PeerHealth, SecureValuesClient
+from gateway.clients.health import PeerHealth
+from gateway.clients.keepers import KeepersClient
+from gateway.clients.secure_values import METADATA_SERVICE, VAULT_SERVICE, SecureValuesClient
 from gateway.connection import BoundedConnection, ConnectionBounds
 from gateway.health import Health
 from gateway.http_metrics import HttpMetrics
-from gateway.resources.secure_values import SecureValuesResource
-from protos.splitkeep.metadata.v1 import secure_values_pb2_grpc as metadata_grpc
-from protos.splitkeep.vault.v1 import secure_values_pb2_grpc as vault_grpc
+from gateway.routes import keeper_verbs, secure_value_verbs
 from splitkeep.certificates import KeyPair, ensure_authority, ensure_leaf
-from tests.fakes.gateway.services import ADMIN, MetadataServicer, Store, VaultServicer
+from tests.fakes.gateway.services import ADMIN, Store, metadata_services, vault_services
 
 BASE = "/apis/secret.grafana.app/v1beta1"
 VALUES = f"{BASE}/namespaces/default/securevalues"
@@ -115,26 +115,17 @@ class Gateway:
         return int(status), json.loads(body)
 
 
-async def _serve(service: Service, tls: Tls) -> tuple[GrpcServer, int]:
-    server = GrpcServer(
-        Port("127.0.0.1:0", tls, (service,)), frozenset({service.name}), Metrics()
-    )
+async def _serve(services: tuple[Service, ...], tls: Tls) -> tuple[GrpcServer, int]:
+    names = frozenset(service.name for service in services)
+    server = GrpcServer(Port("127.0.0.1:0", tls, services), names, Metrics())
     return server, await server.start()
 
 
 @asynccontextmanager
 async def running_gateway(certificates: Certificates) -> AsyncIterator[Gateway]:
     store, tls = Store(), certificates.tls
-    metadata_service = Service(
-        METADATA_SERVICE,
-        metadata_grpc.add_SecureValuesServicer_to_server,
-        MetadataServicer(store),
-    )
-    vault_service = Service(
-        VAULT_SERVICE, vault_grpc.add_SecureValuesServicer_to_server, VaultServicer(store)
-    )
-    metadata, metadata_port = await _serve(metadata_service, tls)
-    vault, vault_port = await _serve(vault_service, tls)
+    metadata, metadata_port = await _serve(metadata_services(store), tls)
+    vault, vault_port = await _serve(vault_services(store), tls)
     to_metadata = open_channel(f"localhost:{metadata_port}", ca=certificates.ca)
     to_vault = open_channel(f"localhost:{vault_port}", ca=certificates.ca)
     checks = {
@@ -142,10 +133,11 @@ async def running_gateway(certificates: Certificates) -> AsyncIterator[Gateway]:
         "vault": PeerHealth(to_vault, service=VAULT_SERVICE).check,
     }
     metrics = Metrics()
-    client = SecureValuesClient(metadata=to_metadata, vault=to_vault, call_seconds=2)
+    secure_values = SecureValuesClient(metadata=to_metadata, vault=to_vault, call_seconds=2)
+    keepers = KeepersClient(metadata=to_metadata, call_seconds=2)
     app = make_app(
         health=Health(checks=checks, release="test"),
-        secure_values=SecureValuesResource(client),
+        kinds=(secure_value_verbs(secure_values), keeper_verbs(keepers)),
         metrics=HttpMetrics(metrics),
         capacity=8,
     )

@@ -11,19 +11,22 @@ from hypothesis import strategies as st
 
 from gateway.errors import BadRequestError
 from gateway.kinds import SECURE_VALUE, Target
-from gateway.representation import (
-    DROPPED_ANNOTATIONS,
-    secure_value_from_json,
-    secure_value_to_json,
-)
+from gateway.representation.object_meta import DROPPED_ANNOTATIONS
+from gateway.representation.secure_values import SecureValueRepresentation, SecureValueWrite
 from gateway.request_json import parse_object
+from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldManager
 from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValue, SecureValueDraft
 
+MANAGER = FieldManager(name="a test", api_version="secret.grafana.app/v1beta1")
 NAMED = Target(kind=SECURE_VALUE, version="v1beta1", namespace="default", name="pg-main")
 COLLECTION = Target(kind=SECURE_VALUE, version="v1", namespace="default")
 
 words = st.text(string.ascii_letters + string.digits + "-._", min_size=1, max_size=20)
 lines = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
+
+
+def written(tree: Any, target: Target) -> SecureValueWrite:
+    return SecureValueRepresentation().write_from(tree, target, MANAGER)
 
 
 @st.composite
@@ -49,9 +52,9 @@ def secure_values(draw: st.DrawFn) -> SecureValue:
 
 @given(secure_values())
 def test_what_is_read_can_be_sent_back_and_means_the_same(found: SecureValue) -> None:
-    document = secure_value_to_json(found, NAMED)
+    document = SecureValueRepresentation().to_json(found, NAMED)
 
-    write = secure_value_from_json(parse_object(json.dumps(document).encode()), NAMED)
+    write = written(parse_object(json.dumps(document).encode()), NAMED)
 
     assert write.value is None
     assert write.preconditions.uid == found.uid
@@ -63,11 +66,14 @@ def test_what_is_read_can_be_sent_back_and_means_the_same(found: SecureValue) ->
         decrypters=found.decrypters,
         labels=found.labels,
         annotations=found.annotations,
+        manager=MANAGER,
     )
 
 
 def test_an_object_without_labels_or_decrypters_leaves_them_out() -> None:
-    document = secure_value_to_json(SecureValue(name="a", description="d"), COLLECTION)
+    document = SecureValueRepresentation().to_json(
+        SecureValue(name="a", description="d"), COLLECTION
+    )
 
     assert document["apiVersion"] == "secret.grafana.app/v1"
     assert document["spec"] == {"description": "d"}
@@ -77,7 +83,7 @@ def test_an_object_without_labels_or_decrypters_leaves_them_out() -> None:
 def test_the_servers_annotations_win_over_stored_ones_of_the_same_name() -> None:
     found = SecureValue(created_by="user:u1", annotations={"grafana.app/createdBy": "forged"})
 
-    metadata: Any = secure_value_to_json(found, NAMED)["metadata"]
+    metadata: Any = SecureValueRepresentation().to_json(found, NAMED)["metadata"]
 
     assert metadata["annotations"]["grafana.app/createdBy"] == "user:u1"
 
@@ -86,13 +92,13 @@ def test_the_servers_annotations_win_over_stored_ones_of_the_same_name() -> None
 def test_annotations_that_are_not_the_clients_are_dropped(annotation: str) -> None:
     tree = {"metadata": {"annotations": {annotation: "x", "mine": "y"}}}
 
-    write = secure_value_from_json(tree, NAMED)
+    write = written(tree, NAMED)
 
     assert dict(write.draft.annotations) == {"mine": "y"}
 
 
 def test_the_value_comes_out_sensitive_and_as_utf_8() -> None:
-    write = secure_value_from_json({"spec": {"value": "pä\0ss"}}, NAMED)
+    write = written({"spec": {"value": "pä\0ss"}}, NAMED)
 
     assert write.value is not None
     assert write.value.reveal() == "pä\0ss".encode()
@@ -100,8 +106,8 @@ def test_the_value_comes_out_sensitive_and_as_utf_8() -> None:
 
 
 def test_an_empty_value_is_not_an_absent_one() -> None:
-    empty = secure_value_from_json({"spec": {"value": ""}}, NAMED)
-    absent = secure_value_from_json({"spec": {"value": None}}, NAMED)
+    empty = written({"spec": {"value": ""}}, NAMED)
+    absent = written({"spec": {"value": None}}, NAMED)
 
     assert empty.value is not None
     assert empty.value.reveal() == b""
@@ -111,16 +117,14 @@ def test_an_empty_value_is_not_an_absent_one() -> None:
 def test_a_prefix_counts_only_on_create() -> None:
     tree: dict[str, object] = {"metadata": {"generateName": "sv-"}}
 
-    assert secure_value_from_json(tree, COLLECTION).draft.generate_name == "sv-"
-    assert secure_value_from_json(tree, NAMED).draft.generate_name == ""
+    assert written(tree, COLLECTION).draft.generate_name == "sv-"
+    assert written(tree, NAMED).draft.generate_name == ""
 
 
 def test_owners_travel_as_far_as_the_service_that_judges_them() -> None:
     owner = {"apiVersion": "a.b/v1", "kind": "K", "name": "n", "uid": "u"}
 
-    (sent,) = secure_value_from_json(
-        {"metadata": {"ownerReferences": [owner]}}, NAMED
-    ).draft.owner_references
+    (sent,) = written({"metadata": {"ownerReferences": [owner]}}, NAMED).draft.owner_references
 
     assert (sent.api_version, sent.kind, sent.name) == ("a.b/v1", "K", "n")
 
@@ -151,7 +155,7 @@ def test_owners_travel_as_far_as_the_service_that_judges_them() -> None:
 )
 def test_what_does_not_fit_is_named_by_its_path(tree: dict[str, object], words: str) -> None:
     with pytest.raises(BadRequestError) as refused:
-        secure_value_from_json(tree, NAMED)
+        written(tree, NAMED)
 
     assert words in refused.value.message
     assert "never-quoted" not in refused.value.message

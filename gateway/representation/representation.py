@@ -1,0 +1,63 @@
+"""What the gateway must know of a kind to speak it in JSON."""
+
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from gateway.kinds import Kind, Target
+from gateway.representation.object_meta import StoredObject
+from gateway.request_json import JsonObject
+from gateway.schema.types import Struct
+from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldManager
+
+ItemT_contra = TypeVar("ItemT_contra", bound=StoredObject, contravariant=True)
+WriteT_co = TypeVar("WriteT_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column of a `Table`; one of priority 1 is shown by `-o wide` only."""
+
+    name: str
+    description: str
+    type: str = "string"
+    format: str = ""
+    priority: int = 0
+
+
+class Representation(Protocol[ItemT_contra, WriteT_co]):
+    """One kind's messages to and from the JSON of `secret.grafana.app`.
+
+    What is written never carries a value; what is read yields it as `Sensitive`, nowhere else.
+    """
+
+    @property
+    def kind(self) -> Kind:
+        """Which kind this is."""
+        ...
+
+    @property
+    def schema(self) -> Struct:
+        """Every field that an object of the kind may have."""
+        ...
+
+    @property
+    def spec_fields(self) -> tuple[str, ...]:
+        """The fields of `spec` that have owners, each as a whole."""
+        ...
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of the kind's `Table`, Age excepted."""
+        ...
+
+    def cells(self, item: ItemT_contra) -> list[object]:
+        """What stands in each of `columns`."""
+        ...
+
+    def to_json(self, item: ItemT_contra, target: Target) -> JsonObject:
+        """The object as clients read it; empty collections are left out."""
+        ...
+
+    def write_from(self, tree: JsonObject, target: Target, manager: FieldManager) -> WriteT_co:
+        """What a body asks for. Raises BadRequestError: a type or a place does not fit."""
+        ...

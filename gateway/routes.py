@@ -1,0 +1,87 @@
+"""Which verb of which path is whose: one table for both kinds, in every version."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.sensitive import Sensitive
+from gateway.clients.keepers import KeepersClient
+from gateway.clients.resources import Resources
+from gateway.clients.secure_values import SecureValuesClient
+from gateway.kinds import GROUP, KEEPER, SECURE_VALUE, Kind, Target
+from gateway.query import query_from
+from gateway.representation.keepers import KeeperRepresentation
+from gateway.representation.object_meta import StoredObject
+from gateway.representation.representation import Representation
+from gateway.representation.secure_values import SecureValueRepresentation
+from gateway.resources.deletes import Deletes
+from gateway.resources.lists import Lists
+from gateway.resources.reads import Reads
+from gateway.resources.watches import Watches
+from gateway.resources.writes import Writes
+
+ItemT = TypeVar("ItemT", bound=StoredObject)
+WriteT = TypeVar("WriteT")
+
+Verb: TypeAlias = Callable[[Target, Request, Sensitive[str]], Awaitable[Response]]
+Verbs: TypeAlias = Mapping[str, Verb]
+"""By HTTP method."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindVerbs:
+    """What can be done to one kind, by place."""
+
+    kind: Kind
+    everywhere: Verbs
+    collection: Verbs
+    item: Verbs
+    subresources: Mapping[str, Verbs] = field(default_factory=dict)
+
+
+def secure_value_verbs(client: SecureValuesClient) -> KindVerbs:
+    """The verbs of `securevalues`."""
+    everywhere, collection, item = _verbs(client, SecureValueRepresentation())
+    return KindVerbs(kind=SECURE_VALUE, everywhere=everywhere, collection=collection, item=item)
+
+
+def keeper_verbs(client: KeepersClient) -> KindVerbs:
+    """The verbs of `keepers`."""
+    everywhere, collection, item = _verbs(client, KeeperRepresentation())
+    return KindVerbs(kind=KEEPER, everywhere=everywhere, collection=collection, item=item)
+
+
+def _verbs(
+    client: Resources[ItemT, WriteT], representation: Representation[ItemT, WriteT]
+) -> tuple[Verbs, Verbs, Verbs]:
+    reads, lists = Reads(client, representation), Lists(client, representation)
+    watches, writes = Watches(client, representation), Writes(client, representation)
+    deletes = Deletes(client, representation)
+    collection: Verbs = {
+        "GET": _list_or_watch(lists.list, watches.watch),
+        "POST": writes.create,
+    }
+    item: Verbs = {"GET": reads.get, "PUT": writes.replace, "DELETE": deletes.delete}
+    return {"GET": reads.everywhere}, collection, item
+
+
+def _list_or_watch(list_: Verb, watch: Verb) -> Verb:
+    async def get(target: Target, request: Request, token: Sensitive[str]) -> Response:
+        watched = query_from(request.scope["query_string"]).flag("watch")
+        return await (watch if watched else list_)(target, request, token)
+
+    return get
+
+
+def paths_of(verbs: KindVerbs, version: str) -> Iterator[tuple[str, str, Verbs]]:
+    """Every path template of the kind, the subresource that it names, and its verbs."""
+    base, plural = f"/apis/{GROUP}/{version}", verbs.kind.plural
+    collection = f"{base}/namespaces/{{namespace}}/{plural}"
+    yield f"{base}/{plural}", "", verbs.everywhere
+    yield collection, "", verbs.collection
+    yield f"{collection}/{{name}}", "", verbs.item
+    for subresource, of_subresource in verbs.subresources.items():
+        yield f"{collection}/{{name}}/{subresource}", subresource, of_subresource
