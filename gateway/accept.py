@@ -1,9 +1,12 @@
 """What a client says it takes: media ranges and content codings (RFC 9110 §12.5)."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.errors import NotAcceptableError
+
+_QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 LONGEST_HEADER = 2_048  # characters, many more than any client sends
 
@@ -19,6 +22,12 @@ class MediaRange:
     def is_refused(self) -> bool:
         """Whether the client says that it does not take this."""
         return _is_zero(self.parameters.get("q", "1"))
+
+    @property
+    def quality(self) -> float:
+        """How much the client wants it, 0 to 1 (RFC 9110 §12.4.2); 1 where it does not say."""
+        text = self.parameters.get("q", "1")
+        return float(text) if _QUALITY.fullmatch(text) else 1.0
 
     def covers(self, media_type: str) -> bool:
         """Whether it names the type, or a part of it and a star."""

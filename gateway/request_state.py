@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.kinds import Target
+from gateway.rendering.forms import PLAIN, Form
 
 UNROUTED = "(none)"
 
@@ -35,3 +36,14 @@ def target_of(scope: MutableMapping[str, Any]) -> Target | None:
     """What the request is about; None where the path names no resource."""
     target = scope.get("state", {}).get("target")
     return target if isinstance(target, Target) else None
+
+
+def set_form(scope: MutableMapping[str, Any], form: Form) -> None:
+    """From here on the request is answered in `form`."""
+    scope.setdefault("state", {})["form"] = form
+
+
+def form_of(scope: MutableMapping[str, Any]) -> Form:
+    """How the request is answered; plainly, where nothing was agreed on."""
+    form = scope.get("state", {}).get("form")
+    return form if isinstance(form, Form) else PLAIN
