@@ -20,11 +20,14 @@ from vault_svc.metadata_client import GrpcMetadataClient
 from vault_svc.ports.data_keys import DataKeyStore
 from vault_svc.ports.keks import Keks
 from vault_svc.postgres.data_keys import PostgresDataKeyStore
+from vault_svc.postgres.fingerprint_keys import PostgresFingerprintKeyStore
 from vault_svc.postgres.sealed_values import PostgresSealedValueStore
-from vault_svc.use_cases.data_keys import CacheBounds, DataKeys
+from vault_svc.use_cases.data_keys import DataKeys
 from vault_svc.use_cases.decrypt import DecryptSecureValues
+from vault_svc.use_cases.fingerprint_keys import FingerprintKeys
 from vault_svc.use_cases.opening import Opening
 from vault_svc.use_cases.sweep import Sweep, SweepRule
+from vault_svc.use_cases.unwrapped_keys import CacheBounds
 from vault_svc.use_cases.writes import Writes
 from vault_svc.worker import SweepIntervals, SweepTelemetry, SweepWorker
 
@@ -50,20 +53,35 @@ def assemble(
     keks = load_keks(config.kek_file, random)
     metadata = GrpcMetadataClient(channel)
     values, keys = PostgresSealedValueStore(database), PostgresDataKeyStore(database)
+    bounds = CacheBounds(config.data_key_cache_limit, config.data_key_cache_seconds)
     data_keys = DataKeys(
         store=keys,
         keks=keks,
         clock=clock,
         random=random,
         rule=ReplacementRule(maximum_age_seconds=config.data_key_age_seconds),
-        bounds=CacheBounds(config.data_key_cache_limit, config.data_key_cache_seconds),
+        bounds=bounds,
+    )
+    fingerprint_keys = FingerprintKeys(
+        store=PostgresFingerprintKeyStore(database),
+        keks=keks,
+        clock=clock,
+        random=random,
+        bounds=bounds,
     )
     served = services(
         Callers(Authenticator(JwtVerifier(load_issuers(config.issuers), clock))),
         DecryptSecureValues(
             Opening(metadata, values, data_keys), StructuredDecisionLog(metrics)
         ),
-        Writes(metadata, values, data_keys, clock, random),
+        Writes(
+            metadata=metadata,
+            values=values,
+            data_keys=data_keys,
+            fingerprint_keys=fingerprint_keys,
+            clock=clock,
+            random=random,
+        ),
     )
     telemetry = SweepTelemetry(metrics)
     rule = SweepRule(config.release_grace_seconds, config.unclaimed_age_seconds)

@@ -22,9 +22,11 @@ from chassis.errors import DeadlineExceededError, KnownError, UnavailableError
 from chassis.grpc_client import call
 from protos.splitkeep.metadata.v1 import secure_value_pb2, vault_peer_pb2
 from protos.splitkeep.metadata.v1.vault_peer_pb2_grpc import VaultPeerStub
+from vault_svc.domain.draft import Draft, Operation, OwnerReference
 from vault_svc.ports.metadata import (
+    AlreadyWritten,
     Decision,
-    Operation,
+    Idempotency,
     Preparation,
     PreparedWrite,
     Resolution,
@@ -70,21 +72,24 @@ class GrpcMetadataClient:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = VaultPeerStub(channel)
 
-    async def prepare(self, write: Write) -> Preparation:
+    async def prepare(self, write: Write) -> Preparation | AlreadyWritten:
         """See ports.MetadataClient.prepare."""
         answer = await _callers(
             call(
                 self._stub.Prepare,
                 vault_peer_pb2.PrepareRequest(
                     operation=_OPERATIONS[write.operation],
-                    draft=_draft(write),
+                    draft=_draft_to_proto(write.draft),
                     preconditions=_preconditions(write),
                     dry_run=write.dry_run,
+                    idempotency=_idempotency_to_proto(write.idempotency),
                 ),
                 deadline_seconds=WRITE_DEADLINE_SECONDS,
                 token=write.token,
             )
         )
+        if answer.HasField("recorded"):
+            return AlreadyWritten(SecureValue(answer.recorded.SerializeToString()))
         preview = SecureValue(answer.preview.SerializeToString()) if write.dry_run else None
         return Preparation(_prepared_from_proto(answer.prepared), preview)
 
@@ -95,8 +100,9 @@ class GrpcMetadataClient:
                 self._stub.Claim,
                 vault_peer_pb2.ClaimRequest(
                     prepared=_prepared_to_proto(prepared),
-                    draft=_draft(write),
+                    draft=_draft_to_proto(write.draft),
                     preconditions=_preconditions(write),
+                    idempotency=_idempotency_to_proto(write.idempotency),
                 ),
                 deadline_seconds=WRITE_DEADLINE_SECONDS,
                 token=write.token,
@@ -203,8 +209,34 @@ async def _own(answer: Awaitable[T]) -> T:
         raise UnavailableError(CANNOT_BE_ASKED) from error
 
 
-def _draft(write: Write) -> secure_value_pb2.SecureValueDraft:
-    return secure_value_pb2.SecureValueDraft.FromString(write.draft)
+def _draft_to_proto(draft: Draft) -> secure_value_pb2.SecureValueDraft:
+    """Field by field: what the vault does not know, metadata is never sent."""
+    message = secure_value_pb2.SecureValueDraft(
+        namespace=draft.namespace,
+        name=draft.name,
+        generate_name=draft.generate_name,
+        description=draft.description,
+        decrypters=draft.decrypters,
+        labels=draft.labels,
+        annotations=draft.annotations,
+        ref=draft.ref,
+        owner_references=map(_owner_to_proto, draft.owner_references),
+    )
+    if draft.manager:
+        message.manager.ParseFromString(draft.manager)
+    return message
+
+
+def _owner_to_proto(owner: OwnerReference) -> secure_value_pb2.OwnerReference:
+    return secure_value_pb2.OwnerReference(
+        api_version=owner.api_version, kind=owner.kind, name=owner.name
+    )
+
+
+def _idempotency_to_proto(asked: Idempotency | None) -> vault_peer_pb2.Idempotency | None:
+    if asked is None:
+        return None
+    return vault_peer_pb2.Idempotency(key=asked.key, fingerprint=asked.fingerprint)
 
 
 def _preconditions(write: Write) -> secure_value_pb2.Preconditions:

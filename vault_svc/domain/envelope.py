@@ -26,6 +26,20 @@ class Format(IntEnum):
     SEALED_VALUE = 0x11
     WRAPPED_VALUE_KEY = 0x21
     WRAPPED_DATA_KEY = 0x31
+    WRAPPED_FINGERPRINT_KEY = 0x41
+
+
+class KeyPurpose(StrEnum):
+    """What a key that is wrapped under a KEK is for; its wrap is bound to it."""
+
+    SEAL = "seal"  # wraps the keys of values
+    FINGERPRINT = "fingerprint"  # tells requests apart, and seals nothing
+
+
+_WRAP_FORMATS = {
+    KeyPurpose.SEAL: Format.WRAPPED_DATA_KEY,
+    KeyPurpose.FINGERPRINT: Format.WRAPPED_FINGERPRINT_KEY,
+}
 
 
 class Fault(StrEnum):
@@ -71,7 +85,7 @@ def parse(blob: bytes, expected: Format) -> Envelope:
     return Envelope(expected, blob[1 : 1 + NONCE_BYTES], blob[1 + NONCE_BYTES :])
 
 
-def associated_data(*parts: bytes) -> bytes:
+def length_prefixed(*parts: bytes) -> bytes:
     """The parts, each behind its length in four bytes, big endian; injective."""
     return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
 
@@ -86,7 +100,7 @@ class ValueContext:
 
     def associated_data(self) -> bytes:
         """What the value's seal is bound to."""
-        return associated_data(
+        return length_prefixed(
             bytes((Format.SEALED_VALUE,)),
             self.namespace.encode(),
             self.name.encode(),
@@ -104,7 +118,7 @@ class ValueKeyContext:
 
     def associated_data(self) -> bytes:
         """What the value key's wrap is bound to."""
-        return associated_data(
+        return length_prefixed(
             bytes((Format.WRAPPED_VALUE_KEY,)),
             self.namespace.encode(),
             self.value_id.bytes,
@@ -114,16 +128,22 @@ class ValueKeyContext:
 
 @dataclass(frozen=True, slots=True)
 class DataKeyContext:
-    """Which namespace a data key serves, and under which KEK it is wrapped."""
+    """Which namespace a data key serves, as what, and under which KEK it is wrapped."""
 
     namespace: str
     data_key_id: UUID
     kek_id: str
+    purpose: KeyPurpose = KeyPurpose.SEAL
+
+    @property
+    def format(self) -> Format:
+        """What its wrap says that it is."""
+        return _WRAP_FORMATS[self.purpose]
 
     def associated_data(self) -> bytes:
         """What the data key's wrap is bound to."""
-        return associated_data(
-            bytes((Format.WRAPPED_DATA_KEY,)),
+        return length_prefixed(
+            bytes((self.format,)),
             self.namespace.encode(),
             self.data_key_id.bytes,
             self.kek_id.encode(),

@@ -6,7 +6,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from chassis.errors import FailedPreconditionError
-from vault_svc.domain.envelope import DataKeyContext
+from vault_svc.domain.envelope import DataKeyContext, KeyPurpose
 
 # NIST SP 800-38D §8.3 allows 2^32 invocations per key with random nonces.
 MAXIMUM_WRAPS = 2**31
@@ -18,7 +18,7 @@ class DataKeyState(StrEnum):
     """What a data key may be used for."""
 
     ACTIVE = "active"  # seals and opens; one per namespace at most
-    RETIRED = "retired"  # opens only
+    RETIRED = "retired"  # opens only; a fingerprint key in use, for it never seals
     DISABLED = "disabled"  # neither, until it is enabled again
     DESTROYED = "destroyed"  # its bytes are gone for good
 
@@ -52,6 +52,7 @@ class WrappedDataKey:
     kek_id: str
     state: DataKeyState
     wrapped_key: bytes  # empty once destroyed
+    purpose: KeyPurpose = KeyPurpose.SEAL
 
     @property
     def opens(self) -> bool:
@@ -61,7 +62,7 @@ class WrappedDataKey:
     @property
     def context(self) -> DataKeyContext:
         """What its wrap is bound to."""
-        return DataKeyContext(self.namespace, self.data_key_id, self.kek_id)
+        return DataKeyContext(self.namespace, self.data_key_id, self.kek_id, self.purpose)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ def wrap_data_key(
     random: RandomBytes,
 ) -> bytes:
     """The data key wrapped under a KEK whose bytes are at hand."""
-    envelope = Envelope(Format.WRAPPED_DATA_KEY, random(NONCE_BYTES), key.reveal())
+    envelope = Envelope(context.format, random(NONCE_BYTES), key.reveal())
     return _encrypt(AESGCM(kek.reveal()), envelope, context.associated_data())
 
 
@@ -110,7 +110,7 @@ def unwrap_data_key(
 
     Raises EnvelopeError for any other blob, context or key.
     """
-    envelope = parse(wrapped, Format.WRAPPED_DATA_KEY)
+    envelope = parse(wrapped, context.format)
     return Sensitive(_decrypt(AESGCM(kek.reveal()), envelope, context.associated_data()))
 
 

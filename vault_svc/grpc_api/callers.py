@@ -1,5 +1,6 @@
 """From a call's metadata to who makes it."""
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from chassis.caller import Caller
@@ -21,6 +22,14 @@ class NamesRequest(Protocol):
     def names(self) -> Any:
         """The names asked for."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who asks for a write, and the token that says so."""
+
+    subject: str
+    token: Sensitive[str]
 
 
 class Callers:
@@ -47,11 +56,11 @@ class Callers:
         """The call's one token, unverified. Raises UnauthenticatedError."""
         return credential(context.invocation_metadata() or ())
 
-    async def verified_token(self, context: Any) -> Sensitive[str]:
-        """The call's one token, verified. Raises UnauthenticatedError, UnavailableError."""
+    async def writer(self, context: Any) -> Writer:
+        """Whose token the call has, verified. Raises UnauthenticatedError, UnavailableError."""
         metadata = context.invocation_metadata() or ()
-        await self._authenticator.caller(metadata)
-        return credential(metadata)
+        caller = await self._authenticator.caller(metadata)
+        return Writer(caller.subject, credential(metadata))
 
 
 def _claimed_identity(metadata: Any) -> str:

@@ -48,7 +48,8 @@ class DataKeyStore(Protocol):
     async def move(self, namespace: str, data_key_id: UUID, target: DataKeyState) -> None:
         """The key is retired or disabled.
 
-        Raises NotFoundError, FailedPreconditionError if the states forbid it.
+        Raises NotFoundError, FailedPreconditionError if the states forbid it, or if it is a
+        fingerprint key whose place another one has taken.
         """
         ...
 

@@ -7,21 +7,22 @@ from typing import NewType, Protocol
 from uuid import UUID
 
 from chassis.sensitive import Sensitive
+from vault_svc.domain.draft import Draft, Operation
 from vault_svc.ports.values import ValueKey
 
 SYSTEM_KEEPER = "system"
 
 # Messages of metadata's own that pass through here unread, serialised.
-Draft = NewType("Draft", bytes)
 Preconditions = NewType("Preconditions", bytes)
 SecureValue = NewType("SecureValue", bytes)
 
 
-class Operation(Enum):
-    """What a write is."""
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """What makes a create happen once, however often its caller sends it within a day."""
 
-    CREATE = "create"
-    UPDATE = "update"
+    key: str
+    fingerprint: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,21 @@ class Write:
     """What a caller wants written, but for the value itself."""
 
     operation: Operation
-    namespace: str
-    generates_name: bool
     draft: Draft
     preconditions: Preconditions
     dry_run: bool
     token: Sensitive[str]
+    idempotency: Idempotency | None = None
+
+    @property
+    def namespace(self) -> str:
+        """Where it is to be written."""
+        return self.draft.namespace
+
+    @property
+    def generates_name(self) -> bool:
+        """Whether metadata is to choose the name."""
+        return self.operation is Operation.CREATE and not self.draft.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +60,17 @@ class PreparedWrite:
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """The answer to Prepare."""
+    """The answer to Prepare: the write may happen."""
 
     prepared: PreparedWrite
     preview: SecureValue | None  # what the write would make, for a dry run
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyWritten:
+    """The answer to Prepare for a request that was sent before: what it made then."""
+
+    secure_value: SecureValue
 
 
 class Decision(Enum):
@@ -91,13 +108,14 @@ class MetadataClient(Protocol):
     are the vault's own questions, and every failure of theirs is UnavailableError.
     """
 
-    async def prepare(self, write: Write) -> Preparation:
-        """Whether the write may happen, and as what. Nothing has happened."""
+    async def prepare(self, write: Write) -> Preparation | AlreadyWritten:
+        """Whether the write may happen, and as what. Nothing has happened by this."""
         ...
 
     async def claim(self, write: Write, prepared: PreparedWrite) -> SecureValue:
         """The write has happened, once, however often this is asked; what it made.
 
+        If the same request was claimed first under another value id, what that one made.
         After UnavailableError and DeadlineExceededError it may have happened; after any other
         error it has not.
         """

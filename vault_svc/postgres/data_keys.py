@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
+
 from chassis.errors import FailedPreconditionError, NotFoundError
 from chassis.postgres import Connection, Database
 from chassis.queries import load_queries
@@ -79,7 +81,12 @@ class PostgresDataKeyStore:
     async def move(self, namespace: str, data_key_id: UUID, target: DataKeyState) -> None:
         async def move(connection: Connection) -> None:
             await self._lock(connection, namespace, data_key_id, target)
-            await connection.execute(self._sql.set_state, namespace, data_key_id, target.value)
+            try:
+                await connection.execute(
+                    self._sql.set_state, namespace, data_key_id, target.value
+                )
+            except asyncpg.UniqueViolationError:
+                raise FailedPreconditionError("another key has taken its place") from None
 
         await self._database.transact(move)
 

@@ -3,7 +3,7 @@
 UPDATE data_keys
 SET wraps_reserved = wraps_reserved + $2
 WHERE namespace = $1 AND state = 'active' AND wraps_reserved <= $3 AND created_at > $4
-RETURNING namespace, data_key_id, kek_id, state, wrapped_key;
+RETURNING namespace, data_key_id, kek_id, state, wrapped_key, purpose;
 
 -- name: retire_due
 -- $1 namespace, $2 highest count with room for another block, $3 created after
@@ -19,7 +19,8 @@ ON CONFLICT (namespace) WHERE state = 'active' DO NOTHING;
 
 -- name: read_key
 -- $1 namespace, $2 data key id
-SELECT namespace, data_key_id, kek_id, state, wrapped_key, created_at, wraps_reserved
+SELECT
+    namespace, data_key_id, kek_id, state, wrapped_key, purpose, created_at, wraps_reserved
 FROM data_keys
 WHERE namespace = $1 AND data_key_id = $2;
 
@@ -62,10 +63,11 @@ WITH RECURSIVE keks (kek_id) AS (
     WHERE keks.kek_id IS NOT NULL
 )
 SELECT
-    sample.namespace, sample.data_key_id, sample.kek_id, sample.state, sample.wrapped_key
+    sample.namespace, sample.data_key_id, sample.kek_id, sample.state, sample.wrapped_key,
+    sample.purpose
 FROM keks
 CROSS JOIN LATERAL (
-    SELECT namespace, data_key_id, kek_id, state, wrapped_key
+    SELECT namespace, data_key_id, kek_id, state, wrapped_key, purpose
     FROM data_keys
     WHERE data_keys.kek_id = keks.kek_id AND state <> 'destroyed'
     ORDER BY namespace, data_key_id

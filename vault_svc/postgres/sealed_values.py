@@ -10,6 +10,7 @@ import asyncpg
 from chassis.errors import ConflictError
 from chassis.postgres import Database
 from chassis.queries import load_queries
+from vault_svc.domain.envelope import KeyPurpose
 from vault_svc.domain.keyring import DataKeyState, StaleDataKeyError, WrappedDataKey
 from vault_svc.domain.sealing import SealedValue
 from vault_svc.ports.values import Refusal, StoredValue, StoredValues, ValueKey
@@ -123,4 +124,5 @@ def data_key_from_row(namespace: str, row: asyncpg.Record) -> WrappedDataKey:
         kek_id=row["kek_id"],
         state=DataKeyState(row["state"]),
         wrapped_key=row["wrapped_key"],
+        purpose=KeyPurpose(row["purpose"]),
     )

@@ -25,7 +25,8 @@ SELECT
     sum(octet_length(sealed_values.sealed_value)) OVER () AS total_bytes,
     data_keys.kek_id,
     data_keys.state,
-    data_keys.wrapped_key
+    data_keys.wrapped_key,
+    data_keys.purpose
 FROM sealed_values
 JOIN data_keys
     ON data_keys.namespace = sealed_values.namespace

@@ -2,9 +2,8 @@
 
 - A data key is committed, and has been unwrapped again, before anything is sealed under it.
 - Its wraps are counted durably before they are used, a block at a time: a crash over-counts.
-- What is remembered is bytes, never the permission to use them: whether a key is active is
-  asked again by the statement that stores a value, whether it opens by the one that reads one.
-- A KEK is asked once at a time for each key, and a slow answer holds up that namespace alone.
+- Whether a key is active is asked again by the statement that stores a value, whether it opens
+  by the one that reads one; what is remembered of it here is bytes.
 """
 
 from dataclasses import dataclass
@@ -13,24 +12,17 @@ from uuid import UUID
 from chassis.clock import Clock, RandomBytes
 from chassis.errors import UnavailableError
 from chassis.sensitive import Sensitive
-from vault_svc.domain.envelope import KEY_BYTES, DataKeyContext, EnvelopeError
+from vault_svc.domain.envelope import KEY_BYTES, DataKeyContext, KeyPurpose
 from vault_svc.domain.keyring import DataKeyState, ReplacementRule, WrappedDataKey
 from vault_svc.domain.sealing import DataKey
 from vault_svc.ports.data_keys import DataKeyStore
 from vault_svc.ports.keks import KekError, Keks
 from vault_svc.use_cases.recent import Recent
 from vault_svc.use_cases.single_flight import SingleFlight
+from vault_svc.use_cases.unwrapped_keys import CacheBounds, KeyKind, UnwrappedKeys
 
 ATTEMPTS = 5
 UUID_BYTES = 16
-
-
-@dataclass(frozen=True, slots=True)
-class CacheBounds:
-    """How many unwrapped keys are remembered, and for how long."""
-
-    limit: int = 10_000
-    lifetime_seconds: float = 300
 
 
 @dataclass(slots=True)
@@ -59,16 +51,13 @@ class DataKeys:
         self._clock = clock
         self._random = random
         self._rule = rule
-        limit, lifetime = bounds.limit, bounds.lifetime_seconds
-        # By the wrapped bytes themselves: what is remembered never hides a changed row.
-        self._unwrapped: Recent[WrappedDataKey, DataKey] = Recent(
-            clock, limit=limit, lifetime_seconds=lifetime
+        self._unwrapped = UnwrappedKeys(
+            KeyKind(KeyPurpose.SEAL, DataKey.of), keks=keks, clock=clock, bounds=bounds
         )
         self._sealing: Recent[str, _Sealing] = Recent(
-            clock, limit=limit, lifetime_seconds=lifetime
+            clock, limit=bounds.limit, lifetime_seconds=bounds.lifetime_seconds
         )
         self._reservations: SingleFlight[str, None] = SingleFlight()
-        self._unwrappings: SingleFlight[WrappedDataKey, DataKey] = SingleFlight()
 
     async def ready(self, namespace: str) -> DataKey:
         """The namespace's active data key, made if there is none; one of its wraps is used up.
@@ -88,12 +77,7 @@ class DataKeys:
 
         Raises KekError if its KEK does not unwrap it, UnavailableError if it cannot be had.
         """
-        # The state is no part of what was unwrapped.
-        wrapped = _stateless(wrapped)
-        key = self._unwrapped.get(wrapped)
-        if key is None:
-            key = await self._unwrappings.run(wrapped, lambda: self._unwrap(wrapped))
-        return key
+        return await self._unwrapped.get(wrapped)
 
     def _take(self, namespace: str) -> DataKey | None:
         sealing = self._sealing.get(namespace)
@@ -133,25 +117,5 @@ class DataKeys:
             self._clock.now(),
         )
 
-    async def _unwrap(self, wrapped: WrappedDataKey) -> DataKey:
-        kek = self._keks.named(wrapped.kek_id)
-        key = await kek.unwrap(wrapped.wrapped_key, wrapped.context)
-        try:
-            unwrapped = DataKey.of(wrapped.namespace, wrapped.data_key_id, key)
-        except EnvelopeError as error:
-            raise KekError("what the KEK unwrapped is no data key") from error
-        self._unwrapped.put(wrapped, unwrapped)
-        return unwrapped
-
     def _new_id(self) -> UUID:
         return UUID(bytes=self._random(UUID_BYTES), version=4)
-
-
-def _stateless(wrapped: WrappedDataKey) -> WrappedDataKey:
-    return WrappedDataKey(
-        wrapped.namespace,
-        wrapped.data_key_id,
-        wrapped.kek_id,
-        DataKeyState.RETIRED,
-        wrapped.wrapped_key,
-    )

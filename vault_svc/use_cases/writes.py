@@ -1,16 +1,19 @@
 """Create and update with a value: what happens, in which order.
 
-1. Prepare: metadata says whether and as what. A dry run ends here.
+1. Prepare: metadata says whether and as what. A dry run ends here, and so does a create that
+   its caller sent before.
 2. A data key is ready, committed.
 3. The value is sealed under the id that metadata gave, and committed.
 4. Claim: the write happens, in metadata's transaction, or it does not.
 
 A crash after 3 leaves bytes that nobody claimed; the sweep refuses the id and erases them.
-Nothing here ever erases: after an ambiguous Claim the value may be live.
+Nothing here ever erases: after an ambiguous Claim the value may be live, and when another
+request with the same idempotency key came first, the sweep is told by metadata.
 """
 
 import asyncio
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from chassis.clock import Clock, RandomBytes
 from chassis.errors import (
@@ -22,24 +25,29 @@ from chassis.errors import (
     InvalidArgumentError,
     KnownError,
     NotFoundError,
-    Rule,
     UnavailableError,
 )
 from chassis.sensitive import Sensitive
 from vault_svc.domain.envelope import ValueContext
+from vault_svc.domain.fingerprint import IdempotencyKey, key_violations
 from vault_svc.domain.keyring import StaleDataKeyError
 from vault_svc.domain.sealing import seal_value
+from vault_svc.domain.value_rules import third_party_keeper, value_violations
+from vault_svc.domain.verbatim import Pattern, revealing, withheld
 from vault_svc.ports.metadata import (
     SYSTEM_KEEPER,
+    AlreadyWritten,
+    Idempotency,
     MetadataClient,
+    Preparation,
     PreparedWrite,
     SecureValue,
     Write,
 )
 from vault_svc.ports.values import SealedValueStore, ValueKey
 from vault_svc.use_cases.data_keys import DataKeys
+from vault_svc.use_cases.fingerprint_keys import FingerprintKeys
 
-MAXIMUM_VALUE_BYTES = 24_576
 NAME_ATTEMPTS = 3
 STALE_KEY_ATTEMPTS = 3
 CLAIM_PAUSES_SECONDS = (0.05, 0.2, 0.5, 1.0)
@@ -52,28 +60,37 @@ _DECIDED_BY_THE_ID = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Writes:
     """Creates and updates secure values that come with a value."""
 
     metadata: MetadataClient
     values: SealedValueStore
     data_keys: DataKeys
+    fingerprint_keys: FingerprintKeys
     clock: Clock
     random: RandomBytes
     # How long to wait before each further Claim whose answer was lost.
     claim_pauses_seconds: tuple[float, ...] = CLAIM_PAUSES_SECONDS
 
-    async def write(self, write: Write, value: Sensitive[bytes]) -> SecureValue:
+    async def write(
+        self, write: Write, value: Sensitive[bytes], asked_as: IdempotencyKey | None = None
+    ) -> SecureValue:
         """The secure value as the write made it, or would make it in a dry run.
+
+        With an idempotency key, the same create of the same caller is made once; asked for
+        again, it is answered with what was made then.
 
         Raises InvalidArgumentError with every violation, the value's own among them; whatever
         else metadata answers the caller with; UnavailableError. Only after UnavailableError and
         DeadlineExceededError may the write have happened.
         """
-        violations = _violations(value)
+        pattern = Pattern(value)
+        violations = _violations(write, value, asked_as, pattern)
         if violations:
-            await self._reject(write, violations)
+            await self._reject(write, value, pattern, violations)
+        if asked_as is not None and not write.dry_run:
+            write = await self._recognisable(write, value, asked_as)
         for attempt in range(1, NAME_ATTEMPTS + 1):
             try:
                 return await self._write_once(write, value)
@@ -83,26 +100,54 @@ class Writes:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    async def _reject(self, write: Write, violations: tuple[FieldViolation, ...]) -> None:
+    async def _reject(
+        self,
+        write: Write,
+        value: Sensitive[bytes],
+        pattern: Pattern,
+        violations: tuple[FieldViolation, ...],
+    ) -> None:
         """Raises what metadata holds against the write, and these violations.
 
-        Metadata is asked so that permission is decided first and everything is told at once.
+        Metadata is asked so that permission is decided first and everything is told at once;
+        the value stands nowhere in what it is sent.
         """
+        harmless = replace(write, draft=withheld(write.draft, pattern, write.operation))
         try:
-            await self.metadata.prepare(_dry(write))
+            answer = await self.metadata.prepare(_dry(harmless))
         except InvalidArgumentError as error:
             violations = error.violations + violations
+        else:
+            if value.reveal() and _is_third_party(answer):
+                violations = (third_party_keeper(), *violations)
         raise InvalidArgumentError(violations=violations)
 
+    async def _recognisable(
+        self, write: Write, value: Sensitive[bytes], asked_as: IdempotencyKey
+    ) -> Write:
+        """The write with what tells it from any other under the same idempotency key."""
+        key = await self.fingerprint_keys.current(write.namespace)
+        if key is None:
+            # Whoever may not write here does not make a key either. A name that is taken says
+            # that the caller may; whether by this very create is decided later.
+            with suppress(AlreadyExistsError):
+                await self.metadata.prepare(_dry(write))
+            key = await self.fingerprint_keys.ready(write.namespace)
+        fingerprint = key.fingerprint(asked_as, write.draft, value)
+        return replace(write, idempotency=Idempotency(asked_as.text, fingerprint))
+
     async def _write_once(self, write: Write, value: Sensitive[bytes]) -> SecureValue:
-        preparation = await self.metadata.prepare(write)
-        prepared = preparation.prepared
-        if prepared.keeper != SYSTEM_KEEPER:
-            raise FailedPreconditionError("values of this keeper cannot be stored yet")
+        answer = await self.metadata.prepare(write)
+        if isinstance(answer, AlreadyWritten):
+            return answer.secure_value
+        if not value.reveal():
+            raise FailedPreconditionError("references cannot be stored yet")
+        if _is_third_party(answer):
+            raise InvalidArgumentError(violations=(third_party_keeper(),))
         if write.dry_run:
-            return preparation.preview or SecureValue(b"")
-        await self._store(write.namespace, prepared, value)
-        return await self._claim(write, prepared)
+            return answer.preview or SecureValue(b"")
+        await self._store(write.namespace, answer.prepared, value)
+        return await self._claim(write, answer.prepared)
 
     async def _store(
         self, namespace: str, prepared: PreparedWrite, value: Sensitive[bytes]
@@ -144,23 +189,23 @@ class Writes:
         raise UnavailableError("whether the write happened is not known; read it to find out")
 
 
-def _violations(value: Sensitive[bytes]) -> tuple[FieldViolation, ...]:
-    size_bytes = len(value.reveal())
-    if size_bytes == 0:
-        return (FieldViolation("spec.value", Rule.REQUIRED, "must not be empty"),)
-    if size_bytes > MAXIMUM_VALUE_BYTES:
-        message = f"must have at most {MAXIMUM_VALUE_BYTES} bytes"
-        return (FieldViolation("spec.value", Rule.TOO_LONG, message),)
-    return ()
+def _violations(
+    write: Write,
+    value: Sensitive[bytes],
+    asked_as: IdempotencyKey | None,
+    pattern: Pattern,
+) -> tuple[FieldViolation, ...]:
+    key = asked_as.text if asked_as else ""
+    return (
+        *value_violations(write.operation, write.draft, value),
+        *revealing(write.draft, key, pattern),
+        *(key_violations(key) if asked_as else ()),
+    )
+
+
+def _is_third_party(answer: Preparation | AlreadyWritten) -> bool:
+    return isinstance(answer, Preparation) and answer.prepared.keeper != SYSTEM_KEEPER
 
 
 def _dry(write: Write) -> Write:
-    return Write(
-        operation=write.operation,
-        namespace=write.namespace,
-        generates_name=write.generates_name,
-        draft=write.draft,
-        preconditions=write.preconditions,
-        dry_run=True,
-        token=write.token,
-    )
+    return replace(write, dry_run=True, idempotency=None)

@@ -17,11 +17,12 @@ from chassis.errors import (
 )
 from protos.splitkeep.metadata.v1 import secure_value_pb2
 from tests.fakes.vault_svc.metadata import DENIED_TOKEN, InMemoryMetadata
-from tests.fakes.vault_svc.vault import IDENTITY, NAMESPACE, a_write
+from tests.fakes.vault_svc.vault import IDENTITY, NAMESPACE, a_write, prepared_by
+from vault_svc.domain.draft import Operation
 from vault_svc.ports.metadata import (
     Decision,
     MetadataClient,
-    Operation,
+    Preparation,
     PreparedWrite,
     Resolution,
     SecureValue,
@@ -34,6 +35,7 @@ class MetadataClientContract:
     async def test_a_prepared_write_has_not_happened(self, client: MetadataClient) -> None:
         preparation = await client.prepare(a_write("a"))
 
+        assert isinstance(preparation, Preparation)
         assert preparation.preview is None
         assert (preparation.prepared.operation, preparation.prepared.name) == (
             Operation.CREATE,
@@ -44,13 +46,14 @@ class MetadataClientContract:
         )
 
     async def test_every_preparation_has_an_id_of_its_own(self, client: MetadataClient) -> None:
-        ids = {(await client.prepare(a_write("a"))).prepared.value_id for _ in range(3)}
+        ids = {(await prepared_by(client, a_write("a"))).value_id for _ in range(3)}
 
         assert len(ids) == 3
 
     async def test_a_dry_run_shows_what_would_be_made(self, client: MetadataClient) -> None:
         preparation = await client.prepare(a_write("a", dry_run=True))
 
+        assert isinstance(preparation, Preparation)
         assert preparation.preview is not None
         assert self.parsed(preparation.preview).name == "a"
 
@@ -65,7 +68,7 @@ class MetadataClientContract:
         self, client: MetadataClient
     ) -> None:
         write = a_write("a")
-        prepared = (await client.prepare(write)).prepared
+        prepared = await prepared_by(client, write)
         first = await client.claim(write, prepared)
         later = await self.claimed(client, "a", Operation.UPDATE)
 
@@ -76,7 +79,7 @@ class MetadataClientContract:
 
     async def test_a_refused_id_is_never_claimed(self, client: MetadataClient) -> None:
         write = a_write("a")
-        prepared = (await client.prepare(write)).prepared
+        prepared = await prepared_by(client, write)
         key = ValueKey(NAMESPACE, prepared.value_id)
         assert await client.refuse([key]) == ((key, ValueState.REFUSED),)
 
@@ -94,7 +97,7 @@ class MetadataClientContract:
         self, client: MetadataClient
     ) -> None:
         write = a_write("a")
-        slow = (await client.prepare(write)).prepared
+        slow = await prepared_by(client, write)
         await self.claimed(client, "a")
 
         with pytest.raises(AlreadyExistsError):
@@ -105,7 +108,7 @@ class MetadataClientContract:
     ) -> None:
         await self.claimed(client, "a")
         write = a_write("a", operation=Operation.UPDATE)
-        prepared = (await client.prepare(write)).prepared
+        prepared = await prepared_by(client, write)
         known.delete(NAMESPACE, "a")
         await self.claimed(client, "a")
 
@@ -215,7 +218,7 @@ class MetadataClientContract:
         self, client: MetadataClient, name: str, operation: Operation = Operation.CREATE
     ) -> PreparedWrite:
         write = a_write(name, operation=operation)
-        prepared = (await client.prepare(write)).prepared
+        prepared = await prepared_by(client, write)
         assert isinstance(prepared.value_id, UUID)
         await client.claim(write, prepared)
         return prepared

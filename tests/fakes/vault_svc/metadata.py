@@ -15,10 +15,11 @@ from chassis.errors import (
 )
 from protos.splitkeep.metadata.v1 import secure_value_pb2
 from tests.fakes.vault_svc.clock import StandingClock
+from vault_svc.domain.draft import Draft, Operation
 from vault_svc.ports.metadata import (
     SYSTEM_KEEPER,
+    AlreadyWritten,
     Decision,
-    Operation,
     Preparation,
     PreparedWrite,
     Resolution,
@@ -60,9 +61,15 @@ class InMemoryMetadata:
     keeper: str = SYSTEM_KEEPER
     resolved: list[tuple[str, ...]] = field(default_factory=list)
     generated: int = 0
+    # By namespace, caller and key: the fingerprint, and what was made.
+    idempotent: dict[tuple[str, str, str], tuple[bytes, SecureValue]] = field(
+        default_factory=dict
+    )
 
-    async def prepare(self, write: Write) -> Preparation:
+    async def prepare(self, write: Write) -> Preparation | AlreadyWritten:
         draft = self._admitted(write)
+        if (recorded := self._written_before(write)) is not None:
+            return AlreadyWritten(recorded)
         name = draft.name or self._generated_name()
         current = self._checked(write.operation, write, name, uid=None)
         prepared = PreparedWrite(
@@ -76,7 +83,9 @@ class InMemoryMetadata:
         return Preparation(prepared, preview)
 
     async def claim(self, write: Write, prepared: PreparedWrite) -> SecureValue:
-        self._admitted(write)
+        draft = self._admitted(write)
+        if (recorded := self._written_before(write)) is not None:
+            return recorded
         key = ValueKey(write.namespace, prepared.value_id)
         if key in self.ids:
             return self._recorded(key)
@@ -84,16 +93,18 @@ class InMemoryMetadata:
         current = self._checked(prepared.operation, write, prepared.name, uid=prepared.uid)
         version = self.last_versions.get(place, 0) + 1
         made = self._secure_value(write, prepared, version)
-        draft = secure_value_pb2.SecureValueDraft.FromString(write.draft)
         if current:
             self._release(ValueKey(write.namespace, current.value_id))
         self.live[place] = Live(
             uid=prepared.uid,
             value_id=prepared.value_id,
             version=version,
-            decrypters=tuple(draft.decrypters),
+            decrypters=draft.decrypters,
             description=draft.description,
         )
+        if write.idempotency is not None:
+            fingerprint = write.idempotency.fingerprint
+            self.idempotent[_idempotency_key(write)] = fingerprint, made
         self.last_versions[place] = version
         self.ids[key] = IdRow(ValueState.CLAIMED, made)
         return made
@@ -139,14 +150,28 @@ class InMemoryMetadata:
     def referenced(self) -> set[ValueKey]:
         return {ValueKey(place[0], live.value_id) for place, live in self.live.items()}
 
-    def _admitted(self, write: Write) -> secure_value_pb2.SecureValueDraft:
+    def _admitted(self, write: Write) -> Draft:
         if write.token.reveal() == DENIED_TOKEN:
             raise PermissionDeniedError
-        draft = secure_value_pb2.SecureValueDraft.FromString(write.draft)
-        if not draft.description:
-            violation = FieldViolation("spec.description", Rule.REQUIRED, "must not be empty")
+        violations = []
+        if not write.draft.description:
+            violations.append(FieldViolation("spec.description", Rule.REQUIRED, "is required"))
+        if write.draft.ref and self.keeper == SYSTEM_KEEPER:
+            violations.append(FieldViolation("spec.ref", Rule.FORBIDDEN, "no reference"))
+        if violations:
+            raise InvalidArgumentError(violations=tuple(violations))
+        return write.draft
+
+    def _written_before(self, write: Write) -> SecureValue | None:
+        if write.idempotency is None or write.dry_run:
+            return None
+        row = self.idempotent.get(_idempotency_key(write))
+        if row is None:
+            return None
+        if row[0] != write.idempotency.fingerprint:
+            violation = FieldViolation("Idempotency-Key", Rule.INVALID, "of another request")
             raise InvalidArgumentError(violations=(violation,))
-        return draft
+        return row[1]
 
     def _checked(
         self, operation: Operation, write: Write, name: str, *, uid: str | None
@@ -189,7 +214,7 @@ class InMemoryMetadata:
         return GENERATED_NAMES[(self.generated - 1) % len(GENERATED_NAMES)]
 
     def _secure_value(self, write: Write, prepared: PreparedWrite, version: int) -> SecureValue:
-        draft = secure_value_pb2.SecureValueDraft.FromString(write.draft)
+        draft = write.draft
         made = secure_value_pb2.SecureValue(
             namespace=write.namespace,
             name=prepared.name,
@@ -200,3 +225,8 @@ class InMemoryMetadata:
             version=version,
         )
         return SecureValue(made.SerializeToString())
+
+
+def _idempotency_key(write: Write) -> tuple[str, str, str]:
+    assert write.idempotency is not None
+    return write.namespace, write.token.reveal(), write.idempotency.key

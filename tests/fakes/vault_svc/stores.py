@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from chassis.errors import ConflictError, FailedPreconditionError, NotFoundError
+from vault_svc.domain.envelope import KeyPurpose
 from vault_svc.domain.keyring import (
     DataKeyState,
     ReplacementRule,
@@ -25,6 +26,10 @@ class ValueRow:
     claimed_at: datetime | None = None
 
 
+def is_fingerprint_key_in_use(key: WrappedDataKey) -> bool:
+    return key.purpose is KeyPurpose.FINGERPRINT and key.state is DataKeyState.RETIRED
+
+
 @dataclass(slots=True)
 class Rows:
     values: dict[ValueKey, ValueRow] = field(default_factory=dict)
@@ -34,6 +39,12 @@ class Rows:
         for record in self.keys.values():
             if record.key.namespace == namespace and record.key.state is DataKeyState.ACTIVE:
                 return record
+        return None
+
+    def fingerprint_key(self, namespace: str) -> WrappedDataKey | None:
+        for record in self.keys.values():
+            if record.key.namespace == namespace and is_fingerprint_key_in_use(record.key):
+                return record.key
         return None
 
     def put_key(self, record: DataKeyRecord) -> None:
@@ -158,7 +169,24 @@ class InMemoryDataKeyStore:
         return tuple(samples)
 
     def _set_state(self, record: DataKeyRecord, state: DataKeyState) -> None:
-        self.rows.put_key(replace(record, key=replace(record.key, state=state)))
+        moved = replace(record.key, state=state)
+        if is_fingerprint_key_in_use(moved) and self.rows.fingerprint_key(moved.namespace):
+            raise FailedPreconditionError("another key has taken its place")
+        self.rows.put_key(replace(record, key=moved))
+
+
+class InMemoryFingerprintKeyStore:
+    """See ports.fingerprint_keys.FingerprintKeyStore."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    async def current(self, namespace: str) -> WrappedDataKey | None:
+        return self.rows.fingerprint_key(namespace)
+
+    async def keep(self, key: WrappedDataKey, now: datetime) -> None:
+        if self.rows.fingerprint_key(key.namespace) is None:
+            self.rows.put_key(DataKeyRecord(key, now, 0))
 
 
 def _is_due(record: DataKeyRecord, rule: ReplacementRule, now: datetime) -> bool:

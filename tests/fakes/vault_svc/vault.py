@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass, field
+from typing import Any
 
 from chassis.caller import Caller
 from chassis.sensitive import Sensitive
@@ -10,23 +11,34 @@ from tests.fakes.vault_svc.clock import StandingClock
 from tests.fakes.vault_svc.decisions import ListedDecisions
 from tests.fakes.vault_svc.keks import SwitchedKek, a_kek
 from tests.fakes.vault_svc.metadata import InMemoryMetadata
-from tests.fakes.vault_svc.stores import InMemoryDataKeyStore, InMemorySealedValueStore, Rows
+from tests.fakes.vault_svc.stores import (
+    InMemoryDataKeyStore,
+    InMemoryFingerprintKeyStore,
+    InMemorySealedValueStore,
+    Rows,
+)
+from vault_svc.domain.draft import Draft, Operation
+from vault_svc.domain.fingerprint import IdempotencyKey
 from vault_svc.domain.keyring import ReplacementRule
 from vault_svc.ports.data_keys import DataKeyStore
 from vault_svc.ports.decisions import Answer
+from vault_svc.ports.fingerprint_keys import FingerprintKeyStore
 from vault_svc.ports.keks import Keks
 from vault_svc.ports.metadata import (
-    Draft,
+    Idempotency,
     MetadataClient,
-    Operation,
     Preconditions,
+    Preparation,
+    PreparedWrite,
     Write,
 )
 from vault_svc.ports.values import SealedValueStore, ValueKey
-from vault_svc.use_cases.data_keys import CacheBounds, DataKeys
+from vault_svc.use_cases.data_keys import DataKeys
 from vault_svc.use_cases.decrypt import DecryptCall, DecryptSecureValues
+from vault_svc.use_cases.fingerprint_keys import FingerprintKeys
 from vault_svc.use_cases.opening import Form, Opening, Outcome
 from vault_svc.use_cases.sweep import Sweep, SweepRule
+from vault_svc.use_cases.unwrapped_keys import CacheBounds
 from vault_svc.use_cases.writes import Writes
 
 NAMESPACE = "team-a"
@@ -64,24 +76,33 @@ def a_write(
     uid: str = "",
     dry_run: bool = False,
     token: str = "token",
+    idempotency: Idempotency | None = None,
+    **more: Any,
 ) -> Write:
-    draft = secure_value_pb2.SecureValueDraft(
+    draft = Draft(
         namespace=namespace,
         name=name,
         generate_name="" if name else "sv-",
         description=description,
         decrypters=decrypters,
+        **more,
     )
     preconditions = secure_value_pb2.Preconditions(uid=uid or None)
     return Write(
         operation=operation,
-        namespace=namespace,
-        generates_name=not name,
-        draft=Draft(draft.SerializeToString()),
+        draft=draft,
         preconditions=Preconditions(preconditions.SerializeToString()),
         dry_run=dry_run,
         token=Sensitive(token),
+        idempotency=idempotency,
     )
+
+
+async def prepared_by(client: MetadataClient, write: Write) -> PreparedWrite:
+    """What Prepare decided; the write was not sent before."""
+    answer = await client.prepare(write)
+    assert isinstance(answer, Preparation)
+    return answer.prepared
 
 
 @dataclass
@@ -96,6 +117,7 @@ class Vault:
     sweep_rule: SweepRule = field(default_factory=lambda: SweepRule(0, 0, page_size=2))
     values: SealedValueStore | None = None
     keys: DataKeyStore | None = None
+    fingerprint_store: FingerprintKeyStore | None = None
     metadata: InMemoryMetadata | None = None
     asked: MetadataClient | None = None
 
@@ -114,10 +136,18 @@ class Vault:
             rule=self.rule,
             bounds=self.bounds,
         )
+        self.fingerprint_keys = FingerprintKeys(
+            store=self.fingerprint_store or InMemoryFingerprintKeyStore(self.rows),
+            keks=Keks(self.kek),
+            clock=self.clock,
+            random=secrets.token_bytes,
+            bounds=self.bounds,
+        )
         self.writes = Writes(
             metadata=metadata,
             values=self.value_store,
             data_keys=self.data_keys,
+            fingerprint_keys=self.fingerprint_keys,
             clock=self.clock,
             random=secrets.token_bytes,
             claim_pauses_seconds=(0, 0, 0),
@@ -131,6 +161,14 @@ class Vault:
 
     async def create(self, name: str = "db-password", value: bytes = b"hunter2") -> None:
         await self.writes.write(a_write(name), Sensitive(value))
+
+    async def create_once(
+        self, key: str, write: Write, value: bytes = b"hunter2"
+    ) -> secure_value_pb2.SecureValue:
+        """As the service does: the token says who asks."""
+        asked_as = IdempotencyKey(write.token.reveal(), key)
+        made = await self.writes.write(write, Sensitive(value), asked_as)
+        return secure_value_pb2.SecureValue.FromString(made)
 
     async def update(self, name: str = "db-password", value: bytes = b"hunter3") -> None:
         await self.writes.write(a_write(name, operation=Operation.UPDATE), Sensitive(value))

@@ -20,9 +20,10 @@ from tests.fakes.vault_svc.vault import a_caller as a_decrypter
 from tests.faults.system.fused import fused_stores
 from tests.faults.system.wire import Script, metadata_client, undisturbed
 from tests.integration.metadata_svc.conftest import postgres_stores
+from vault_svc.domain.draft import Operation
 from vault_svc.domain.keyring import ReplacementRule
 from vault_svc.ports.decisions import Answer
-from vault_svc.ports.metadata import Operation, Write
+from vault_svc.ports.metadata import Write
 from vault_svc.postgres.data_keys import PostgresDataKeyStore
 from vault_svc.postgres.sealed_values import PostgresSealedValueStore
 from vault_svc.use_cases.decrypt import DecryptCall

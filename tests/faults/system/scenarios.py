@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from chassis.errors import KnownError
 from chassis.sensitive import Sensitive
-from tests.fakes.vault_svc.vault import Vault
+from tests.fakes.vault_svc.vault import Vault, prepared_by
 from tests.faults.system.checker import broken_promises
 from tests.faults.system.installation import (
     NAME,
@@ -70,7 +70,7 @@ async def told(work: Awaitable[T]) -> T | type[KnownError]:
 
 async def sealed(vault: Vault, name: str = NAME) -> PreparedWrite:
     """A create that has come as far as Claim: prepared, its value committed."""
-    prepared = (await vault.writes.metadata.prepare(a_create(TEAM, name))).prepared
+    prepared = await prepared_by(vault.writes.metadata, a_create(TEAM, name))
     await vault.writes._store(TEAM, prepared, Sensitive(b"old"))
     return prepared
 

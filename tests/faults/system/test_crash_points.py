@@ -17,7 +17,7 @@ from chassis.errors import KnownError
 from chassis.sensitive import Sensitive
 from tests.contracts.metadata_svc.application import Application
 from tests.fakes.vault_svc.fuse import Death, DiedError, Fuse
-from tests.fakes.vault_svc.vault import Vault
+from tests.fakes.vault_svc.vault import Vault, prepared_by
 from tests.faults.system.checker import violations
 from tests.faults.system.installation import (
     NAME,
@@ -84,8 +84,8 @@ class Saga:
 async def lose_and_delete(installation: Installation, namespace: str) -> None:
     """Something for each part of the sweep: an unclaimed value, and two released ones."""
     vault, metadata = installation.vault(), installation.metadata()
-    lost = await vault.writes.metadata.prepare(a_create(namespace, "lost"))
-    await vault.writes._store(namespace, lost.prepared, Sensitive(b"lost"))
+    lost = await prepared_by(vault.writes.metadata, a_create(namespace, "lost"))
+    await vault.writes._store(namespace, lost, Sensitive(b"lost"))
     await vault.writes.write(a_create(namespace, "deleted"), Sensitive(b"x"))
     await metadata.delete(namespace, "deleted")
     await update(vault, namespace, b"newer")

@@ -20,7 +20,7 @@ from tests.fakes.vault_svc.fuse import Death, DiedError, Fuse
 from tests.fakes.vault_svc.keks import SwitchedKek, a_kek
 from tests.fakes.vault_svc.metadata import InMemoryMetadata
 from tests.fakes.vault_svc.stores import InMemoryDataKeyStore, InMemorySealedValueStore, Rows
-from tests.fakes.vault_svc.vault import NAMESPACE, Vault, a_write
+from tests.fakes.vault_svc.vault import NAMESPACE, Vault, a_write, prepared_by
 from vault_svc.domain.keyring import ReplacementRule
 from vault_svc.ports.data_keys import DataKeyStore
 from vault_svc.ports.decisions import Answer
@@ -123,7 +123,7 @@ async def test_a_sweep_that_dies_anywhere_is_finished_by_the_next(
         installation.metadata.delete(NAMESPACE, name)
         await vault.create(f"{name}-live", b"old")
         await vault.update(f"{name}-live", b"live")
-        lost = (await installation.metadata.prepare(a_write("lost"))).prepared
+        lost = await prepared_by(installation.metadata, a_write("lost"))
         await vault.writes._store(NAMESPACE, lost, Sensitive(b"lost"))
 
     seen = await crashes(installation, sweep, before=b"old", prepare=delete_and_lose)

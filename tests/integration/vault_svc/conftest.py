@@ -23,6 +23,7 @@ from vault_svc.assembly import assemble
 from vault_svc.config import PREFIX, Config
 from vault_svc.grpc_api.services import SERVICE_NAMES
 from vault_svc.postgres.data_keys import PostgresDataKeyStore
+from vault_svc.postgres.fingerprint_keys import PostgresFingerprintKeyStore
 from vault_svc.postgres.sealed_values import PostgresSealedValueStore
 
 PEER_SERVICE = "splitkeep.metadata.v1.VaultPeer"
@@ -43,6 +44,11 @@ def values(database: Database) -> PostgresSealedValueStore:
 @pytest.fixture
 def keys(database: Database) -> PostgresDataKeyStore:
     return PostgresDataKeyStore(database)
+
+
+@pytest.fixture
+def fingerprint_keys(database: Database) -> PostgresFingerprintKeyStore:
+    return PostgresFingerprintKeyStore(database)
 
 
 @pytest.fixture

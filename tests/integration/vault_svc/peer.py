@@ -7,6 +7,7 @@ from chassis.identity import credential
 from protos.splitkeep.metadata.v1 import secure_value_pb2, vault_peer_pb2
 from protos.splitkeep.metadata.v1.vault_peer_pb2_grpc import VaultPeerServicer
 from tests.fakes.vault_svc.metadata import InMemoryMetadata
+from vault_svc.grpc_api.drafts import draft_from_proto
 from vault_svc.metadata_client import (
     _DECISIONS,
     _OPERATIONS_BACK,
@@ -16,7 +17,7 @@ from vault_svc.metadata_client import (
     _prepared_from_proto,
     _prepared_to_proto,
 )
-from vault_svc.ports.metadata import Draft, Preconditions, Write
+from vault_svc.ports.metadata import AlreadyWritten, Idempotency, Preconditions, Write
 
 DECISIONS = {decision: number for number, decision in _DECISIONS.items()}
 STATES = {state: number for number, state in _STATES.items()}
@@ -35,6 +36,9 @@ class InMemoryPeer(VaultPeerServicer):
         self._heard(request)
         operation = _OPERATIONS_BACK[request.operation]
         preparation = await self.known.prepare(_write(request, context, operation))
+        if isinstance(preparation, AlreadyWritten):
+            recorded = secure_value_pb2.SecureValue.FromString(preparation.secure_value)
+            return vault_peer_pb2.PrepareResponse(recorded=recorded)
         answer = vault_peer_pb2.PrepareResponse(
             prepared=_prepared_to_proto(preparation.prepared)
         )
@@ -105,10 +109,13 @@ class InMemoryPeer(VaultPeerServicer):
 def _write(request: Any, context: Any, operation: Any) -> Write:
     return Write(
         operation=operation,
-        namespace=request.draft.namespace,
-        generates_name=not request.draft.name,
-        draft=Draft(request.draft.SerializeToString()),
+        draft=draft_from_proto(request.draft),
         preconditions=Preconditions(request.preconditions.SerializeToString()),
         dry_run=getattr(request, "dry_run", False),
         token=credential(context.invocation_metadata()),
+        idempotency=(
+            Idempotency(request.idempotency.key, request.idempotency.fingerprint)
+            if request.HasField("idempotency")
+            else None
+        ),
     )

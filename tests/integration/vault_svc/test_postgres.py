@@ -19,9 +19,14 @@ from tests.contracts.vault_svc.builders import (
     an_active_key,
 )
 from tests.contracts.vault_svc.data_key_store import DataKeyStoreContract
+from tests.contracts.vault_svc.fingerprint_key_store import (
+    FingerprintKeyStoreContract,
+    a_fingerprint_key,
+)
 from tests.contracts.vault_svc.sealed_value_store import SealedValueStoreContract
 from vault_svc.domain.keyring import DataKeyState, StaleDataKeyError
 from vault_svc.postgres.data_keys import PostgresDataKeyStore
+from vault_svc.postgres.fingerprint_keys import PostgresFingerprintKeyStore
 from vault_svc.postgres.sealed_values import PostgresSealedValueStore
 
 
@@ -33,11 +38,18 @@ class TestPostgresDataKeyStore(DataKeyStoreContract):
     pass
 
 
+class TestPostgresFingerprintKeyStore(FingerprintKeyStoreContract):
+    pass
+
+
 async def test_every_statement_fits_the_schema(
-    database: Database, values: PostgresSealedValueStore, keys: PostgresDataKeyStore
+    database: Database,
+    values: PostgresSealedValueStore,
+    keys: PostgresDataKeyStore,
+    fingerprint_keys: PostgresFingerprintKeyStore,
 ) -> None:
     async def prepare(connection: Connection) -> None:
-        for queries in (values._sql, keys._sql):
+        for queries in (values._sql, keys._sql, fingerprint_keys._sql):
             for field in fields(queries):
                 await connection.prepare(getattr(queries, field.name))
 
@@ -107,6 +119,20 @@ async def test_the_database_itself_refuses_a_second_active_key(
     await an_active_key(keys)
 
     with pytest.raises(Exception, match="data_keys_active"):
+        await database.execute("UPDATE data_keys SET state = 'active'")
+
+
+async def test_the_database_itself_refuses_a_second_fingerprint_key_and_an_active_one(
+    database: Database, fingerprint_keys: PostgresFingerprintKeyStore
+) -> None:
+    await fingerprint_keys.keep(a_fingerprint_key(), START)
+
+    with pytest.raises(Exception, match="data_keys_fingerprint"):
+        await database.execute(
+            "INSERT INTO data_keys SELECT namespace, gen_random_uuid(), kek_id, state, "
+            "wrapped_key, created_at, 0, purpose FROM data_keys"
+        )
+    with pytest.raises(Exception, match="data_keys_active_seals"):
         await database.execute("UPDATE data_keys SET state = 'active'")
 
 

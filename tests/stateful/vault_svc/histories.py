@@ -18,7 +18,7 @@ from vault_svc.domain.keyring import DataKeyState, ReplacementRule
 from vault_svc.ports.data_keys import DataKeyStore
 from vault_svc.ports.decisions import Answer
 from vault_svc.ports.values import SealedValueStore, ValueKey
-from vault_svc.use_cases.data_keys import CacheBounds
+from vault_svc.use_cases.unwrapped_keys import CacheBounds
 
 T = TypeVar("T")
 

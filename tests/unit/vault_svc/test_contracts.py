@@ -10,6 +10,7 @@ from chassis.metrics import Metrics
 from chassis.telemetry import configure_logging
 from tests.contracts.vault_svc.data_key_store import DataKeyStoreContract
 from tests.contracts.vault_svc.decision_log import DecisionLogContract, Written
+from tests.contracts.vault_svc.fingerprint_key_store import FingerprintKeyStoreContract
 from tests.contracts.vault_svc.kek_provider import KekProviderContract
 from tests.contracts.vault_svc.metadata_client import MetadataClientContract
 from tests.contracts.vault_svc.sealed_value_store import SealedValueStoreContract
@@ -17,7 +18,12 @@ from tests.fakes.vault_svc.clock import StandingClock
 from tests.fakes.vault_svc.decisions import ListedDecisions
 from tests.fakes.vault_svc.keks import SwitchedKek, a_kek
 from tests.fakes.vault_svc.metadata import InMemoryMetadata
-from tests.fakes.vault_svc.stores import InMemoryDataKeyStore, InMemorySealedValueStore, Rows
+from tests.fakes.vault_svc.stores import (
+    InMemoryDataKeyStore,
+    InMemoryFingerprintKeyStore,
+    InMemorySealedValueStore,
+    Rows,
+)
 from vault_svc.decision_log import StructuredDecisionLog
 from vault_svc.ports.decisions import DecisionLog
 from vault_svc.ports.keks import KekProvider
@@ -38,11 +44,20 @@ def keys(rows: Rows) -> InMemoryDataKeyStore:
     return InMemoryDataKeyStore(rows)
 
 
+@pytest.fixture
+def fingerprint_keys(rows: Rows) -> InMemoryFingerprintKeyStore:
+    return InMemoryFingerprintKeyStore(rows)
+
+
 class TestInMemorySealedValueStore(SealedValueStoreContract):
     pass
 
 
 class TestInMemoryDataKeyStore(DataKeyStoreContract):
+    pass
+
+
+class TestInMemoryFingerprintKeyStore(FingerprintKeyStoreContract):
     pass
 
 

@@ -11,8 +11,9 @@ from tests.fakes.vault_svc.keks import SwitchedKek, a_kek
 from tests.fakes.vault_svc.vault import Vault
 from vault_svc.domain.keyring import DataKeyState, ReplacementRule
 from vault_svc.ports.keks import KekError, Keks
-from vault_svc.use_cases.data_keys import CacheBounds, DataKeys
+from vault_svc.use_cases.data_keys import DataKeys
 from vault_svc.use_cases.kek_check import kek_problems
+from vault_svc.use_cases.unwrapped_keys import CacheBounds
 
 FEW_WRAPS = ReplacementRule(maximum_age_seconds=100, maximum_wraps=8, wraps_per_reservation=4)
 
@@ -169,7 +170,7 @@ async def test_what_is_remembered_is_bounded() -> None:
     for number in range(10):
         await vault.data_keys.ready(f"team-{number}")
 
-    assert len(vault.data_keys._unwrapped) == 3
+    assert len(vault.data_keys._unwrapped._recent) == 3
     assert len(vault.data_keys._sealing) == 3
 
 

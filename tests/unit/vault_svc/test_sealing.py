@@ -17,7 +17,7 @@ from vault_svc.domain.envelope import (
     EnvelopeError,
     Format,
     ValueContext,
-    associated_data,
+    length_prefixed,
     parse,
 )
 from vault_svc.domain.sealing import DataKey, SealedValue, open_value, seal_value
@@ -90,7 +90,7 @@ def test_opening_arbitrary_bytes_fails_in_one_way(wrapped: bytes, sealed: bytes)
 
 @given(st.lists(st.binary(max_size=8)), st.lists(st.binary(max_size=8)))
 def test_no_two_contexts_share_an_encoding(one: list[bytes], other: list[bytes]) -> None:
-    assert (associated_data(*one) == associated_data(*other)) == (one == other)
+    assert (length_prefixed(*one) == length_prefixed(*other)) == (one == other)
 
 
 def test_contexts_of_different_kinds_share_no_encoding() -> None:
@@ -160,7 +160,7 @@ def test_a_value_key_that_is_none_does_not_open() -> None:
     key, context = a_data_key(), ValueContext("team-a", "db-password", UUID(int=2))
     # Wrapped by whoever holds the data key, but too short.
     nonce = b"n" * NONCE_BYTES
-    bound = associated_data(b"\x21", b"team-a", UUID(int=2).bytes, UUID(int=1).bytes)
+    bound = length_prefixed(b"\x21", b"team-a", UUID(int=2).bytes, UUID(int=1).bytes)
     wrapped = b"\x21" + nonce + key.cipher.encrypt(nonce, b"short", bound)
 
     with pytest.raises(EnvelopeError):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from chassis.metrics import Metrics
 from chassis.sensitive import Sensitive
 from tests.fakes.vault_svc.stores import InMemorySealedValueStore, Rows
-from tests.fakes.vault_svc.vault import NAMESPACE, Vault, a_write
+from tests.fakes.vault_svc.vault import NAMESPACE, Vault, a_write, prepared_by
 from vault_svc.ports.metadata import PreparedWrite
 from vault_svc.ports.values import ValueKey
 from vault_svc.use_cases.sweep import SweepRule
@@ -16,7 +16,7 @@ from vault_svc.worker import SweepIntervals, SweepTelemetry, SweepWorker
 
 async def unclaimed(vault: Vault, name: str = "a") -> PreparedWrite:
     """A write whose process died between storing the value and claiming it."""
-    prepared = (await vault.known.prepare(a_write(name))).prepared
+    prepared = await prepared_by(vault.known, a_write(name))
     await vault.writes._store(NAMESPACE, prepared, Sensitive(b"hunter2"))
     return prepared
 

@@ -20,10 +20,11 @@ from chassis.errors import (
 from chassis.sensitive import Sensitive
 from protos.splitkeep.metadata.v1 import secure_value_pb2
 from tests.fakes.vault_svc.metadata import DENIED_TOKEN, GENERATED_NAMES, InMemoryMetadata
-from tests.fakes.vault_svc.vault import NAMESPACE, Vault, a_write
+from tests.fakes.vault_svc.vault import NAMESPACE, Vault, a_write, prepared_by
+from vault_svc.domain.draft import Operation
 from vault_svc.domain.keyring import DataKeyState
 from vault_svc.ports.decisions import Answer
-from vault_svc.ports.metadata import Operation, PreparedWrite, SecureValue, Write
+from vault_svc.ports.metadata import PreparedWrite, SecureValue, Write
 
 
 @dataclass
@@ -91,28 +92,76 @@ async def test_values_of_1_to_24576_bytes_are_kept(size_bytes: int) -> None:
     assert await vault.decrypt("a") == {"a": b"x" * size_bytes}
 
 
+TOO_LONG = b"x" * 24_577
+BAD_VALUES = {
+    "a create without value and ref": (Operation.CREATE, "", b"", "spec", Rule.REQUIRED),
+    "a create that is too long": (
+        *(Operation.CREATE, "", TOO_LONG, "spec.value", Rule.TOO_LONG),
+    ),
+    "an update with an empty value": (Operation.UPDATE, "", b"", "spec", Rule.REQUIRED),
+    "an update that is too long": (
+        *(Operation.UPDATE, "", TOO_LONG, "spec.value", Rule.TOO_LONG),
+    ),
+}
+
+
+@pytest.mark.parametrize("dry_run", [False, True], ids=["for real", "dry run"])
 @pytest.mark.parametrize(
-    ("value", "rule"), [(b"", Rule.REQUIRED), (b"x" * 24_577, Rule.TOO_LONG)]
+    ("operation", "ref", "value", "path", "rule"), BAD_VALUES.values(), ids=BAD_VALUES
 )
 async def test_other_values_are_a_violation_and_nothing_is_kept(
-    value: bytes, rule: Rule
+    operation: Operation, ref: str, value: bytes, path: str, rule: Rule, *, dry_run: bool
 ) -> None:
     vault = Vault()
+    if operation is Operation.UPDATE:
+        await vault.create("a", b"first")
+    before = dict(vault.rows.values)
+    write = a_write("a", operation=operation, ref=ref, dry_run=dry_run)
 
     with pytest.raises(InvalidArgumentError) as error:
-        await vault.create("a", value)
+        await vault.writes.write(write, Sensitive(value))
 
-    assert [(v.field, v.rule) for v in error.value.violations] == [("spec.value", rule)]
-    assert (vault.rows.keys, vault.rows.values, vault.known.live) == ({}, {}, {})
+    assert [(v.field, v.rule) for v in error.value.violations] == [(path, rule)]
+    assert vault.rows.values == before
+
+
+async def test_a_value_beside_a_reference_is_a_violation_of_its_own() -> None:
+    with pytest.raises(InvalidArgumentError) as error:
+        await Vault().writes.write(a_write("a", ref="arn:x"), Sensitive(b"hunter2"))
+
+    assert [(v.field, v.rule) for v in error.value.violations] == [
+        ("spec.ref", Rule.FORBIDDEN),  # metadata's own verdict
+        ("spec", Rule.FORBIDDEN),
+    ]
+
+
+async def test_a_reference_alone_gets_metadatas_verdict() -> None:
+    with pytest.raises(InvalidArgumentError) as error:
+        await Vault().writes.write(a_write("a", ref="arn:x"), Sensitive(b""))
+
+    assert [(v.field, v.rule) for v in error.value.violations] == [("spec.ref", Rule.FORBIDDEN)]
+
+
+async def test_a_reference_that_metadata_lets_through_is_not_stored_as_an_empty_value() -> None:
+    vault = Vault()
+    vault.known.keeper = "aws-1"
+
+    with pytest.raises(FailedPreconditionError):
+        await vault.writes.write(a_write("a", ref="arn:x"), Sensitive(b""))
+
+    assert (vault.rows.values, vault.known.live) == ({}, {})
 
 
 async def test_all_violations_are_told_together() -> None:
+    write = a_write("a", description="", labels={"note": TOO_LONG.decode()})
+
     with pytest.raises(InvalidArgumentError) as error:
-        await Vault().writes.write(a_write("a", description=""), Sensitive(b""))
+        await Vault().writes.write(write, Sensitive(TOO_LONG))
 
     assert [violation.field for violation in error.value.violations] == [
         "spec.description",
         "spec.value",
+        "metadata.labels",
     ]
 
 
@@ -130,14 +179,36 @@ async def test_a_refused_preparation_leaves_nothing() -> None:
     assert (vault.rows.keys, vault.rows.values) == ({}, {})
 
 
-async def test_a_value_for_a_keeper_that_is_not_served_is_refused() -> None:
+@pytest.mark.parametrize("dry_run", [False, True], ids=["for real", "dry run"])
+@pytest.mark.parametrize("operation", Operation)
+async def test_a_value_through_a_third_party_keeper_is_a_violation(
+    operation: Operation, *, dry_run: bool
+) -> None:
     vault = Vault()
-    vault.known.keeper = "aws"
+    if operation is Operation.UPDATE:
+        await vault.create("a", b"first")
+    before = dict(vault.rows.values)
+    vault.known.keeper = "aws-1"
+    write = a_write("a", operation=operation, dry_run=dry_run)
 
-    with pytest.raises(FailedPreconditionError):
-        await vault.create("a")
+    with pytest.raises(InvalidArgumentError, match="third-party keeper") as error:
+        await vault.writes.write(write, Sensitive(b"hunter2"))
 
-    assert vault.rows.values == {}
+    assert [(v.field, v.rule) for v in error.value.violations] == [("spec", Rule.FORBIDDEN)]
+    assert vault.rows.values == before
+
+
+async def test_a_third_party_keeper_is_told_beside_the_values_own_violations() -> None:
+    vault = Vault()
+    vault.known.keeper = "aws-1"
+
+    with pytest.raises(InvalidArgumentError) as error:
+        await vault.create("a", TOO_LONG)
+
+    assert [(v.field, v.rule) for v in error.value.violations] == [
+        ("spec", Rule.FORBIDDEN),
+        ("spec.value", Rule.TOO_LONG),
+    ]
 
 
 async def test_a_refused_claim_leaves_bytes_for_the_sweep_alone() -> None:
@@ -194,7 +265,7 @@ async def test_a_lost_answer_does_not_undo_the_writer_that_came_after() -> None:
     vault, metadata = with_lost_claims()
     await vault.create("a", b"first")
     write = a_write("a", operation=Operation.UPDATE)
-    slow = (await metadata.prepare(write)).prepared
+    slow = await prepared_by(metadata, write)
     await vault.writes._store(NAMESPACE, slow, Sensitive(b"second"))
     await metadata.claim(write, slow)  # its answer is lost
     await vault.update("a", b"third")
