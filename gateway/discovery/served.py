@@ -29,31 +29,34 @@ def discovery_paths(*, namespace: str) -> dict[str, Answer]:
     documents: dict[str, Answer] = {
         "/api": AggregatedDocument(api_versions(), ()).answer,
         "/apis": AggregatedDocument(group_list(GROUPS), GROUPS).answer,
-        "/bootdata": plain({"settings": {"namespace": namespace}}),
+        "/bootdata": _plain({"settings": {"namespace": namespace}}),
     }
     for group in GROUPS:
-        documents[f"/apis/{group.name}"] = plain(group_document(group))
+        documents[f"/apis/{group.name}"] = _plain(group_document(group))
         for version in group.versions:
             path = f"/apis/{group.name}/{version}"
-            documents[path] = plain(resource_list(group, version))
+            documents[path] = _plain(resource_list(group, version))
     return documents | {f"{path}/": answer for path, answer in documents.items()}
 
 
-def plain(document: JsonObject) -> Answer:
-    """Answers with the document, to a client that takes JSON."""
-    published = _published(document, JSON)
+def plain_answer(published: Published) -> Answer:
+    """Answers with the document, to a client that takes plain JSON."""
 
     async def answer(request: Request) -> Response:
-        require_json(request)
+        _require_json(request)
         return await published.answer(request)
 
     return answer
 
 
-def require_json(request: Request) -> None:
+def _require_json(request: Request) -> None:
     """Raises NotAcceptableError unless the client takes plain JSON."""
     if not any(_takes_plain_json(taken) for taken in _ranges(request)):
         raise NotAcceptableError
+
+
+def _plain(document: JsonObject) -> Answer:
+    return plain_answer(_published(document, JSON))
 
 
 class AggregatedDocument:

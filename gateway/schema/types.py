@@ -22,7 +22,6 @@ class Text:
     format: str = ""
     values: tuple[str, ...] = ()
     write_only: bool = False
-    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +30,6 @@ class Whole:
 
     description: str = ""
     minimum: int | None = None
-    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +37,14 @@ class Flag:
     """True or false."""
 
     description: str = ""
-    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anything:
-    """An object whose members are not described."""
+    """An object whose members are not described, or any JSON at all."""
 
     description: str = ""
+    of_any_type: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

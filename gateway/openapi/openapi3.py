@@ -1,0 +1,66 @@
+"""Operations written as OpenAPI 3.0.3: what present clients read, one for a group version."""
+
+from collections.abc import Iterable
+
+from gateway.openapi.operations import Content, Operation
+from gateway.openapi.parameters import Parameter
+from gateway.openapi.schemas import Definitions
+from gateway.request_json import JsonObject
+from gateway.schema.types import Schema
+
+
+def document(
+    info: JsonObject, operations: Iterable[Operation], definitions: Definitions
+) -> JsonObject:
+    """The whole document."""
+    paths: dict[str, JsonObject] = {}
+    for operation in operations:
+        of_path = paths.setdefault(operation.path, {})
+        of_path[operation.verb.method] = _operation(operation, definitions)
+    return {
+        "openapi": "3.0.3",
+        "info": info,
+        "paths": paths,
+        "components": {
+            "schemas": definitions.made,
+            "securitySchemes": {"BearerToken": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"BearerToken": []}],
+    }
+
+
+def _operation(operation: Operation, definitions: Definitions) -> JsonObject:
+    verb = operation.verb
+    made = operation.head()
+    made["parameters"] = [
+        _parameter(parameter, definitions) for parameter in operation.parameters
+    ]
+    if verb.body is not None:
+        content = _content(verb.body.content, definitions)
+        made["requestBody"] = {"content": content, "required": verb.body.required}
+    made["responses"] = {
+        str(code): {
+            "description": answer.description,
+            "content": _content(answer.content, definitions),
+        }
+        for code, answer in verb.answers.items()
+    }
+    return made
+
+
+def _parameter(parameter: Parameter, definitions: Definitions) -> JsonObject:
+    schema = definitions.schema(parameter.schema)
+    description = schema.pop("description", "")
+    return parameter.head() | {"description": description, "schema": schema}
+
+
+def _content(content: Content, definitions: Definitions) -> JsonObject:
+    return {
+        media_type: {"schema": _any_of(schemas, definitions)}
+        for media_type, schemas in content.items()
+    }
+
+
+def _any_of(schemas: tuple[Schema, ...], definitions: Definitions) -> JsonObject:
+    made = [definitions.bare(schema) for schema in schemas]
+    return made[0] if len(made) == 1 else {"anyOf": made}
