@@ -31,7 +31,7 @@ def body(**changes: Any) -> dict[str, Any]:
 
 INVALID = {
     "a value of 24577 bytes": (body(spec_value="x" * 24_577), "spec.value"),
-    "an empty value": (body(spec_value=""), "spec.value"),
+    "an empty value": (body(spec_value=""), "spec"),
     "65 decrypters": (body(spec_decrypters=[f"d{n}" for n in range(65)]), "spec.decrypters"),
     "a blank decrypter": (body(spec_decrypters=["ok", " "]), "spec.decrypters.[1]"),
     "a repeated decrypter": (body(spec_decrypters=["ok", "ok"]), "spec.decrypters.[1]"),
