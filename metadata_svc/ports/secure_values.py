@@ -30,3 +30,10 @@ class SecureValueStore(Protocol):
     async def remove(self, secure_value: SecureValue) -> None:
         """The live row, locked before, is gone."""
         ...
+
+    async def any_kept_by(self, namespace: str, keeper: str) -> bool:
+        """Whether a live secure value is kept by a keeper, which is not "system".
+
+        Stays so until the end if the keeper was locked to be changed before.
+        """
+        ...

@@ -3,7 +3,8 @@
 - Work inside `Transactions.run` sees its own writes, holds its locks to the end, and happens as
   a whole or not at all. It may be run again, so it does nothing that a second run would spoil.
 - Locks are taken in one order, which leaves no circle: a new value id, the name's version, the
-  live row, the keeper, other value ids, and at last the namespace's counter.
+  live row, the namespace's activation of keepers, keepers in name order, other value ids, and at
+  last the namespace's counter.
 - Every method may raise UnavailableError; for a transaction that says nothing of its outcome.
 - Every implementation passes the suites named at its port.
 """

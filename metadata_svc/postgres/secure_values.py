@@ -25,6 +25,7 @@ class SecureValueQueries:
     insert: str
     replace: str
     remove: str
+    any_kept_by: str
 
 
 def load_secure_value_queries() -> SecureValueQueries:
@@ -100,3 +101,7 @@ class PostgresSecureValueStore:
         await self.connection.execute(
             self.queries.remove, secure_value.namespace, secure_value.name
         )
+
+    async def any_kept_by(self, namespace: str, keeper: str) -> bool:
+        kept: bool = await self.connection.fetchval(self.queries.any_kept_by, namespace, keeper)
+        return kept

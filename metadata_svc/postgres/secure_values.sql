@@ -81,3 +81,10 @@ WITH was AS (
     WHERE d.namespace = $1 AND d.name = $2 AND d.decrypter = w
 )
 DELETE FROM secure_values WHERE namespace = $1 AND name = $2
+
+-- name: any_kept_by
+-- $1 namespace, $2 keeper
+SELECT exists(
+    SELECT 1 FROM secure_values
+    WHERE namespace = $1 AND keeper = $2 AND keeper <> 'system'
+)

@@ -16,8 +16,8 @@ from chassis.errors import (
 from metadata_svc.domain.resource import Operation, Preconditions
 from metadata_svc.domain.value_id import ValueKey, ValueState
 from tests.contracts.metadata_svc.application import Application, described, last_seen
-from tests.contracts.metadata_svc.stores import key_of
-from tests.fakes.metadata_svc.builders import NAMESPACE, a_draft
+from tests.contracts.metadata_svc.stores import key_of, put_keepers
+from tests.fakes.metadata_svc.builders import NAMESPACE, a_draft, a_keeper
 
 DRAFT = a_draft()
 NOW = timedelta(0)
@@ -286,7 +286,7 @@ class ClaimsContract:
             await application.claim(both[0].write, DRAFT, preconditions=seen)
 
     async def test_a_create_chooses_the_active_keeper(self, application: Application) -> None:
-        await application.stores.add_keeper(NAMESPACE, "aws", True)  # noqa: FBT003  # active
+        await put_keepers(application.stores, a_keeper(name="aws", active=True))
 
         assert (await application.create()).keeper == "aws"
 
@@ -294,7 +294,7 @@ class ClaimsContract:
         self, application: Application
     ) -> None:
         prepared = await application.prepare(DRAFT)
-        await application.stores.add_keeper(NAMESPACE, "aws", True)  # noqa: FBT003  # active
+        await put_keepers(application.stores, a_keeper(name="aws", active=True))
 
         assert (await application.claim(prepared.write, DRAFT)).keeper == "system"
 
@@ -308,7 +308,7 @@ class ClaimsContract:
 
     async def test_an_update_stays_with_its_keeper(self, application: Application) -> None:
         await application.create()
-        await application.stores.add_keeper(NAMESPACE, "aws", True)  # noqa: FBT003  # active
+        await put_keepers(application.stores, a_keeper(name="aws", active=True))
         prepared = await application.prepare(DRAFT, operation=Operation.UPDATE)
 
         assert prepared.write.keeper == "system"

@@ -1,23 +1,26 @@
 """What each implementation of the ports hands to the suites."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from metadata_svc.domain.keeper import Keeper
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.value_id import ValueKey
+from metadata_svc.ports.changes import Changes, Counters
 from metadata_svc.ports.keepers import KeeperReader
-from metadata_svc.ports.reader import Reader
+from metadata_svc.ports.reader import Pages, Reader
 from metadata_svc.ports.transactions import Transaction, Transactions
 
 
 @dataclass(frozen=True)
 class Stores:
-    """One database's ports; `add_keeper(namespace, name, active)` is the suite's own way in."""
+    """One database's ports."""
 
     transactions: Transactions
     reader: Reader
     keepers: KeeperReader
-    add_keeper: Callable[[str, str, bool], Awaitable[None]]
+    secure_value_pages: Pages[SecureValue]
+    secure_value_changes: Changes[SecureValue]
+    counters: Counters
 
 
 def key_of(secure_value: SecureValue) -> ValueKey:
@@ -31,5 +34,15 @@ async def put(stores: Stores, *secure_values: SecureValue) -> None:
         for secure_value in secure_values:
             await tx.value_ids.claim(key_of(secure_value))
             await tx.secure_values.insert(secure_value)
+
+    await stores.transactions.run(work)
+
+
+async def put_keepers(stores: Stores, *keepers: Keeper) -> None:
+    """They exist."""
+
+    async def work(tx: Transaction) -> None:
+        for keeper in keepers:
+            await tx.keepers.insert(keeper)
 
     await stores.transactions.run(work)

@@ -8,19 +8,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
-from uuid import uuid4
 
 from chassis.clock import Clock
 from metadata_svc.domain.access import Location
-from metadata_svc.domain.resource import already_exists
+from metadata_svc.domain.resource import Kind, already_exists
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.value_id import ValueKey, ValueRecord, ValueState
 from metadata_svc.ports.history import Change
-from metadata_svc.ports.reader import Page, PageQuery
 from metadata_svc.ports.transactions import Transaction
 from tests.contracts.metadata_svc.stores import Stores
 from tests.fakes.metadata_svc.builders import ManualClock
-from tests.fakes.metadata_svc.tables import KeeperRow, Tables, ValueRow
+from tests.fakes.metadata_svc.keepers import FakeKeeperReader, FakeKeeperStore
+from tests.fakes.metadata_svc.reading import FakeChanges, FakeCounters, FakePages
+from tests.fakes.metadata_svc.tables import Tables, ValueRow
 
 T = TypeVar("T")
 
@@ -32,9 +32,6 @@ class FakeDatabase:
         self.tables = Tables()
         self.clock = clock or ManualClock()
         self.turn = asyncio.Lock()
-
-    def add_keeper(self, namespace: str, name: str, *, active: bool) -> None:
-        self.tables.keepers[namespace, name] = KeeperRow(uuid4(), active)
 
 
 class FakeSecureValueStore:
@@ -60,6 +57,10 @@ class FakeSecureValueStore:
 
     async def remove(self, secure_value: SecureValue) -> None:
         del self._tables.live[secure_value.namespace, secure_value.name]
+
+    async def any_kept_by(self, namespace: str, keeper: str) -> bool:
+        live = self._tables.live.values()
+        return any((s.namespace, s.keeper) == (namespace, keeper) for s in live)
 
 
 class FakeValueIdStore:
@@ -114,14 +115,6 @@ class FakeValueIdStore:
         return len(old)
 
 
-class FakeKeeperStore:
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
-
-    async def lock(self, namespace: str, name: str) -> bool:
-        return (namespace, name) in self._tables.keepers
-
-
 class FakeHistory:
     def __init__(self, tables: Tables, clock: Clock) -> None:
         self._tables, self._clock = tables, clock
@@ -170,11 +163,6 @@ class FakeReader:
     async def get(self, namespace: str, name: str) -> SecureValue | None:
         return self._database.tables.live.get((namespace, name))
 
-    async def page(self, query: PageQuery) -> Page:
-        live = self._database.tables.live.values()
-        found = sorted((s for s in live if _matches(s, query)), key=lambda s: s.name)
-        return Page(tuple(found[: query.limit]), len(found) > query.limit)
-
     async def locate(self, namespace: str, names: Sequence[str]) -> dict[str, Location]:
         live = self._database.tables.live
         found = (live.get((namespace, name)) for name in names)
@@ -187,37 +175,17 @@ class FakeReader:
         return self._database.tables.counters.get(namespace, 0)
 
 
-class FakeKeeperReader:
-    def __init__(self, database: FakeDatabase) -> None:
-        self._database = database
-
-    async def active(self, namespace: str) -> str | None:
-        rows = self._database.tables.keepers.items()
-        return next((n for (ns, n), row in rows if ns == namespace and row.active), None)
-
-    async def exists(self, namespace: str, name: str) -> bool:
-        return (namespace, name) in self._database.tables.keepers
-
-
 def fake_stores(database: FakeDatabase) -> Stores:
-    async def add_keeper(namespace: str, name: str, active: bool) -> None:  # noqa: FBT001  # as Stores says
-        database.add_keeper(namespace, name, active=active)
+    def now() -> Tables:
+        return database.tables
 
     return Stores(
-        FakeTransactions(database),
-        FakeReader(database),
-        FakeKeeperReader(database),
-        add_keeper,
-    )
-
-
-def _matches(secure_value: SecureValue, query: PageQuery) -> bool:
-    return (
-        secure_value.namespace == query.namespace
-        and secure_value.name > query.after_name
-        and query.scope.covers(secure_value.name)
-        and query.labels.items() <= secure_value.labels.items()
-        and (not query.decrypter or query.decrypter in secure_value.decrypters)
+        transactions=FakeTransactions(database),
+        reader=FakeReader(database),
+        keepers=FakeKeeperReader(now),
+        secure_value_pages=FakePages(now, lambda tables: tables.live),
+        secure_value_changes=FakeChanges(now, Kind.SECURE_VALUE),
+        counters=FakeCounters(now),
     )
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from uuid import UUID
 
+from metadata_svc.domain.keeper import Keeper
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.value_id import ValueKey, ValueState
 from metadata_svc.ports.history import Change
@@ -19,18 +19,12 @@ class ValueRow:
     released_at: datetime | None = None
 
 
-@dataclass(frozen=True)
-class KeeperRow:
-    uid: UUID
-    active: bool
-
-
 @dataclass
 class Tables:
     live: dict[Address, SecureValue] = field(default_factory=dict)
     last_versions: dict[Address, int] = field(default_factory=dict)
     value_ids: dict[ValueKey, ValueRow] = field(default_factory=dict)
-    keepers: dict[Address, KeeperRow] = field(default_factory=dict)
+    keepers: dict[Address, Keeper] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     changes: list[tuple[datetime, Change]] = field(default_factory=list)
 

@@ -6,7 +6,7 @@ call of a transaction is before the next, so only the commit has an effect to di
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 from metadata_svc.ports.transactions import Transaction, Transactions
@@ -18,11 +18,11 @@ T = TypeVar("T")
 
 def fused_stores(stores: Stores, fuse: Fuse) -> Stores:
     """The same stores, behind this fuse."""
-    return Stores(
-        FusedTransactions(stores.transactions, fuse),
-        fuse.before(stores.reader),
-        fuse.before(stores.keepers),
-        stores.add_keeper,
+    return replace(
+        stores,
+        transactions=FusedTransactions(stores.transactions, fuse),
+        reader=fuse.before(stores.reader),
+        keepers=fuse.before(stores.keepers),
     )
 
 

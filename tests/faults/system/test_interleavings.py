@@ -16,6 +16,8 @@ from chassis.errors import (
 )
 from chassis.sensitive import Sensitive
 from protos.splitkeep.metadata.v1 import secure_value_pb2
+from tests.contracts.metadata_svc.stores import put_keepers
+from tests.fakes.metadata_svc.builders import a_keeper
 from tests.faults.system.checker import broken_promises, violations
 from tests.faults.system.installation import (
     NAME,
@@ -145,7 +147,9 @@ async def test_an_update_of_what_was_deleted_and_created_again_is_a_conflict(
 async def test_a_create_while_a_keeper_is_active_stores_nothing_yet(
     installation: Installation,
 ) -> None:
-    await installation.metadata().stores.add_keeper(TEAM, "aws", True)  # noqa: FBT003  # active
+    await put_keepers(
+        installation.metadata().stores, a_keeper(namespace=TEAM, name="aws", active=True)
+    )
 
     assert await told(create(installation.vault(), TEAM)) is FailedPreconditionError
     assert await broken_promises(installation, ABSENT) == []
@@ -155,7 +159,9 @@ async def test_a_create_while_a_keeper_is_active_stores_nothing_yet(
 async def test_a_write_whose_keeper_is_deleted_before_its_claim_leaves_nothing(
     installation: Installation,
 ) -> None:
-    await installation.metadata().stores.add_keeper(TEAM, "aws", True)  # noqa: FBT003  # active
+    await put_keepers(
+        installation.metadata().stores, a_keeper(namespace=TEAM, name="aws", active=True)
+    )
     vault = installation.vault()
     # The vault itself would go no further with such a keeper; what it would store is put there.
     prepared = await sealed(vault)

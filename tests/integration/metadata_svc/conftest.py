@@ -17,26 +17,23 @@ from metadata_svc.postgres.stores import PostgresStores
 from tests.contracts.metadata_svc.application import Application
 from tests.contracts.metadata_svc.stores import Stores
 
-ADD_KEEPER = """
-INSERT INTO keepers (namespace, name, uid, resource_version, generation, active, description,
-    type, config, labels, annotations, created_at, created_by, updated_at, updated_by)
-VALUES ($1, $2, gen_random_uuid(), 1, 1, $3, 'd', 'aws', '{}', '{}', '{}',
-    now(), 'u', now(), 'u')
-"""
-
 
 def postgres_stores(database: Database) -> Stores:
-    async def add_keeper(namespace: str, name: str, active: bool) -> None:  # noqa: FBT001  # as Stores says
-        await database.execute(ADD_KEEPER, namespace, name, active)
-
     stores = PostgresStores.on(database)
-    return Stores(stores.transactions, stores.reader, stores.keepers, add_keeper)
+    return Stores(
+        transactions=stores.transactions,
+        reader=stores.reader,
+        keepers=stores.keepers,
+        secure_value_pages=stores.secure_value_pages,
+        secure_value_changes=stores.secure_value_changes,
+        counters=stores.counters,
+    )
 
 
 EMPTY = """
 DELETE FROM changes; DELETE FROM secure_value_labels; DELETE FROM secure_value_decrypters;
 DELETE FROM secure_values; DELETE FROM value_ids; DELETE FROM names; DELETE FROM keepers;
-DELETE FROM counters;
+DELETE FROM counters; DELETE FROM keeper_activations;
 """
 
 

@@ -17,15 +17,15 @@ from chassis.sensitive import Sensitive
 from metadata_svc.domain.resource import Operation
 from metadata_svc.domain.secure_value import Draft, SecureValue
 from metadata_svc.domain.value_id import ValueKey, ValueState
-from metadata_svc.postgres.stores import PostgresStores
 from metadata_svc.postgres.transactions import (
     PostgresTransactions,
     TransactionQueries,
     load_transaction_queries,
 )
 from tests.contracts.metadata_svc.application import Application, described, last_seen
-from tests.contracts.metadata_svc.stores import Stores, key_of
-from tests.fakes.metadata_svc.builders import NAMESPACE, a_draft
+from tests.contracts.metadata_svc.stores import key_of, put_keepers
+from tests.fakes.metadata_svc.builders import NAMESPACE, a_draft, a_keeper
+from tests.integration.metadata_svc.conftest import postgres_stores
 from tests.integration.metadata_svc.holding import transaction_open, until_waiting
 
 DRAFT = a_draft()
@@ -278,7 +278,7 @@ async def test_an_update_that_waited_for_a_delete_finds_nothing(
 async def test_a_claim_that_waited_for_its_keepers_deletion_does_not_happen(
     application: Application, database: Database, metadata_dsn: Sensitive[str]
 ) -> None:
-    await application.stores.add_keeper(NAMESPACE, "aws", True)  # noqa: FBT003  # active
+    await put_keepers(application.stores, a_keeper(name="aws", active=True))
     prepared = await application.prepare(DRAFT)
     async with transaction_open(metadata_dsn) as other:
         await other.execute(DELETE_KEEPER, NAMESPACE, "aws")
@@ -313,10 +313,5 @@ async def _something(application: Application, number: int, draft: Draft) -> Sec
 
 
 def _application(database: Database, queries: TransactionQueries) -> Application:
-    stores = PostgresStores.on(database)
     mutant = PostgresTransactions(database, queries)
-
-    async def add_keeper(_namespace: str, _name: str, _active: bool) -> None:  # noqa: FBT001  # as Stores says
-        raise NotImplementedError
-
-    return Application(Stores(mutant, stores.reader, stores.keepers, add_keeper))
+    return Application(replace(postgres_stores(database), transactions=mutant))

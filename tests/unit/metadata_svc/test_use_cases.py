@@ -27,13 +27,14 @@ from metadata_svc.use_cases.trim import CHANGES_BATCH, OUTCOMES_BATCH, TrimOutco
 from tests.contracts.metadata_svc.application import Application, described
 from tests.contracts.metadata_svc.claims import ClaimsContract
 from tests.contracts.metadata_svc.edits import EditsContract
-from tests.contracts.metadata_svc.stores import Stores, key_of
+from tests.contracts.metadata_svc.stores import Stores, key_of, put_keepers
 from tests.fakes.metadata_svc.builders import (
     NAMESPACE,
     ManualClock,
     a_caller,
     a_caller_granted,
     a_draft,
+    a_keeper,
     a_prepared_write,
     selecting,
 )
@@ -120,7 +121,7 @@ async def test_a_right_on_another_name_is_none_on_this(
 
     if verb == "read" and ask is ASKED["list"][1]:
         listing: Any = await ask(application, caller)
-        assert listing.page.secure_values == ()
+        assert listing.items == ()
     else:
         with pytest.raises(PermissionDeniedError):
             await ask(application, caller)
@@ -288,7 +289,7 @@ async def test_a_write_bears_its_writer_and_its_time(
 async def test_an_update_whose_keeper_is_gone_is_not_prepared(
     application: Application, fake: FakeDatabase
 ) -> None:
-    fake.add_keeper(NAMESPACE, "aws", active=True)
+    await put_keepers(application.stores, a_keeper(name="aws", active=True))
     await application.create()
     fake.tables.keepers.clear()
 
