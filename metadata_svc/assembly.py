@@ -10,13 +10,14 @@ from chassis.grpc_server import Service
 from chassis.identity import Authenticator, JwtVerifier, load_issuers
 from chassis.postgres import Database
 from metadata_svc.config import Config
+from metadata_svc.domain.resource import Kind
 from metadata_svc.grpc_api import secure_values, vault_peer
 from metadata_svc.grpc_api.secure_values import SecureValuesServicer
 from metadata_svc.grpc_api.vault_peer import VaultPeerServicer
 from metadata_svc.postgres.stores import PostgresStores
 from metadata_svc.use_cases.claim import ClaimWrite
 from metadata_svc.use_cases.edits import SecureValueEdits
-from metadata_svc.use_cases.lists import SecureValueLists
+from metadata_svc.use_cases.lists import Lists
 from metadata_svc.use_cases.prepare import PrepareWrite
 from metadata_svc.use_cases.reads import SecureValueReads
 from metadata_svc.use_cases.resolve import ResolveNames
@@ -56,7 +57,11 @@ def _for_clients(authenticator: Authenticator, stores: PostgresStores) -> Servic
     servicer = SecureValuesServicer(
         authenticator=authenticator,
         reads=SecureValueReads(stores.reader),
-        lists=SecureValueLists(stores.reader),
+        lists=Lists(
+            kind=Kind.SECURE_VALUE,
+            pages=stores.secure_value_pages,
+            changes=stores.secure_value_changes,
+        ),
         edits=SecureValueEdits(
             transactions=stores.transactions, reader=stores.reader, clock=SystemClock()
         ),

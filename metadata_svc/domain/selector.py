@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
+from metadata_svc.domain.keeper import Keeper
+from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.text import is_label, is_qualified_name, is_storable
 
 MAX_REQUIREMENTS = 32  # of labels, and again of fields
@@ -84,6 +86,18 @@ class Selectable:
     labels: Mapping[str, str]
     decrypters: tuple[str, ...] = field(default=())
     keeper: str = ""
+
+
+def selectable(resource: SecureValue | Keeper) -> Selectable:
+    """As selectors look at it."""
+    if isinstance(resource, SecureValue):
+        return Selectable(
+            name=resource.name,
+            labels=resource.labels,
+            decrypters=resource.decrypters,
+            keeper=resource.keeper,
+        )
+    return Selectable(name=resource.name, labels=resource.labels)
 
 
 def matches(selector: Selector, item: Selectable) -> bool:

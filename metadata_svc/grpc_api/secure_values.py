@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from chassis.identity import Authenticator
+from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.grpc_api.messages import (
     draft_from_proto,
     preconditions_from_proto,
     secure_value_to_proto,
 )
-from metadata_svc.grpc_api.selectors import selector_from_proto
+from metadata_svc.grpc_api.selectors import list_request_from_proto
 from metadata_svc.use_cases.edits import DeleteRequest, EditRequest, SecureValueEdits
-from metadata_svc.use_cases.lists import ListRequest, SecureValueLists
+from metadata_svc.use_cases.lists import Lists
 from metadata_svc.use_cases.reads import SecureValueReads
 from protos.splitkeep.metadata.v1 import secure_values_pb2, secure_values_pb2_grpc
 
@@ -24,7 +25,7 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
 
     authenticator: Authenticator
     reads: SecureValueReads
-    lists: SecureValueLists
+    lists: Lists[SecureValue]
     edits: SecureValueEdits
 
     async def GetSecureValue(
@@ -40,19 +41,11 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
         self, request: secure_values_pb2.ListSecureValuesRequest, context: Any
     ) -> secure_values_pb2.ListSecureValuesResponse:
         caller = await self.authenticator.caller(context.invocation_metadata())
-        listing = await self.lists.page(
-            caller,
-            ListRequest(
-                namespace=request.namespace,
-                selector=selector_from_proto(request.selector),
-                page_size=request.page_size,
-                after_name=request.after_name,
-            ),
-        )
+        page = await self.lists.page(caller, list_request_from_proto(request))
         return secure_values_pb2.ListSecureValuesResponse(
-            secure_values=map(secure_value_to_proto, listing.page.secure_values),
-            more=listing.page.more,
-            resource_version=listing.resource_version,
+            secure_values=map(secure_value_to_proto, page.items),
+            more=page.more,
+            resource_version=page.resource_version,
         )
 
     async def UpdateSecureValue(

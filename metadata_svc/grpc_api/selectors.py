@@ -1,4 +1,4 @@
-"""Messages to selectors."""
+"""Messages to selectors, and to the requests of both kinds that have one."""
 
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
 from metadata_svc.domain.selector import (
@@ -10,7 +10,8 @@ from metadata_svc.domain.selector import (
     SelectedField,
     Selector,
 )
-from protos.splitkeep.metadata.v1 import selector_pb2
+from metadata_svc.use_cases.lists import ListRequest
+from protos.splitkeep.metadata.v1 import keepers_pb2, secure_values_pb2, selector_pb2
 
 _OPERATORS = {
     selector_pb2.LABEL_OPERATOR_IN: LabelOperator.IN,
@@ -35,6 +36,20 @@ def selector_from_proto(selector: selector_pb2.Selector) -> Selector:
     return Selector(
         tuple(_label_from_proto(requirement) for requirement in selector.labels),
         tuple(_field_from_proto(requirement) for requirement in selector.fields),
+    )
+
+
+def list_request_from_proto(
+    request: secure_values_pb2.ListSecureValuesRequest | keepers_pb2.ListKeepersRequest,
+) -> ListRequest:
+    """See selector_from_proto for what is raised."""
+    return ListRequest(
+        namespace=request.namespace,
+        selector=selector_from_proto(request.selector),
+        page_size=request.page_size,
+        after_name=request.after_name,
+        since=request.since_resource_version,
+        exact=request.exact_resource_version,
     )
 
 

@@ -1,45 +1,61 @@
-"""What is read outside a transaction: secure values, as committed."""
+"""What is read outside a transaction: both kinds, as committed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from metadata_svc.domain.access import Location, Scope
 from metadata_svc.domain.secure_value import SecureValue
+from metadata_svc.domain.selector import Selector
+
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageQuery:
-    """One page of a namespace: names after `after_name`, in byte order, that match it all."""
+    """One page of a namespace: names after `after_name`, in byte order, that are selected."""
 
     namespace: str
     scope: Scope
-    labels: Mapping[str, str] = field(default_factory=dict)
-    decrypter: str = ""
+    selector: Selector = field(default_factory=Selector)
     after_name: str = ""
     limit: int
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Some secure values in name order, and whether more match after the last one here."""
+class Page(Generic[T_co]):
+    """Some resources in name order, and whether more match after the last one here.
 
-    secure_values: tuple[SecureValue, ...]
+    They are the namespace as its write number `resource_version` left it, 0 being no write.
+    """
+
+    items: tuple[T_co, ...]
     more: bool
+    resource_version: int
+
+
+class Pages(Protocol[T_co]):
+    """Pages of one kind, each read by one statement on the primary.
+
+    Suite: tests/contracts/metadata_svc/pages.py.
+    """
+
+    async def page(self, query: PageQuery) -> Page[T_co]:
+        """At most `limit` resources; fewer, but at least one, when they are large.
+
+        Raises UnavailableError.
+        """
+        ...
 
 
 class Reader(Protocol):
     """Reads committed secure values, each call by one statement on the primary.
 
-    Suite: tests/contracts/metadata_svc/reader.py.
+    Every method may raise UnavailableError. Suite: tests/contracts/metadata_svc/reader.py.
     """
 
     async def get(self, namespace: str, name: str) -> SecureValue | None:
         """The live secure value, if there is one."""
-        ...
-
-    async def page(self, query: PageQuery) -> Page:
-        """At most `limit` secure values; fewer, but at least one, when they are large."""
         ...
 
     async def locate(self, namespace: str, names: Sequence[str]) -> dict[str, Location]:

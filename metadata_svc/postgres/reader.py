@@ -9,11 +9,7 @@ from chassis.postgres import Database
 from chassis.queries import load_queries
 from metadata_svc.domain.access import Location
 from metadata_svc.domain.secure_value import SecureValue
-from metadata_svc.ports.reader import Page, PageQuery
-from metadata_svc.postgres.rows import map_to_json, secure_value_from_row
-
-# Half of what a gRPC client takes by default; one secure value alone may weigh about 0.3 MiB.
-MAX_PAGE_BYTES = 2 * 1024 * 1024
+from metadata_svc.postgres.rows import secure_value_from_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +20,6 @@ class ReaderQueries:
     locate: str
     last_version: str
     resource_version: str
-    page_of_namespace: str
-    page_of_names: str
-    page_of_label: str
-    page_of_decrypter: str
 
 
 def load_reader_queries() -> ReaderQueries:
@@ -45,32 +37,6 @@ class PostgresReader:
     async def get(self, namespace: str, name: str) -> SecureValue | None:
         row = await self.database.fetchrow(self.queries.get, namespace, name)
         return None if row is None else secure_value_from_row(row)
-
-    async def page(self, query: PageQuery) -> Page:
-        statement, extra = self._page_statement(query)
-        rows = await self.database.fetch(
-            statement,
-            query.namespace,
-            query.after_name,
-            query.limit + 1,
-            MAX_PAGE_BYTES,
-            map_to_json(query.labels),
-            query.decrypter,
-            *extra,
-        )
-        kept = rows[: query.limit]
-        more = bool(rows) and rows[0]["found"] > len(kept)
-        return Page(tuple(secure_value_from_row(row) for row in kept), more)
-
-    def _page_statement(self, query: PageQuery) -> tuple[str, tuple[object, ...]]:
-        """The statement that reads fewest rows, and its parameters beside the usual six."""
-        if not query.scope.everything:
-            return self.queries.page_of_names, (sorted(query.scope.names),)
-        if query.labels:
-            return self.queries.page_of_label, min(query.labels.items())
-        if query.decrypter:
-            return self.queries.page_of_decrypter, ()
-        return self.queries.page_of_namespace, ()
 
     async def locate(self, namespace: str, names: Sequence[str]) -> dict[str, Location]:
         rows = await self.database.fetch(self.queries.locate, namespace, names)

@@ -4,7 +4,20 @@ from dataclasses import dataclass
 from typing import Self
 
 from chassis.postgres import Database
+from metadata_svc.domain.keeper import Keeper
+from metadata_svc.domain.secure_value import SecureValue
+from metadata_svc.postgres import changes
+from metadata_svc.postgres.changes import (
+    PostgresChanges,
+    PostgresCounters,
+    load_change_queries,
+)
 from metadata_svc.postgres.keepers import PostgresKeeperReader, load_keeper_queries
+from metadata_svc.postgres.pages import (
+    PostgresKeeperPages,
+    PostgresSecureValuePages,
+    load_page_queries,
+)
 from metadata_svc.postgres.reader import PostgresReader, load_reader_queries
 from metadata_svc.postgres.transactions import PostgresTransactions, load_transaction_queries
 
@@ -16,12 +29,23 @@ class PostgresStores:
     reader: PostgresReader
     keepers: PostgresKeeperReader
     transactions: PostgresTransactions
+    secure_value_pages: PostgresSecureValuePages
+    keeper_pages: PostgresKeeperPages
+    secure_value_changes: PostgresChanges[SecureValue]
+    keeper_changes: PostgresChanges[Keeper]
+    counters: PostgresCounters
 
     @classmethod
     def on(cls, database: Database) -> Self:
         """The statements are read from their files here."""
+        pages, past = load_page_queries(), load_change_queries()
         return cls(
             PostgresReader(database, load_reader_queries()),
             PostgresKeeperReader(database, load_keeper_queries()),
             PostgresTransactions(database, load_transaction_queries()),
+            PostgresSecureValuePages(database, pages),
+            PostgresKeeperPages(database, pages),
+            PostgresChanges(database, past, changes.SECURE_VALUES),
+            PostgresChanges(database, past, changes.KEEPERS),
+            PostgresCounters(database, past),
         )

@@ -7,9 +7,9 @@ from chassis.caller import Caller
 from chassis.errors import ExpiredError, FieldViolation, InvalidArgumentError, Rule
 from metadata_svc.domain.access import Scope
 from metadata_svc.domain.resource import Kind
+from metadata_svc.domain.resource_rules import require_valid_namespace
 from metadata_svc.domain.selector import Selector, require_valid_selector
 from metadata_svc.domain.text import is_storable
-from metadata_svc.domain.validation import require_valid_namespace
 from metadata_svc.ports.changes import Changes, ChangesQuery
 from metadata_svc.ports.reader import Page, PageQuery, Pages
 from metadata_svc.use_cases.access import readable

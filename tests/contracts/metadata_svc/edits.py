@@ -144,9 +144,9 @@ class EditsContract:
             caller, ListRequest(namespace=NAMESPACE, page_size=1, after_name="a")
         )
 
-        assert [s.name for s in listing.page.secure_values] == ["a"]
-        assert [s.name for s in rest.page.secure_values] == ["c"]
-        assert (listing.page.more, rest.page.more) == (True, False)
+        assert [s.name for s in listing.items] == ["a"]
+        assert [s.name for s in rest.items] == ["c"]
+        assert (listing.more, rest.more) == (True, False)
         assert listing.resource_version == 3
 
     async def test_each_name_is_resolved_in_the_order_asked(

@@ -25,11 +25,22 @@ from chassis.sensitive import Sensitive
 from protos.splitkeep.metadata.v1 import secure_value_pb2 as resource
 from protos.splitkeep.metadata.v1 import secure_values_pb2 as clients_pb
 from protos.splitkeep.metadata.v1 import secure_values_pb2_grpc as clients_grpc
+from protos.splitkeep.metadata.v1 import selector_pb2
 from protos.splitkeep.metadata.v1 import vault_peer_pb2 as peer_pb
 from protos.splitkeep.metadata.v1 import vault_peer_pb2_grpc as peer_grpc
 from tests.integration.metadata_svc.wire import Credentials, Wire, wired
 
 SECONDS = 5.0
+SELECTOR = selector_pb2.Selector(
+    labels=[
+        selector_pb2.LabelRequirement(
+            key="team", operator=selector_pb2.LABEL_OPERATOR_IN, values=["platform", "x"]
+        )
+    ],
+    fields=[
+        selector_pb2.FieldRequirement(field=selector_pb2.SELECTED_FIELD_DECRYPTER, value="sm")
+    ],
+)
 CREATE, UPDATE = peer_pb.OPERATION_CREATE, peer_pb.OPERATION_UPDATE
 
 
@@ -86,9 +97,7 @@ async def test_a_secure_value_is_created_read_listed_edited_and_deleted(wire: Wi
     listed = await ask(
         wire,
         "ListSecureValues",
-        clients_pb.ListSecureValuesRequest(
-            namespace="default", labels={"team": "platform"}, decrypter="sm"
-        ),
+        clients_pb.ListSecureValuesRequest(namespace="default", selector=SELECTOR),
     )
     edit = clients_pb.UpdateSecureValueRequest(draft=a_draft(description="another"))
     edited = (await ask(wire, "UpdateSecureValue", edit)).secure_value

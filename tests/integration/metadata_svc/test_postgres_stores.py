@@ -1,7 +1,9 @@
 """Postgres keeps the promises of the ports."""
 
+from tests.contracts.metadata_svc.changes import ChangesContract
 from tests.contracts.metadata_svc.history import HistoryContract
 from tests.contracts.metadata_svc.keepers import KeepersContract
+from tests.contracts.metadata_svc.pages import PagesContract
 from tests.contracts.metadata_svc.reader import ReaderContract
 from tests.contracts.metadata_svc.secure_value_store import SecureValueStoreContract
 from tests.contracts.metadata_svc.transactions import TransactionsContract
@@ -29,4 +31,12 @@ class TestTransactions(TransactionsContract):
 
 
 class TestReader(ReaderContract):
+    pass
+
+
+class TestPages(PagesContract):
+    pass
+
+
+class TestChanges(ChangesContract):
     pass

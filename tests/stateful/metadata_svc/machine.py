@@ -177,8 +177,8 @@ class MetadataHistory(RuleBasedStateMachine):
                 after_name=met[-1].name if met else "",
             )
             listing = self.run(self.application.lists.page(a_caller(), request))
-            met += listing.page.secure_values
-            more = listing.page.more
+            met += listing.items
+            more = listing.more
             assert listing.resource_version == self.model.counter
         assert {s.name: _seen(s) for s in met} == {
             name: live

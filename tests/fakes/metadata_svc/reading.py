@@ -1,0 +1,80 @@
+"""The reading ports in memory: pages, what happened, and counters."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Generic, TypeVar
+
+from metadata_svc.domain.keeper import Keeper
+from metadata_svc.domain.resource import Kind
+from metadata_svc.domain.secure_value import SecureValue
+from metadata_svc.domain.selector import matches, selectable
+from metadata_svc.ports.changes import ChangesQuery, Entry, Past, PastChange
+from metadata_svc.ports.history import Change
+from metadata_svc.ports.reader import Page, PageQuery
+from tests.fakes.metadata_svc.tables import Address, Tables
+
+R = TypeVar("R", SecureValue, Keeper)
+Now = Callable[[], Tables]
+
+
+class FakePages(Generic[R]):
+    def __init__(self, now: Now, rows: Callable[[Tables], Mapping[Address, R]]) -> None:
+        self._now, self._rows = now, rows
+
+    async def page(self, query: PageQuery) -> Page[R]:
+        tables = self._now()
+        rows = self._rows(tables).values()
+        found = sorted((r for r in rows if _is_on(r, query)), key=lambda r: r.name)
+        counter = tables.counters.get(query.namespace, 0)
+        return Page(tuple(found[: query.limit]), len(found) > query.limit, counter)
+
+
+class FakeChanges(Generic[R]):
+    def __init__(self, now: Now, kind: Kind) -> None:
+        self._now, self._kind = now, kind
+
+    async def after(self, query: ChangesQuery) -> Past[R]:
+        tables = self._now()
+        changes = sorted(
+            (c for _, c in tables.changes if c.resource.namespace == query.namespace),
+            key=lambda c: c.resource_version,
+        )
+        entries = [self._entry(c, query) for c in changes if c.resource_version > query.after]
+        counter = tables.counters.get(query.namespace, 0)
+        return Past(tuple(entries[: query.limit]), counter)
+
+    def _entry(self, change: Change, query: ChangesQuery) -> Entry[R]:
+        after = change.resource
+        if after.kind is not self._kind or not query.scope.covers(after.name):
+            return Entry(change.resource_version, None)
+        return Entry(
+            change.resource_version,
+            PastChange(type=change.type, after=after, before=_before(change)),  # type: ignore[arg-type]  # of the kind, by now
+        )
+
+
+class FakeCounters:
+    def __init__(self, now: Now) -> None:
+        self._now = now
+
+    async def counters(self, namespaces: Sequence[str]) -> dict[str, int]:
+        counters = self._now().counters
+        return {namespace: counters.get(namespace, 0) for namespace in namespaces}
+
+
+def _is_on(resource: SecureValue | Keeper, query: PageQuery) -> bool:
+    return (
+        resource.namespace == query.namespace
+        and resource.name > query.after_name
+        and query.scope.covers(resource.name)
+        and matches(query.selector, selectable(resource))
+    )
+
+
+def _before(change: Change) -> SecureValue | Keeper | None:
+    before, after = change.previous, change.resource
+    if before is None:
+        return None
+    if isinstance(before, SecureValue) and isinstance(after, SecureValue):
+        return replace(after, labels=before.labels, decrypters=before.decrypters)
+    return replace(after, labels=before.labels)
