@@ -24,8 +24,11 @@ from gateway.clients.keepers import KeepersClient
 from gateway.clients.secure_values import METADATA_SERVICE, VAULT_SERVICE, SecureValuesClient
 from gateway.config import PREFIX, Config
 from gateway.connection import BoundedConnection, ConnectionBounds
+from gateway.discovery.served import discovery_paths
 from gateway.health import Checks, Health
 from gateway.http_metrics import HttpMetrics
+from gateway.openapi.served import openapi_paths
+from gateway.page import page_paths
 from gateway.routes import keeper_verbs, secure_value_verbs
 
 KEEP_ALIVE_SECONDS = 75
@@ -74,6 +77,7 @@ def _https_server(
     keepers = KeepersClient(metadata=metadata, call_seconds=seconds)
     app = make_app(
         health=Health(checks=checks, release=_release()),
+        documents=discovery_paths(namespace=config.namespace) | openapi_paths() | page_paths(),
         kinds=(secure_value_verbs(secure_values), keeper_verbs(keepers)),
         metrics=HttpMetrics(metrics),
         capacity=config.concurrent_requests,

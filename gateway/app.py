@@ -30,7 +30,12 @@ Answer = Callable[[Request], Awaitable[Response]]
 
 
 def make_app(
-    *, health: Health, kinds: Sequence[KindVerbs], metrics: HttpMetrics, capacity: int
+    *,
+    health: Health,
+    documents: Mapping[str, Answer],
+    kinds: Sequence[KindVerbs],
+    metrics: HttpMetrics,
+    capacity: int,
 ) -> ASGIApp:
     """The gateway as one ASGI application; `capacity` requests at most are served at a time."""
     room = Room(capacity)
@@ -39,6 +44,7 @@ def make_app(
         _plain("/readyz", health.ready),
         _plain("/version", health.version),
         _plain("/version/", health.version),
+        *(_plain(path, answer) for path, answer in documents.items()),
     ]
     for version in VERSIONS:
         for kind in kinds:

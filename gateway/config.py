@@ -22,6 +22,10 @@ class Config:
     )
     tls_certificate: Path = field(metadata={"help": "PEM certificate chain of the HTTPS port"})
     tls_private_key: Path = field(metadata={"help": "PEM private key of the HTTPS port"})
+    namespace: str = field(
+        default="default",
+        metadata={"help": "namespace that /bootdata names to clients that ask for theirs"},
+    )
     metadata_target: str = field(metadata={"help": "host:port of metadata_svc's client port"})
     vault_target: str = field(metadata={"help": "host:port of vault_svc's client port"})
     ca: Path = field(metadata={"help": "PEM authority that signs both services' certificates"})

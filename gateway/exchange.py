@@ -1,6 +1,7 @@
 """One request and its answer, as they cross the connection."""
 
 import asyncio
+from collections.abc import Iterable
 
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
@@ -48,11 +49,15 @@ class Exchange:
         """The next part of the answer."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), *self._headers()]}
+            message = {**message, "headers": self._headers(message.get("headers", ()))}
         await self._send(message)
 
-    def _headers(self) -> list[tuple[bytes, bytes]]:
-        headers = [(REQUEST_ID_HEADER, self._request_id.encode()), *SECURITY_HEADERS]
+    def _headers(self, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """The answer's own, and every common one on which it says nothing."""
+        headers = list(given)
+        said = {name.lower() for name, _ in headers}
+        common = [(name, value) for name, value in SECURITY_HEADERS if name not in said]
+        headers += [(REQUEST_ID_HEADER, self._request_id.encode()), *common]
         return [*headers, CLOSE] if self._unread else headers
 
     async def refuse(self, failure: Failure) -> None:

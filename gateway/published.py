@@ -6,7 +6,7 @@ Nothing here is anybody's: discovery, API descriptions and the files of the docu
 import asyncio
 import gzip
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
 from starlette.requests import Request
@@ -33,12 +33,14 @@ class Published:
         self._compressed = b""
         self.hash = hashlib.sha256(body).hexdigest().upper()
 
-    async def answer(self, request: Request, **headers: str) -> Response:
+    async def answer(
+        self, request: Request, headers: Mapping[str, str] | None = None
+    ) -> Response:
         """200 and the document, or 304 for a client that has it (RFC 9110 §13.1.2)."""
         compressed = len(self._body) >= SMALLEST_COMPRESSED and accepts_gzip(
             request.headers.getlist("accept-encoding")
         )
-        told = self._headers(request, compressed=compressed) | headers
+        told = self._headers(request, compressed=compressed) | dict(headers or {})
         if self._is_known_to(request):
             return Response(status_code=304, headers=told)
         body = await self._gzipped() if compressed else self._body

@@ -126,10 +126,7 @@ WITH_BODY = (408, 413, 415)
 
 def answers(successes: dict[int, Answer], *codes: int) -> dict[int, Answer]:
     """The successes, and a Status under each code that every operation or this one can have."""
-    failures = {
-        code: Answer(description=FAILURES[code], content={JSON: (STATUS,)})
-        for code in sorted({*ALWAYS, *codes})
-    }
+    failures = {code: shown(FAILURES[code], STATUS) for code in sorted({*ALWAYS, *codes})}
     return successes | failures
 
 

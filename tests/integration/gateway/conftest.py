@@ -26,8 +26,11 @@ from gateway.clients.health import PeerHealth
 from gateway.clients.keepers import KeepersClient
 from gateway.clients.secure_values import METADATA_SERVICE, VAULT_SERVICE, SecureValuesClient
 from gateway.connection import BoundedConnection, ConnectionBounds
+from gateway.discovery.served import discovery_paths
 from gateway.health import Health
 from gateway.http_metrics import HttpMetrics
+from gateway.openapi.served import openapi_paths
+from gateway.page import page_paths
 from gateway.routes import keeper_verbs, secure_value_verbs
 from splitkeep.certificates import KeyPair, ensure_authority, ensure_leaf
 from tests.fakes.gateway.services import ADMIN, Store, metadata_services, vault_services
@@ -137,6 +140,7 @@ async def running_gateway(certificates: Certificates) -> AsyncIterator[Gateway]:
     keepers = KeepersClient(metadata=to_metadata, call_seconds=2)
     app = make_app(
         health=Health(checks=checks, release="test"),
+        documents=discovery_paths(namespace="default") | openapi_paths() | page_paths(),
         kinds=(secure_value_verbs(secure_values), keeper_verbs(keepers)),
         metrics=HttpMetrics(metrics),
         capacity=8,
