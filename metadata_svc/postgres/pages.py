@@ -80,7 +80,7 @@ class PostgresSecureValuePages:
             PROBED_NAMES,
             [part.label if part.values else None for _, part in parts],
             [part.values[0] if part.values else None for _, part in parts],
-            [None if part.values else part.label for _, part in parts],
+            [part.with_any_value for _, part in parts],
             [part.decrypter for _, part in parts],
             [part.keeper for _, part in parts],
         )

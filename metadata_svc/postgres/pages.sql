@@ -88,11 +88,13 @@ ORDER BY w.name
 
 -- A leader is a label with some values, or with any, or a decrypter, or a keeper; what is not asked
 -- for is null, and its branch names nothing. The branches are merged in the order of names, each
--- name being in one of them. LIMIT 1 has the planner look up each name in turn, where it might
--- else read the whole namespace beside the selected part.
+-- name being in one of them: OFFSET 0 keeps each branch a scan of its index in that order, where
+-- the planner might else read all of them and sort. LIMIT 1 has it look up each name in turn, where
+-- it might else read the whole namespace beside the selected part.
 
 -- name: page_led
--- $12 label, $13 its values, $14 label with any value, $15 decrypter, $16 keeper
+-- $12 label, $13 its values; $14 label with any value, $15 unless it must be one of these, $16 and
+-- $17 unless it must be a number within these; $18 decrypter, $19 keeper
 SELECT
     w.namespace, w.name, w.uid, w.resource_version, w.generation, w.version, w.value_id, w.keeper,
     w.description, w.decrypters, w.labels, w.annotations, w.created_at, w.created_by,
@@ -104,38 +106,76 @@ LEFT JOIN (
     FROM (
         SELECT s.*
         FROM (
-            SELECT name FROM secure_value_labels
-            WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[1] AND name > $2
+            (
+                SELECT name FROM secure_value_labels
+                WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[1] AND name > $2
+                ORDER BY name OFFSET 0
+            )
             UNION ALL
-            SELECT name FROM secure_value_labels
-            WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[2] AND name > $2
+            (
+                SELECT name FROM secure_value_labels
+                WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[2] AND name > $2
+                ORDER BY name OFFSET 0
+            )
             UNION ALL
-            SELECT name FROM secure_value_labels
-            WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[3] AND name > $2
+            (
+                SELECT name FROM secure_value_labels
+                WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[3] AND name > $2
+                ORDER BY name OFFSET 0
+            )
             UNION ALL
-            SELECT name FROM secure_value_labels
-            WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[4] AND name > $2
+            (
+                SELECT name FROM secure_value_labels
+                WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[4] AND name > $2
+                ORDER BY name OFFSET 0
+            )
             UNION ALL
-            SELECT name FROM secure_value_labels
-            WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[5] AND name > $2
+            (
+                SELECT name FROM secure_value_labels
+                WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[5] AND name > $2
+                ORDER BY name OFFSET 0
+            )
             UNION ALL
-            SELECT name FROM secure_value_labels
-            WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[6] AND name > $2
+            (
+                SELECT name FROM secure_value_labels
+                WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[6] AND name > $2
+                ORDER BY name OFFSET 0
+            )
             UNION ALL
-            SELECT name FROM secure_value_labels
-            WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[7] AND name > $2
+            (
+                SELECT name FROM secure_value_labels
+                WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[7] AND name > $2
+                ORDER BY name OFFSET 0
+            )
             UNION ALL
-            SELECT name FROM secure_value_labels
-            WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[8] AND name > $2
+            (
+                SELECT name FROM secure_value_labels
+                WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[8] AND name > $2
+                ORDER BY name OFFSET 0
+            )
             UNION ALL
-            SELECT name FROM secure_value_labels
-            WHERE namespace = $1 AND label = $14 AND name > $2
+            (
+                SELECT name FROM secure_value_labels
+                WHERE namespace = $1 AND label = $14 AND name > $2
+                AND ($15::text [] IS NULL OR value = ANY ($15))
+                AND ($16::numeric IS NULL OR CASE
+                    WHEN value ~ '^[0-9]+$' THEN value::numeric BETWEEN $16 AND $17::numeric
+                    ELSE false
+                END)
+                ORDER BY name OFFSET 0
+            )
             UNION ALL
-            SELECT name FROM secure_value_decrypters
-            WHERE namespace = $1 AND decrypter = $15 AND name > $2
+            (
+                SELECT name FROM secure_value_decrypters
+                WHERE namespace = $1 AND decrypter = $18 AND name > $2
+                ORDER BY name OFFSET 0
+            )
             UNION ALL
-            SELECT name FROM secure_values
-            WHERE namespace = $1 AND keeper = $16 AND name > $2
+            (
+                SELECT name FROM secure_values
+                WHERE namespace = $1 AND keeper = $19 AND name > $2
+                ORDER BY name OFFSET 0
+            )
         ) AS leader
         CROSS JOIN LATERAL (
             SELECT *
@@ -181,17 +221,29 @@ FROM unnest($4::text [], $5::text [], $6::text [], $7::text [], $8::text [])
 LEFT JOIN LATERAL (
     SELECT name
     FROM (
-        SELECT name FROM secure_value_labels
-        WHERE namespace = $1 AND label = l.label AND value = l.value AND name > $2
+        (
+            SELECT name FROM secure_value_labels
+            WHERE namespace = $1 AND label = l.label AND value = l.value AND name > $2
+            ORDER BY name OFFSET 0
+        )
         UNION ALL
-        SELECT name FROM secure_value_labels
-        WHERE namespace = $1 AND label = l.any_value AND name > $2
+        (
+            SELECT name FROM secure_value_labels
+            WHERE namespace = $1 AND label = l.any_value AND name > $2
+            ORDER BY name OFFSET 0
+        )
         UNION ALL
-        SELECT name FROM secure_value_decrypters
-        WHERE namespace = $1 AND decrypter = l.decrypter AND name > $2
+        (
+            SELECT name FROM secure_value_decrypters
+            WHERE namespace = $1 AND decrypter = l.decrypter AND name > $2
+            ORDER BY name OFFSET 0
+        )
         UNION ALL
-        SELECT name FROM secure_values
-        WHERE namespace = $1 AND keeper = l.keeper AND name > $2
+        (
+            SELECT name FROM secure_values
+            WHERE namespace = $1 AND keeper = l.keeper AND name > $2
+            ORDER BY name OFFSET 0
+        )
     ) AS named
     ORDER BY name
     LIMIT 1 OFFSET $3

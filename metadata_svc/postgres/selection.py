@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from metadata_svc.domain.access import Scope
 from metadata_svc.domain.selector import (
+    MAX_LABEL_NUMBER,
     NUMERIC,
     FieldRequirement,
     LabelOperator,
@@ -24,23 +25,32 @@ MERGED_VALUES = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leader:
-    """One requirement whose names an index has in order; what is not asked for is None."""
+    """One requirement whose names an index has in order; what is not asked for is None.
+
+    A label leads with `values`, each of which has a place of its own in the index; or with any
+    value, of which those outside `one_of` or the range are passed over.
+    """
 
     label: str | None = None
-    values: tuple[str, ...] = ()  # none: the label with any value
+    values: tuple[str, ...] = ()
+    one_of: tuple[str, ...] | None = None
+    at_least: int | None = None
+    at_most: int | None = None
     decrypter: str | None = None
     keeper: str | None = None
 
     @property
+    def with_any_value(self) -> str | None:
+        """The label, if its names are passed whatever its value."""
+        return None if self.values else self.label
+
+    @property
     def parameters(self) -> tuple[object, ...]:
-        """As `page_led` takes them: label and values, label alone, decrypter, keeper."""
-        by_value = bool(self.values)
+        """As `page_led` takes them."""
         return (
-            self.label if by_value else None,
-            self.values,
-            None if by_value else self.label,
-            self.decrypter,
-            self.keeper,
+            *(self.label if self.values else None, self.values),
+            *(self.with_any_value, self.one_of, self.at_least, self.at_most),
+            *(self.decrypter, self.keeper),
         )
 
     @property
@@ -56,9 +66,7 @@ def leaders(selector: Selector) -> tuple[Leader, ...]:
     fields = [_field_leader(r) for r in selector.fields if not r.negated]
     labels = [_label_leader(r) for r in selector.labels]
     found = [leader for leader in (*fields, *labels) if leader is not None]
-    return tuple(
-        sorted(found, key=lambda leader: leader.label is not None and not leader.values)
-    )
+    return tuple(sorted(found, key=lambda leader: leader.with_any_value is not None))
 
 
 def _field_leader(requirement: FieldRequirement) -> Leader | None:
@@ -72,14 +80,21 @@ def _field_leader(requirement: FieldRequirement) -> Leader | None:
 
 
 def _label_leader(requirement: LabelRequirement) -> Leader | None:
-    values = tuple(sorted(set(requirement.values)))
+    key, values = requirement.key, tuple(sorted(set(requirement.values)))
     match requirement.operator:
-        case LabelOperator.IN if len(values) <= MERGED_VALUES:
-            return Leader(label=requirement.key, values=values)
         case LabelOperator.NOT_IN | LabelOperator.DOES_NOT_EXIST:
             return None
-        case _:
-            return Leader(label=requirement.key)
+        case LabelOperator.EXISTS:
+            return Leader(label=key)
+        case LabelOperator.IN:
+            merged = len(values) <= MERGED_VALUES
+            return (
+                Leader(label=key, values=values) if merged else Leader(label=key, one_of=values)
+            )
+        case LabelOperator.GREATER_THAN:
+            return Leader(label=key, at_least=int(values[0]) + 1, at_most=MAX_LABEL_NUMBER)
+        case LabelOperator.LESS_THAN:
+            return Leader(label=key, at_least=0, at_most=int(values[0]) - 1)
 
 
 def names_selected(selector: Selector, scope: Scope) -> list[str] | None:
