@@ -1,52 +1,105 @@
-"""Reading a request's body: bounded in bytes and in time, then as strict JSON."""
+"""Reading a request's body: bounded in bytes and in time, then as strict JSON or YAML."""
 
 import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from gateway.content_type import (
+    APPLY_PATCH,
+    JSON,
+    JSON_PATCH,
+    MERGE_PATCH,
+    OBJECT_TYPES,
+    YAML,
+    content_type_of,
+)
 from gateway.errors import (
     BadRequestError,
     BodyTooLargeError,
     ClientGoneError,
     RequestTimeoutError,
 )
-from gateway.negotiation import check_content
-from gateway.request_json import JsonObject, parse_object
+from gateway.field_paths import shown_path
+from gateway.request_json import JsonObject, parse_json
+from gateway.request_tree import Document
+from gateway.request_yaml import parse_yaml
 
 MAX_BODY_BYTES = 1024 * 1024
 BODY_SECONDS = 10.0
-INLINE_BYTES = 65_536
 
 
-async def read_object(request: Request) -> JsonObject:
-    """The request's JSON object.
+@dataclass(frozen=True, slots=True)
+class Language:
+    """How a body is read, and up to how many bytes beside which other requests do not wait."""
+
+    parse: Callable[[bytearray], Document]
+    inline_bytes: int
+
+
+_JSON = Language(parse_json, inline_bytes=65_536)
+_YAML = Language(parse_yaml, inline_bytes=4_096)
+LANGUAGES: Mapping[str, Language] = {
+    JSON: _JSON,
+    YAML: _YAML,
+    JSON_PATCH: _JSON,
+    MERGE_PATCH: _JSON,
+    APPLY_PATCH: _YAML,
+}
+
+
+async def read_document(
+    request: Request, supported: Sequence[str], *, default: str = ""
+) -> tuple[str, Document]:
+    """The media type of the body and what it says.
 
     Raises BadRequestError, UnsupportedMediaTypeError, BodyTooLargeError, RequestTimeoutError;
     ClientGoneError when the connection ends first.
     """
-    body = await _read(request)
+    media_type = content_type_of(request.headers, supported, default=default)
+    body = await read_bytes(request)
     if not body:
         raise BadRequestError("the request body is empty")
-    return await _parsed(body)
+    return media_type, await _parsed(body, LANGUAGES[media_type])
+
+
+async def read_object(request: Request) -> JsonObject:
+    """The one object of the body, no field of which comes twice. Raises as read_document."""
+    _, document = await read_document(request, OBJECT_TYPES, default=JSON)
+    return _unrepeated(document)
 
 
 async def read_object_if_any(request: Request) -> JsonObject:
-    """The request's JSON object, empty without a body. Raises what read_object raises."""
-    body = await _read(request)
-    return await _parsed(body) if body else {}
+    """The object of the body, empty without a body. Raises what read_object raises."""
+    media_type = content_type_of(request.headers, OBJECT_TYPES, default=JSON)
+    body = await read_bytes(request)
+    return _unrepeated(await _parsed(body, LANGUAGES[media_type])) if body else {}
 
 
-async def _parsed(body: bytearray) -> JsonObject:
+def object_in(document: Document) -> JsonObject:
+    """The object that the document is. Raises BadRequestError: it is something else."""
+    if not isinstance(document.tree, dict):
+        raise BadRequestError("the request body must be an object")
+    return document.tree
+
+
+def _unrepeated(document: Document) -> JsonObject:
+    if document.repeated:
+        raise BadRequestError(f'duplicate field "{shown_path(document.repeated[0])}"')
+    return object_in(document)
+
+
+async def _parsed(body: bytearray, language: Language) -> Document:
     """Long bodies are read beside the event loop, so that no client holds up the others."""
-    if len(body) <= INLINE_BYTES:
-        return parse_object(body)
-    return await asyncio.to_thread(parse_object, body)
+    if len(body) <= language.inline_bytes:
+        return language.parse(body)
+    return await asyncio.to_thread(language.parse, body)
 
 
-async def _read(request: Request) -> bytearray:
-    headers = request.headers
-    check_content(headers.getlist("content-type"), headers.getlist("content-encoding"))
-    if _declared_bytes(headers.get("content-length", "")) > MAX_BODY_BYTES:
+async def read_bytes(request: Request) -> bytearray:
+    """The body as it came. Raises BodyTooLargeError, RequestTimeoutError, ClientGoneError."""
+    if _declared_bytes(request.headers.get("content-length", "")) > MAX_BODY_BYTES:
         raise BodyTooLargeError
     try:
         async with asyncio.timeout(BODY_SECONDS):

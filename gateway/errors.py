@@ -64,7 +64,12 @@ class BodyTooLargeError(HttpError):
 class UnsupportedMediaTypeError(HttpError):
     """The body is in a form that is not read here."""
 
-    default_message = "only the following media types are read: application/json"
+    default_message = "the body of the request is in a form that is not read here"
+
+    def __init__(self, message: str = "", *, patches: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.patches = patches
+        """The media types of patches that are read, where a patch was sent."""
 
 
 class HeadTooLargeError(HttpError):
@@ -75,6 +80,12 @@ class HeadTooLargeError(HttpError):
 
 class ClientGoneError(Exception):
     """The client closed the connection; there is nobody to answer."""
+
+
+class ResourceVersionTooLargeError(HttpError):
+    """What is to be read at a version that nothing has happened under yet."""
+
+    default_message = "Too large resource version"
 
 
 class NotReadyError(HttpError):

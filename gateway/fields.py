@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.errors import BadRequestError
+from gateway.request_tree import NotText
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Fields:
         value = self.members.get(key)
         if value is None or isinstance(value, str):
             return value
-        raise self._mistyped(key, "a string")
+        raise self._mistyped(key, f"a string, not {_what(value)}")
 
     def texts(self, key: str) -> list[str]:
         """The list of strings, empty when there is none. Raises BadRequestError."""
@@ -79,3 +80,17 @@ class Fields:
 
     def _mistyped(self, key: str, expected: str) -> BadRequestError:
         return BadRequestError(f"{self._path(key)}: must be {expected}")
+
+
+def _what(value: object) -> str:
+    """What stands in place of a string; YAML reads some texts so that have no quotes."""
+    match value:
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case list():
+            return "a list"
+        case NotText(what=what):
+            return what
+    return "an object"

@@ -33,6 +33,7 @@ from gateway.errors import (
     NotAcceptableError,
     NotReadyError,
     RequestTimeoutError,
+    ResourceVersionTooLargeError,
     UnknownPathError,
     UnsupportedMediaTypeError,
 )
@@ -74,9 +75,15 @@ REASONS: dict[type[Exception], Reason] = {
     UnsupportedMediaTypeError: Reason(415, "UnsupportedMediaType"),
     HeadTooLargeError: Reason(431, "RequestHeaderFieldsTooLarge"),
     NotReadyError: Reason(503, "ServiceUnavailable"),
+    ResourceVersionTooLargeError: Reason(504, "Timeout"),
 }
 
-RETRIED = (ResourceExhaustedError, UnavailableError, NotReadyError)
+RETRIED = (
+    ResourceExhaustedError,
+    UnavailableError,
+    NotReadyError,
+    ResourceVersionTooLargeError,
+)
 """The same request may succeed later."""
 
 PEER_FAULTS = (ResourceExhaustedError, UnavailableError, DeadlineExceededError)
@@ -172,7 +179,7 @@ def _message_about(error: Exception, text: str, target: Target) -> str:
         case NotFoundError() if name:
             text = f"{kind.singular}.{GROUP}{name} not found"
         case AlreadyExistsError() if name:
-            text = f"secure value already exists: {resource} already exists"
+            text = f"{kind.words} already exists: {resource} already exists"
         case ConflictError() | FailedPreconditionError():
             text = f"Operation cannot be fulfilled on {resource}: {text}"
     return text
@@ -207,6 +214,8 @@ def _details(error: Exception, target: Target | None) -> JsonObject:
         }
     if isinstance(error, InvalidArgumentError) and error.violations:
         details["causes"] = [_cause(violation) for violation in error.violations]
+    if isinstance(error, ResourceVersionTooLargeError):
+        details["causes"] = [{"reason": "ResourceVersionTooLarge", "message": error.message}]
     if isinstance(error, RETRIED):
         details["retryAfterSeconds"] = RETRY_AFTER_SECONDS
     return details
@@ -226,6 +235,8 @@ def _headers(error: Exception) -> dict[str, str]:
             return {"www-authenticate": "Bearer"}
         case MethodNotAllowedError(allowed=allowed):
             return {"allow": ", ".join(allowed)}
+        case UnsupportedMediaTypeError(patches=patches) if patches:
+            return {"accept-patch": ", ".join(patches)}
         case ResourceExhaustedError() | UnavailableError() | NotReadyError():
             return {"retry-after": str(RETRY_AFTER_SECONDS)}
     return {}

@@ -110,6 +110,13 @@ def timestamp_to_json(moment: Timestamp) -> str:
     return datetime.fromtimestamp(moment.seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def name_in(tree: Mapping[str, object]) -> str:
+    """The name that an object to be created gives itself; empty when it gives none."""
+    metadata = tree.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return name if isinstance(name, str) else ""
+
+
 def check_type(body: Fields, *, kind: str, api_versions: tuple[str, ...]) -> None:
     """Raises BadRequestError unless kind and apiVersion are left out or the expected ones."""
     if body.text("kind") not in {"", kind}:

@@ -7,14 +7,15 @@ from starlette.responses import Response
 
 from chassis.sensitive import Sensitive
 from gateway.answers import answer
-from gateway.body import read_object
+from gateway.body import object_in, read_document
 from gateway.clients.resources import Resources, WriteOptions
-from gateway.field_manager import field_manager_from
+from gateway.content_type import JSON, OBJECT_TYPES
+from gateway.field_validation import problems_in, warnings_of
 from gateway.kinds import Target
-from gateway.query import Query, dry_run, query_from
-from gateway.representation.object_meta import StoredObject
+from gateway.representation.object_meta import StoredObject, name_in
 from gateway.representation.representation import Representation
 from gateway.request_state import name_target
+from gateway.write_query import WriteQuery, idempotency_key_of, write_query_from
 
 ItemT = TypeVar("ItemT", bound=StoredObject)
 WriteT = TypeVar("WriteT")
@@ -33,28 +34,33 @@ class Writes(Generic[ItemT, WriteT]):
 
     async def create(self, target: Target, request: Request, token: Sensitive[str]) -> Response:
         """POST to the collection: 201 and the new object."""
-        query = query_from(request.scope["query_string"])
-        options = WriteOptions(dry_run=dry_run(query.all("dryRun"), field="dryRun"))
-        write = await self._write_of(target, request, query)
+        asked = write_query_from(request, target)
+        options = WriteOptions(
+            dry_run=asked.dry_run, idempotency_key=idempotency_key_of(request.headers)
+        )
+        write, warnings = await self._write_of(target, request, asked)
         made = await self._client.create(write, options=options, token=token)
-        return answer(self._representation.to_json(made, target), request, status_code=201)
+        document = self._representation.to_json(made, target)
+        return answer(document, request, status_code=201, warnings=warnings)
 
     async def replace(
         self, target: Target, request: Request, token: Sensitive[str]
     ) -> Response:
         """PUT: 200 and the object; without `spec.value` the value stays as it is."""
-        query = query_from(request.scope["query_string"])
-        options = WriteOptions(dry_run=dry_run(query.all("dryRun"), field="dryRun"))
-        write = await self._write_of(target, request, query)
+        asked = write_query_from(request, target)
+        options = WriteOptions(dry_run=asked.dry_run)
+        write, warnings = await self._write_of(target, request, asked)
         made = await self._client.update(write, options=options, token=token)
-        return answer(self._representation.to_json(made, target), request)
+        return answer(self._representation.to_json(made, target), request, warnings=warnings)
 
-    async def _write_of(self, target: Target, request: Request, query: Query) -> WriteT:
+    async def _write_of(
+        self, target: Target, request: Request, asked: WriteQuery
+    ) -> tuple[WriteT, tuple[str, ...]]:
         """Parses in a frame of its own: of the body, only what the write needs outlives it."""
-        manager = field_manager_from(
-            query, request.headers.get("user-agent", ""), api_version=target.api_version
-        )
-        tree = await read_object(request)
-        if not target.name and isinstance(tree.get("metadata"), dict):
-            name_target(request.scope, str(tree["metadata"].get("name") or ""))  # type: ignore[attr-defined]  # narrowed above
-        return self._representation.write_from(tree, target, manager)
+        _, document = await read_document(request, OBJECT_TYPES, default=JSON)
+        tree = object_in(document)
+        if not target.name:
+            name_target(request.scope, name_in(tree))
+        problems = problems_in(tree, self._representation.schema, document.repeated)
+        warnings = warnings_of(problems, asked.validation)
+        return self._representation.write_from(tree, target, asked.manager), warnings

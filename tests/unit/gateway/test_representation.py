@@ -13,7 +13,7 @@ from gateway.errors import BadRequestError
 from gateway.kinds import SECURE_VALUE, Target
 from gateway.representation.object_meta import DROPPED_ANNOTATIONS
 from gateway.representation.secure_values import SecureValueRepresentation, SecureValueWrite
-from gateway.request_json import parse_object
+from gateway.request_json import parse_json
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldManager
 from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValue, SecureValueDraft
 
@@ -54,7 +54,7 @@ def secure_values(draw: st.DrawFn) -> SecureValue:
 def test_what_is_read_can_be_sent_back_and_means_the_same(found: SecureValue) -> None:
     document = SecureValueRepresentation().to_json(found, NAMED)
 
-    write = written(parse_object(json.dumps(document).encode()), NAMED)
+    write = written(parse_json(json.dumps(document).encode()).tree, NAMED)
 
     assert write.value is None
     assert write.preconditions.uid == found.uid
