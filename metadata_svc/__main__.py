@@ -48,7 +48,7 @@ async def _serve(config: Config, database: Database, stopping: asyncio.Event) ->
     own = Tls(config.tls_certificate, config.tls_private_key)
     mutual = Tls(config.peer_tls_certificate, config.peer_tls_private_key, config.peer_ca)
     clients = GrpcServer(*_port(config, config.port, own, parts.clients), metrics)
-    peer = GrpcServer(*_port(config, config.peer_port, mutual, parts.peer), metrics)
+    peer = GrpcServer(*_port(config, config.peer_port, mutual, (parts.peer,)), metrics)
     operations = OperationsServer(
         config.host,
         config.operations_port,
@@ -62,8 +62,7 @@ async def _serve(config: Config, database: Database, stopping: asyncio.Event) ->
     }
     announce(ports, config.ready_file)
     await trim_until_stopped(
-        parts.history,
-        parts.outcomes,
+        parts.trims,
         interval_seconds=config.trim_interval_seconds,
         stopping=stopping,
     )
@@ -73,18 +72,18 @@ async def _serve(config: Config, database: Database, stopping: asyncio.Event) ->
 
 
 def _port(
-    config: Config, number: int, tls: Tls, service: Service
+    config: Config, number: int, tls: Tls, services: tuple[Service, ...]
 ) -> tuple[Port, frozenset[str]]:
     port = Port(
         f"{config.host}:{number}",
         tls,
-        (service,),
+        services,
         reflection=config.reflection,
         max_request_bytes=MAXIMUM_REQUEST_BYTES,
         max_connection_age_seconds=config.max_connection_age_seconds,
         concurrent_calls=config.concurrent_calls,
     )
-    return port, frozenset({service.name})
+    return port, frozenset(service.name for service in services)
 
 
 async def upgrade(_stopping: asyncio.Event) -> None:

@@ -76,15 +76,16 @@ def is_system(keeper: str) -> bool:
     return keeper == SYSTEM_KEEPER
 
 
-def created_keeper(
-    draft: KeeperDraft, *, name: str, uid: UUID, resource_version: int, stamp: Stamp
-) -> Keeper:
-    """The first state of a keeper, which is not active. Raises InvalidArgumentError."""
+def created_keeper(draft: KeeperDraft, *, name: str, uid: UUID, stamp: Stamp) -> Keeper:
+    """A keeper before it is written, and so without a resource version; it is not active.
+
+    Raises InvalidArgumentError for too many fields.
+    """
     wanted = Keeper(
         namespace=draft.namespace,
         name=name,
         uid=uid,
-        resource_version=resource_version,
+        resource_version=0,
         generation=1,
         created_at=stamp.at,
         created_by=stamp.by,

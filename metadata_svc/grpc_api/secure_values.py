@@ -13,7 +13,7 @@ from metadata_svc.grpc_api.messages import (
 from metadata_svc.grpc_api.selectors import list_request_from_proto
 from metadata_svc.use_cases.edits import DeleteRequest, EditRequest, SecureValueEdits
 from metadata_svc.use_cases.lists import Lists
-from metadata_svc.use_cases.reads import SecureValueReads
+from metadata_svc.use_cases.reads import GetRequest, Reads
 from protos.splitkeep.metadata.v1 import secure_values_pb2, secure_values_pb2_grpc
 
 SERVICE = secure_values_pb2.DESCRIPTOR.services_by_name["SecureValues"].full_name
@@ -24,7 +24,7 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
     """Who is calling, then what is asked; nothing else happens here."""
 
     authenticator: Authenticator
-    reads: SecureValueReads
+    reads: Reads[SecureValue]
     lists: Lists[SecureValue]
     edits: SecureValueEdits
 
@@ -32,9 +32,14 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
         self, request: secure_values_pb2.GetSecureValueRequest, context: Any
     ) -> secure_values_pb2.GetSecureValueResponse:
         caller = await self.authenticator.caller(context.invocation_metadata())
-        found = await self.reads.get(caller, request.namespace, request.name)
+        found = await self.reads.get(
+            caller,
+            GetRequest(
+                namespace=request.namespace, name=request.name, to_update=request.to_update
+            ),
+        )
         return secure_values_pb2.GetSecureValueResponse(
-            secure_value=secure_value_to_proto(found)
+            secure_value=secure_value_to_proto(found.resource), readable=found.readable
         )
 
     async def ListSecureValues(

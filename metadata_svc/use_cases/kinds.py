@@ -1,4 +1,4 @@
-"""What differs between the kinds when they are listed, watched or deleted by selector."""
+"""What differs between the kinds: which right each verb needs, and what selects by field."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -9,6 +9,9 @@ from metadata_svc.domain.selector import SelectedField
 
 READ: Mapping[Kind, Action] = MappingProxyType(
     {Kind.SECURE_VALUE: Action.READ, Kind.KEEPER: Action.READ_KEEPER}
+)
+WRITE: Mapping[Kind, Action] = MappingProxyType(
+    {Kind.SECURE_VALUE: Action.WRITE, Kind.KEEPER: Action.WRITE_KEEPER}
 )
 DELETE: Mapping[Kind, Action] = MappingProxyType(
     {Kind.SECURE_VALUE: Action.DELETE, Kind.KEEPER: Action.DELETE_KEEPER}

@@ -1,30 +1,61 @@
-"""Get: one resource, as a caller who may read it sees it."""
+"""Get: one object, as a caller who may read it, or wants to update it, sees it."""
 
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from chassis.caller import Caller
-from metadata_svc.domain.access import Action
+from metadata_svc.domain.access import managing_scope
 from metadata_svc.domain.resource import Kind, not_found
 from metadata_svc.domain.resource_rules import require_valid_address
-from metadata_svc.domain.secure_value import SecureValue
-from metadata_svc.ports.reader import Reader
 from metadata_svc.use_cases.access import authorise
+from metadata_svc.use_cases.kinds import READ, WRITE
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Getter(Protocol[T_co]):
+    """What this needs of ports.Reader or ports.KeeperReader."""
+
+    async def get(self, namespace: str, name: str) -> T_co | None:
+        """The live object, if there is one. Raises UnavailableError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetRequest:
+    """Which object; `to_update` asks for the right to write it instead of that to read it."""
+
+    namespace: str
+    name: str
+    to_update: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class SecureValueReads:
-    """What a caller with the read action may see."""
+class Found(Generic[T_co]):
+    """An object, and whether the caller may see it, or only make another of it."""
 
-    reader: Reader
+    resource: T_co
+    readable: bool
 
-    async def get(self, caller: Caller, namespace: str, name: str) -> SecureValue:
-        """The live secure value.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reads(Generic[T_co]):
+    """One kind's objects, one at a time."""
+
+    kind: Kind
+    reader: Getter[T_co]
+
+    async def get(self, caller: Caller, request: GetRequest) -> Found[T_co]:
+        """The live object.
 
         Raises PermissionDeniedError, InvalidArgumentError, NotFoundError.
         """
-        authorise(caller, Action.READ, namespace, name)
+        namespace, name = request.namespace, request.name
+        needed = WRITE if request.to_update else READ
+        authorise(caller, needed[self.kind], namespace, name)
         require_valid_address(namespace, name)
         found = await self.reader.get(namespace, name)
         if found is None:
-            raise not_found(Kind.SECURE_VALUE, name)
-        return found
+            raise not_found(self.kind, name)
+        readable = managing_scope(caller, READ[self.kind], namespace).covers(name)
+        return Found(found, readable)

@@ -7,18 +7,24 @@ from uuid import uuid4
 
 from chassis.caller import Caller
 from chassis.clock import Clock, RandomBytes
-from metadata_svc.domain.resource import Operation, Preconditions
+from metadata_svc.domain.idempotency import Idempotency
+from metadata_svc.domain.resource import Kind, Operation, Preconditions
 from metadata_svc.domain.secure_value import Draft, PreparedWrite, SecureValue
 from metadata_svc.use_cases.claim import ClaimRequest, ClaimWrite
 from metadata_svc.use_cases.edits import DeleteRequest, EditRequest, SecureValueEdits
-from metadata_svc.use_cases.lists import SecureValueLists
-from metadata_svc.use_cases.prepare import Prepared, PrepareRequest, PrepareWrite
-from metadata_svc.use_cases.reads import SecureValueReads
+from metadata_svc.use_cases.lists import Lists
+from metadata_svc.use_cases.prepare import (
+    Prepared,
+    PrepareRequest,
+    PrepareWrite,
+    WrittenBefore,
+)
+from metadata_svc.use_cases.reads import GetRequest, Reads
 from metadata_svc.use_cases.resolve import ResolveNames
-from metadata_svc.use_cases.trim import TrimHistory, TrimOutcomes
+from metadata_svc.use_cases.trim import TrimHistory, TrimIdempotency, TrimOutcomes
 from metadata_svc.use_cases.values import ValueFates
 from tests.contracts.metadata_svc.stores import Stores
-from tests.fakes.metadata_svc.builders import ManualClock, a_caller, a_draft
+from tests.fakes.metadata_svc.builders import NAMESPACE, ManualClock, a_caller, a_draft
 
 ANYTHING = Preconditions()
 
@@ -35,14 +41,19 @@ class Application:
     ) -> None:
         clock = clock or ManualClock()
         self.stores = stores
-        self.reads = SecureValueReads(stores.reader)
-        self.lists = SecureValueLists(stores.reader)
+        self.reads = Reads(kind=Kind.SECURE_VALUE, reader=stores.reader)
+        self.lists = Lists(
+            kind=Kind.SECURE_VALUE,
+            pages=stores.secure_value_pages,
+            changes=stores.secure_value_changes,
+        )
         self.edits = SecureValueEdits(
             transactions=stores.transactions, reader=stores.reader, clock=clock
         )
         self.preparing = PrepareWrite(
             reader=stores.reader,
             keepers=stores.keepers,
+            idempotency=stores.idempotency,
             clock=clock,
             new_id=uuid4,
             random_bytes=random_bytes,
@@ -52,6 +63,7 @@ class Application:
         self.values = ValueFates(stores.transactions)
         self.history = TrimHistory(stores.transactions, timedelta(0))
         self.outcomes = TrimOutcomes(stores.transactions, timedelta(0))
+        self.idempotency_keys = TrimIdempotency(stores.transactions, timedelta(0))
 
     async def prepare(
         self,
@@ -62,7 +74,21 @@ class Application:
         caller: Caller | None = None,
     ) -> Prepared:
         request = PrepareRequest(operation=operation, draft=draft, preconditions=preconditions)
-        return await self.preparing.prepare(caller or a_caller(), request)
+        prepared = await self.preparing.prepare(caller or a_caller(), request)
+        assert isinstance(prepared, Prepared)
+        return prepared
+
+    async def create_once(
+        self, idempotency: Idempotency, draft: Draft, *, caller: Caller | None = None
+    ) -> SecureValue:
+        """As the vault does it, but for the value."""
+        caller = caller or a_caller()
+        asked = PrepareRequest(operation=Operation.CREATE, draft=draft, idempotency=idempotency)
+        prepared = await self.preparing.prepare(caller, asked)
+        if isinstance(prepared, WrittenBefore):
+            return prepared.secure_value
+        request = ClaimRequest(write=prepared.write, draft=draft, idempotency=idempotency)
+        return await self.claiming.claim(caller, request)
 
     async def claim(
         self,
@@ -79,6 +105,12 @@ class Application:
         draft = draft or a_draft()
         prepared = await self.prepare(draft)
         return await self.claim(prepared.write, draft)
+
+    async def get(
+        self, name: str, *, namespace: str = NAMESPACE, caller: Caller | None = None
+    ) -> SecureValue:
+        request = GetRequest(namespace=namespace, name=name)
+        return (await self.reads.get(caller or a_caller(), request)).resource
 
     async def update(
         self, draft: Draft, *, preconditions: Preconditions = ANYTHING

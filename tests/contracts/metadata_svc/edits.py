@@ -11,7 +11,7 @@ from metadata_svc.domain.resource import Preconditions
 from metadata_svc.use_cases.lists import ListRequest
 from tests.contracts.metadata_svc.application import Application, described, last_seen
 from tests.contracts.metadata_svc.stores import key_of
-from tests.fakes.metadata_svc.builders import NAMESPACE, a_caller, a_caller_granted, a_draft
+from tests.fakes.metadata_svc.builders import NAMESPACE, a_caller_granted, a_draft
 
 DRAFT = a_draft()
 STALE = Preconditions(resource_version="7")
@@ -196,7 +196,7 @@ class EditsContract:
     async def test_a_caller_reads_what_was_written(self, application: Application) -> None:
         live = await application.create()
 
-        assert await application.reads.get(a_caller(), NAMESPACE, DRAFT.name) == live
+        assert await application.get(DRAFT.name) == live
 
     @staticmethod
     async def _decision(application: Application) -> tuple[Decision, int]:

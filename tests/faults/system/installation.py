@@ -92,7 +92,7 @@ class Installation:
     async def seen(self, namespace: str, name: str = NAME) -> Seen:
         """What a reader gets who comes now."""
         try:
-            found = await self.metadata().reads.get(a_caller(), namespace, name)
+            found = await self.metadata().get(name, namespace=namespace)
         except NotFoundError:
             return await self._decrypted(namespace, name), None
         return await self._decrypted(namespace, name), found.description

@@ -106,7 +106,7 @@ async def wired(
     mutual = Tls(config.peer_tls_certificate, config.peer_tls_private_key, config.peer_ca)
     servers = [
         _server(parts.clients, Tls(config.tls_certificate, config.tls_private_key)),
-        _server(parts.peer, mutual),
+        _server((parts.peer,), mutual),
     ]
     clients_target, peer_target = [f"localhost:{await s.start()}" for s in servers]
     wire = Wire(
@@ -129,6 +129,6 @@ async def wired(
             await server.stop(0)
 
 
-def _server(service: Service, tls: Tls) -> GrpcServer:
-    port = Port("localhost:0", tls, (service,))
-    return GrpcServer(port, frozenset({service.name}), Metrics())
+def _server(services: tuple[Service, ...], tls: Tls) -> GrpcServer:
+    port = Port("localhost:0", tls, services)
+    return GrpcServer(port, frozenset(service.name for service in services), Metrics())

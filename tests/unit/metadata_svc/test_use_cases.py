@@ -53,7 +53,7 @@ class TestEdits(EditsContract):
 
 
 ASKED: dict[str, tuple[str, Ask]] = {
-    "get": ("read", lambda a, c: a.reads.get(c, NAMESPACE, DRAFT.name)),
+    "get": ("read", lambda a, c: a.get(DRAFT.name, caller=c)),
     "list": ("read", lambda a, c: a.lists.page(c, ListRequest(namespace=NAMESPACE))),
     "edit": ("write", lambda a, c: a.edits.update(c, EditRequest(draft=DRAFT))),
     "delete": (
@@ -158,7 +158,7 @@ async def test_permission_is_decided_before_the_draft_is_checked(
 
 async def test_a_denial_is_logged_with_its_reason(application: Application) -> None:
     with structlog.testing.capture_logs() as lines, pytest.raises(PermissionDeniedError):
-        await application.reads.get(a_caller(namespace="other"), NAMESPACE, "pg-main")
+        await application.get("pg-main", caller=a_caller(namespace="other"))
 
     (line,) = lines
     assert (line["subject"], line["action"], line["reason"]) == (
@@ -193,7 +193,7 @@ async def test_a_name_that_cannot_be_is_refused_before_it_is_looked_up(
     application: Application, name: str
 ) -> None:
     with pytest.raises(InvalidArgumentError):
-        await application.reads.get(a_caller(), NAMESPACE, name)
+        await application.get(name)
     with pytest.raises(InvalidArgumentError):
         await application.delete(NAMESPACE, name)
 

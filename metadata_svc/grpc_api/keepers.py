@@ -1,0 +1,98 @@
+"""`splitkeep.metadata.v1.Keepers`: for any caller, by token."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.identity import Authenticator
+from metadata_svc.domain.keeper import Keeper
+from metadata_svc.grpc_api.keeper_messages import keeper_draft_from_proto, keeper_to_proto
+from metadata_svc.grpc_api.messages import preconditions_from_proto
+from metadata_svc.use_cases.edits import DeleteRequest
+from metadata_svc.use_cases.keepers import (
+    ActivateRequest,
+    CreateKeeperRequest,
+    EditKeeperRequest,
+    KeeperWrites,
+)
+from metadata_svc.use_cases.reads import GetRequest, Reads
+from protos.splitkeep.metadata.v1 import keepers_pb2, keepers_pb2_grpc
+
+SERVICE = keepers_pb2.DESCRIPTOR.services_by_name["Keepers"].full_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
+    """Who is calling, then what is asked; nothing else happens here."""
+
+    authenticator: Authenticator
+    reads: Reads[Keeper]
+    writes: KeeperWrites
+
+    async def CreateKeeper(
+        self, request: keepers_pb2.CreateKeeperRequest, context: Any
+    ) -> keepers_pb2.CreateKeeperResponse:
+        caller = await self.authenticator.caller(context.invocation_metadata())
+        keeper = await self.writes.create(
+            caller,
+            CreateKeeperRequest(
+                draft=keeper_draft_from_proto(request.draft), dry_run=request.dry_run
+            ),
+        )
+        return keepers_pb2.CreateKeeperResponse(keeper=keeper_to_proto(keeper))
+
+    async def GetKeeper(
+        self, request: keepers_pb2.GetKeeperRequest, context: Any
+    ) -> keepers_pb2.GetKeeperResponse:
+        caller = await self.authenticator.caller(context.invocation_metadata())
+        found = await self.reads.get(
+            caller,
+            GetRequest(
+                namespace=request.namespace, name=request.name, to_update=request.to_update
+            ),
+        )
+        return keepers_pb2.GetKeeperResponse(
+            keeper=keeper_to_proto(found.resource), readable=found.readable
+        )
+
+    async def UpdateKeeper(
+        self, request: keepers_pb2.UpdateKeeperRequest, context: Any
+    ) -> keepers_pb2.UpdateKeeperResponse:
+        caller = await self.authenticator.caller(context.invocation_metadata())
+        keeper = await self.writes.update(
+            caller,
+            EditKeeperRequest(
+                draft=keeper_draft_from_proto(request.draft),
+                preconditions=preconditions_from_proto(request.preconditions),
+                dry_run=request.dry_run,
+            ),
+        )
+        return keepers_pb2.UpdateKeeperResponse(keeper=keeper_to_proto(keeper))
+
+    async def DeleteKeeper(
+        self, request: keepers_pb2.DeleteKeeperRequest, context: Any
+    ) -> keepers_pb2.DeleteKeeperResponse:
+        caller = await self.authenticator.caller(context.invocation_metadata())
+        gone = await self.writes.delete(
+            caller,
+            DeleteRequest(
+                namespace=request.namespace,
+                name=request.name,
+                preconditions=preconditions_from_proto(request.preconditions),
+                dry_run=request.dry_run,
+            ),
+        )
+        return keepers_pb2.DeleteKeeperResponse(keeper=keeper_to_proto(gone))
+
+    async def ActivateKeeper(
+        self, request: keepers_pb2.ActivateKeeperRequest, context: Any
+    ) -> keepers_pb2.ActivateKeeperResponse:
+        caller = await self.authenticator.caller(context.invocation_metadata())
+        active = await self.writes.activate(
+            caller,
+            ActivateRequest(
+                namespace=request.namespace, name=request.name, dry_run=request.dry_run
+            ),
+        )
+        return keepers_pb2.ActivateKeeperResponse(
+            keeper=None if active is None else keeper_to_proto(active)
+        )
