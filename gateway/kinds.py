@@ -9,13 +9,14 @@ VERSIONS = ("v1beta1", "v1")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The four spellings of one kind of resource."""
+    """The spellings of one kind of resource, and the group it belongs to."""
 
     name: str
     plural: str
     singular: str
     words: str
     """For sentences."""
+    group: str = GROUP
 
 
 SECURE_VALUE = Kind(
@@ -37,4 +38,4 @@ class Target:
     @property
     def api_version(self) -> str:
         """The `apiVersion` of the objects under this path."""
-        return f"{GROUP}/{self.version}"
+        return f"{self.kind.group}/{self.version}"

@@ -37,7 +37,7 @@ from gateway.errors import (
     UnknownPathError,
     UnsupportedMediaTypeError,
 )
-from gateway.kinds import GROUP, Target
+from gateway.kinds import Target
 from gateway.request_json import JsonObject
 
 RETRY_AFTER_SECONDS = 1
@@ -131,7 +131,7 @@ def success_of_delete(target: Target, uid: str) -> JsonObject:
         "code": 200,
         "details": {
             "name": target.name,
-            "group": GROUP,
+            "group": target.kind.group,
             "kind": target.kind.plural,
             "uid": uid,
         },
@@ -170,14 +170,14 @@ def _message(error: Exception, target: Target | None) -> str:
 
 def _message_about(error: Exception, text: str, target: Target) -> str:
     kind, name = target.kind, _quoted(target.name)
-    resource = f"{kind.plural}.{GROUP}{name}"
+    resource = f"{kind.plural}.{kind.group}{name}"
     match error:
         case InvalidArgumentError(violations=violations) if violations:
-            text = f"{kind.name}.{GROUP}{name} is invalid: {_together(violations)}"
+            text = f"{kind.name}.{kind.group}{name} is invalid: {_together(violations)}"
         case PermissionDeniedError():
             text = f"{resource} is forbidden: {text}"
         case NotFoundError() if name:
-            text = f"{kind.singular}.{GROUP}{name} not found"
+            text = f"{kind.singular}.{kind.group}{name} not found"
         case AlreadyExistsError() if name:
             text = f"{kind.words} already exists: {resource} already exists"
         case ConflictError() | FailedPreconditionError():
@@ -209,7 +209,7 @@ def _details(error: Exception, target: Target | None) -> JsonObject:
         invalid = isinstance(error, InvalidArgumentError)
         name = {"name": target.name} if _can_be_shown(target.name) else {}
         details |= name | {
-            "group": GROUP,
+            "group": target.kind.group,
             "kind": target.kind.name if invalid else target.kind.plural,
         }
     if isinstance(error, InvalidArgumentError) and error.violations:

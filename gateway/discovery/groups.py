@@ -43,17 +43,21 @@ class Group:
     resources: tuple[Resource, ...]
 
 
+AUTHORIZATION_GROUP = "authorization.k8s.io"
+
 ACCESS_REVIEW = Kind(
     name="SelfSubjectAccessReview",
     plural="selfsubjectaccessreviews",
     singular="selfsubjectaccessreview",
     words="self subject access review",
+    group=AUTHORIZATION_GROUP,
 )
 RULES_REVIEW = Kind(
     name="SelfSubjectRulesReview",
     plural="selfsubjectrulesreviews",
     singular="selfsubjectrulesreview",
     words="self subject rules review",
+    group=AUTHORIZATION_GROUP,
 )
 
 SECRETS = Group(
@@ -71,7 +75,7 @@ SECRETS = Group(
 )
 
 AUTHORIZATION = Group(
-    name="authorization.k8s.io",
+    name=AUTHORIZATION_GROUP,
     versions=("v1",),
     resources=(
         Resource(kind=ACCESS_REVIEW, namespaced=False, verbs=("create",)),
