@@ -4,7 +4,7 @@ The peer's INTERNAL is our UnavailableError: its caller can do nothing else abou
 text is not ours to show.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -98,7 +98,7 @@ async def stream(
     deadline_seconds: float,
     token: Sensitive[str] | None = None,
     metadata: Sequence[tuple[str, str]] = (),
-) -> AsyncIterator[Response]:
+) -> AsyncGenerator[Response, None]:
     """The peer's answers one by one. Raises as call() does, at whichever answer it happens."""
     timeout = _timeout(deadline_seconds)
     answers = method(request, timeout=timeout, metadata=_metadata(token, metadata))

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 import grpc
 import structlog
 
+from chassis.clock import SystemClock
 from chassis.config import load_config
 from chassis.grpc_client import open_channel
 from chassis.http_server import HttpBounds, HttpServer
@@ -29,6 +30,8 @@ from gateway.health import Checks, Health
 from gateway.http_metrics import HttpMetrics
 from gateway.openapi.served import openapi_paths
 from gateway.page import page_paths
+from gateway.resources.event_streams import Streaming
+from gateway.room import Room
 from gateway.routes import keeper_verbs, secure_value_verbs
 
 KEEP_ALIVE_SECONDS = 75
@@ -51,7 +54,7 @@ async def main(stopping: asyncio.Event) -> None:
         "metadata": PeerHealth(metadata, service=METADATA_SERVICE).check,
         "vault": PeerHealth(vault, service=VAULT_SERVICE).check,
     }
-    https = _https_server(config, metadata, vault, checks, metrics)
+    https = _https_server(config, metadata, vault, checks, metrics, stopping)
     operations = OperationsServer(
         config.host, config.operations_port, metrics=metrics, checks=checks
     )
@@ -65,22 +68,34 @@ async def main(stopping: asyncio.Event) -> None:
     await vault.close()
 
 
-def _https_server(
+def _https_server(  # everything that main has made
     config: Config,
     metadata: grpc.aio.Channel,
     vault: grpc.aio.Channel,
     checks: Checks,
     metrics: Metrics,
+    stopping: asyncio.Event,
 ) -> HttpServer:
+    http_metrics = HttpMetrics(metrics)
+    streaming = Streaming(
+        room=Room(config.concurrent_watches),
+        draining=stopping,
+        metrics=http_metrics,
+        least_seconds=config.watch_seconds,
+    )
     seconds = config.call_seconds
     secure_values = SecureValuesClient(metadata=metadata, vault=vault, call_seconds=seconds)
     keepers = KeepersClient(metadata=metadata, call_seconds=seconds)
     app = make_app(
         health=Health(checks=checks, release=_release()),
         documents=discovery_paths(namespace=config.namespace) | openapi_paths() | page_paths(),
-        kinds=(secure_value_verbs(secure_values), keeper_verbs(keepers)),
-        metrics=HttpMetrics(metrics),
+        kinds=(
+            secure_value_verbs(secure_values, streaming),
+            keeper_verbs(keepers, streaming),
+        ),
+        metrics=http_metrics,
         capacity=config.concurrent_requests,
+        clock=SystemClock(),
     )
     bounds = ConnectionBounds(connections=config.concurrent_connections)
     return HttpServer(

@@ -4,7 +4,6 @@ Path (400, 404), verb (405), credential (401), media type (406), room (429); the
 function reads the body. Nobody without a credential has a body read.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,15 +13,18 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from chassis.errors import ResourceExhaustedError
+from chassis.clock import Clock
 from gateway.credentials import credential_of
 from gateway.edge import Edge
 from gateway.errors import MethodNotAllowedError, UnknownPathError
 from gateway.health import Health
 from gateway.http_metrics import HttpMetrics
 from gateway.kinds import VERSIONS, Kind, Target
-from gateway.negotiation import check_accept
-from gateway.request_state import set_route, set_target
+from gateway.query import query_from
+from gateway.rendering.forms import Asked, Form, form_for
+from gateway.request_state import set_form, set_route, set_target
+from gateway.resources.event_streams import EventStream
+from gateway.room import Room
 from gateway.routes import KindVerbs, Verbs, paths_of
 
 T = TypeVar("T")
@@ -36,6 +38,7 @@ def make_app(
     kinds: Sequence[KindVerbs],
     metrics: HttpMetrics,
     capacity: int,
+    clock: Clock,
 ) -> ASGIApp:
     """The gateway as one ASGI application; `capacity` requests at most are served at a time."""
     room = Room(capacity)
@@ -48,13 +51,13 @@ def make_app(
     ]
     for version in VERSIONS:
         for kind in kinds:
-            routes += _routes_of(kind, version, room)
+            routes += _routes_of(kind, version, room, clock)
     return Edge(Router(routes, redirect_slashes=False, default=_unknown_path), metrics)
 
 
-def _routes_of(kind: KindVerbs, version: str, room: "Room") -> list[BaseRoute]:
+def _routes_of(kind: KindVerbs, version: str, room: Room, clock: Clock) -> list[BaseRoute]:
     return [
-        Route(path, ResourceEndpoint(path, about, verbs=verbs, room=room))
+        Route(path, ResourceEndpoint(path, about, verbs=verbs, room=room, clock=clock))
         for path, subresource, verbs in paths_of(kind, version)
         for about in (About(kind=kind.kind, version=version, subresource=subresource),)
     ]
@@ -66,21 +69,6 @@ def _plain(path: str, answer: Answer) -> Route:
 
 async def _unknown_path(_scope: Scope, _receive: Receive, _send: Send) -> None:
     raise UnknownPathError
-
-
-class Room:
-    """How many requests are served at a time; one more is told to come again."""
-
-    def __init__(self, capacity: int) -> None:
-        self._free = asyncio.Semaphore(capacity)
-
-    async def __aenter__(self) -> None:
-        if self._free.locked():
-            raise ResourceExhaustedError
-        await self._free.acquire()
-
-    async def __aexit__(self, *_error: object) -> None:
-        self._free.release()
 
 
 class PlainEndpoint:
@@ -110,11 +98,14 @@ class About:
 class ResourceEndpoint:
     """A path of a kind: each verb is given what the path names and the caller's credential."""
 
-    def __init__(self, path: str, about: About, *, verbs: Verbs, room: Room) -> None:
+    def __init__(
+        self, path: str, about: About, *, verbs: Verbs, room: Room, clock: Clock
+    ) -> None:
         self._path = path
         self._about = about
         self._verbs = verbs
         self._room = room
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -124,10 +115,26 @@ class ResourceEndpoint:
         verb = _verb_of(self._verbs, scope["method"])
         token = credential_of(scope["headers"])
         request = Request(scope, receive)
-        check_accept(request.headers.getlist("accept"))
+        set_form(scope, self._form(target, request))
         async with self._room:
             response = await verb(target, request, token)
-            await response(scope, receive, send)
+            if not isinstance(response, EventStream):
+                await response(scope, receive, send)
+                return
+        await response(scope, receive, send)  # it has a place among the streams instead
+
+    def _form(self, target: Target, request: Request) -> Form:
+        query = query_from(request.scope["query_string"])
+        asked = Asked.OBJECT
+        if request.method == "GET" and not target.name:
+            asked = Asked.WATCH if query.flag("watch") else Asked.LIST
+        return form_for(
+            asked,
+            accepts=request.headers.getlist("accept"),
+            encodings=request.headers.getlist("accept-encoding"),
+            query=query,
+            now=self._clock.now(),
+        )
 
     def _target(self, scope: Scope) -> Target:
         named = scope["path_params"]

@@ -41,6 +41,16 @@ class Config:
     concurrent_requests: int = field(
         default=256, metadata={"help": "requests served at a time; one more gets 429", "min": 1}
     )
+    concurrent_watches: int = field(
+        default=256, metadata={"help": "watches served at a time; one more gets 429", "min": 1}
+    )
+    watch_seconds: float = field(
+        default=1_800.0,
+        metadata={
+            "help": "how long a watch lasts at least, and half of how long it may last",
+            "min": 1,
+        },
+    )
     concurrent_connections: int = field(
         default=1_000, metadata={"help": "connections open at a time", "min": 1}
     )

@@ -12,9 +12,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from chassis.request_id import accepted_or_new, bind_request_id
 from gateway.errors import ClientGoneError
 from gateway.exchange import REQUEST_ID_HEADER, Exchange
-from gateway.http_metrics import HttpMetrics
+from gateway.http_metrics import WATCH, HttpMetrics
 from gateway.paths import check_path
-from gateway.request_state import route_of, target_of
+from gateway.request_state import is_watch, route_of, target_of
 from gateway.status import INTERNAL, failure_of
 
 CLIENT_GONE = 499
@@ -51,7 +51,8 @@ class Edge:
             await _fail(error, scope, exchange, request_id)
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
-        method, route = scope["method"], route_of(scope)
+        method = WATCH if is_watch(scope) else scope["method"]
+        route = route_of(scope)
         self._metrics.observe(method=method, route=route, status=status, seconds=seconds)
         _log.info(
             "request",

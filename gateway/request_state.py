@@ -38,6 +38,16 @@ def target_of(scope: MutableMapping[str, Any]) -> Target | None:
     return target if isinstance(target, Target) else None
 
 
+def set_watch(scope: MutableMapping[str, Any]) -> None:
+    """From here on the request counts as one that lasts as long as its client likes."""
+    scope.setdefault("state", {})["watch"] = True
+
+
+def is_watch(scope: MutableMapping[str, Any]) -> bool:
+    """Whether how long the request took says nothing about how fast it was answered."""
+    return bool(scope.get("state", {}).get("watch", False))
+
+
 def set_form(scope: MutableMapping[str, Any], form: Form) -> None:
     """From here on the request is answered in `form`."""
     scope.setdefault("state", {})["form"] = form

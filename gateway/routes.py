@@ -18,6 +18,7 @@ from gateway.representation.object_meta import StoredObject
 from gateway.representation.representation import Representation
 from gateway.representation.secure_values import SecureValueRepresentation
 from gateway.resources.deletes import Deletes
+from gateway.resources.event_streams import Streaming
 from gateway.resources.lists import Lists
 from gateway.resources.reads import Reads
 from gateway.resources.watches import Watches
@@ -42,23 +43,26 @@ class KindVerbs:
     subresources: Mapping[str, Verbs] = field(default_factory=dict)
 
 
-def secure_value_verbs(client: SecureValuesClient) -> KindVerbs:
+def secure_value_verbs(client: SecureValuesClient, streaming: Streaming) -> KindVerbs:
     """The verbs of `securevalues`."""
-    everywhere, collection, item = _verbs(client, SecureValueRepresentation())
+    representation = SecureValueRepresentation()
+    everywhere, collection, item = _verbs(client, representation, streaming)
     return KindVerbs(kind=SECURE_VALUE, everywhere=everywhere, collection=collection, item=item)
 
 
-def keeper_verbs(client: KeepersClient) -> KindVerbs:
+def keeper_verbs(client: KeepersClient, streaming: Streaming) -> KindVerbs:
     """The verbs of `keepers`."""
-    everywhere, collection, item = _verbs(client, KeeperRepresentation())
+    everywhere, collection, item = _verbs(client, KeeperRepresentation(), streaming)
     return KindVerbs(kind=KEEPER, everywhere=everywhere, collection=collection, item=item)
 
 
 def _verbs(
-    client: Resources[ItemT, WriteT], representation: Representation[ItemT, WriteT]
+    client: Resources[ItemT, WriteT],
+    representation: Representation[ItemT, WriteT],
+    streaming: Streaming,
 ) -> tuple[Verbs, Verbs, Verbs]:
     reads, lists = Reads(client, representation), Lists(client, representation)
-    watches, writes = Watches(client, representation), Writes(client, representation)
+    watches, writes = Watches(client, representation, streaming), Writes(client, representation)
     deletes = Deletes(client, representation)
     collection: Verbs = {
         "GET": _list_or_watch(lists.list, watches.watch),

@@ -1,6 +1,7 @@
 """Keepers: everything about them is metadata's."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import grpc
 
@@ -77,11 +78,16 @@ class KeepersClient:
         )
         method = self._keepers.ListKeepers
         answer = await call(method, request, deadline_seconds=self._seconds, token=token)
-        return PageOf(tuple(answer.keepers), answer.more, answer.resource_version)
+        return PageOf(
+            tuple(answer.keepers),
+            answer.more,
+            answer.resource_version,
+            answer.ByteSize(),
+        )
 
     async def watch(
         self, ask: WatchAsk, *, seconds: float, token: Sensitive[str]
-    ) -> AsyncIterator[Event[Keeper]]:
+    ) -> AsyncGenerator[Event[Keeper], None]:
         """What happens to those selected."""
         request = keepers_pb2.WatchKeepersRequest(
             namespace=ask.namespace,
@@ -90,13 +96,15 @@ class KeepersClient:
             initial=ask.initial,
         )
         method = self._keepers.WatchKeepers
-        async for event in stream(method, request, deadline_seconds=seconds, token=token):
-            yield Event(
-                type=event.type,
-                resource_version=event.resource_version,
-                item=event.keeper if event.HasField("keeper") else None,
-                initial_end=event.initial_end,
-            )
+        answers = stream(method, request, deadline_seconds=seconds, token=token)
+        async with aclosing(answers):
+            async for event in answers:
+                yield Event(
+                    type=event.type,
+                    resource_version=event.resource_version,
+                    item=event.keeper if event.HasField("keeper") else None,
+                    initial_end=event.initial_end,
+                )
 
     async def delete(
         self, *, namespace: str, name: str, options: DeleteOptions, token: Sensitive[str]

@@ -6,7 +6,7 @@
   arrive as UnavailableError.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -57,6 +57,8 @@ class PageOf(Generic[ItemT_co]):
     items: tuple[ItemT_co, ...]
     more: bool
     resource_version: int
+    wire_bytes: int = 0
+    """How long the page was on the wire."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +131,7 @@ class Resources(Protocol[ItemT_co, WriteT_contra]):
 
     def watch(
         self, ask: WatchAsk, *, seconds: float, token: Sensitive[str]
-    ) -> AsyncIterator[Event[ItemT_co]]:
+    ) -> AsyncGenerator[Event[ItemT_co], None]:
         """What happens, for `seconds`; then DeadlineExceededError. Raises ExpiredError."""
         ...
 

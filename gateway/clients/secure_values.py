@@ -1,6 +1,7 @@
 """Secure values: their values are written through the vault, all else is metadata's."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import grpc
 
@@ -101,11 +102,16 @@ class SecureValuesClient:
         )
         method = self._metadata.ListSecureValues
         answer = await call(method, request, deadline_seconds=self._seconds, token=token)
-        return PageOf(tuple(answer.secure_values), answer.more, answer.resource_version)
+        return PageOf(
+            tuple(answer.secure_values),
+            answer.more,
+            answer.resource_version,
+            answer.ByteSize(),
+        )
 
     async def watch(
         self, ask: WatchAsk, *, seconds: float, token: Sensitive[str]
-    ) -> AsyncIterator[Event[SecureValue]]:
+    ) -> AsyncGenerator[Event[SecureValue], None]:
         """What happens to those selected."""
         request = metadata_pb2.WatchSecureValuesRequest(
             namespace=ask.namespace,
@@ -114,13 +120,15 @@ class SecureValuesClient:
             initial=ask.initial,
         )
         method = self._metadata.WatchSecureValues
-        async for event in stream(method, request, deadline_seconds=seconds, token=token):
-            yield Event(
-                type=event.type,
-                resource_version=event.resource_version,
-                item=event.secure_value if event.HasField("secure_value") else None,
-                initial_end=event.initial_end,
-            )
+        answers = stream(method, request, deadline_seconds=seconds, token=token)
+        async with aclosing(answers):
+            async for event in answers:
+                yield Event(
+                    type=event.type,
+                    resource_version=event.resource_version,
+                    item=event.secure_value if event.HasField("secure_value") else None,
+                    initial_end=event.initial_end,
+                )
 
     async def delete(
         self, *, namespace: str, name: str, options: DeleteOptions, token: Sensitive[str]

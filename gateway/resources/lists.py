@@ -1,31 +1,29 @@
 """Lists: a page when a limit is asked for, else the whole as a stream.
 
-- At most one page is held at a time, however long the list is.
+- Little more than one of metadata's pages is held at a time, however long the list is.
 - Every page of one list carries the counter that was read before the first row of the first:
   a watch from there misses nothing.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-import msgspec
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from chassis.sensitive import Sensitive
-from gateway.answers import answer
+from gateway.answers import answer, list_answer
 from gateway.clients.resources import PageAsk, PageOf, Resources
-from gateway.errors import BadRequestError
 from gateway.kinds import Target
-from gateway.paging import MAX_LIMIT, Position, continue_token, position_from
+from gateway.paging import MAX_LIMIT, ListIdentity, Position, continue_token, position_from
 from gateway.query import Query, query_from
 from gateway.representation.object_meta import StoredObject
 from gateway.representation.representation import Representation
 from gateway.request_json import JsonObject
-from gateway.selectors.selection import selector_from
-from protos.splitkeep.metadata.v1.selector_pb2 import Selector
+from gateway.resource_versions import ListedState, check_exists, listed_state_from
+from gateway.selectors.selection import selection_from
 
 ItemT = TypeVar("ItemT", bound=StoredObject)
 WriteT = TypeVar("WriteT")
@@ -35,6 +33,9 @@ PAGE_SIZE = 100
 below what one gRPC answer may be.
 """
 
+ENOUGH_BYTES = 8 * 1024 * 1024
+"""A page that is this long on the wire is not filled up to its limit."""
+
 START = Position(resource_version=0, after_name="")
 
 
@@ -42,28 +43,28 @@ START = Position(resource_version=0, after_name="")
 class ListQuery:
     """Which part of which list is asked for. A limit of 0 is none."""
 
-    target: Target
-    selector: Selector
+    identity: ListIdentity
     limit: int
     start: Position
+    state: ListedState
+
+    @property
+    def exact(self) -> int:
+        """The only state of the namespace that will do, 0 if any will."""
+        return self.start.resource_version if self.start.exact else self.state.exact
 
 
 def list_query_from(query: Query, target: Target) -> ListQuery:
-    """Raises BadRequestError."""
-    if query.text("resourceVersionMatch") not in {"", "NotOlderThan"}:
-        raise BadRequestError("resourceVersionMatch: must be NotOlderThan")
-    selector = selector_from(
-        label_selector=query.text("labelSelector"),
-        field_selector=query.text("fieldSelector"),
-        kind=target.kind,
-        namespace=target.namespace,
-    )
+    """Raises BadRequestError; InvalidArgumentError: parameters do not go together."""
+    state = listed_state_from(query)
+    identity = ListIdentity(target, selection_from(query, target))
     token = query.text("continue")
-    start = (
-        position_from(token, namespace=target.namespace, selector=selector) if token else START
+    return ListQuery(
+        identity=identity,
+        limit=min(query.count("limit"), MAX_LIMIT),
+        start=position_from(token, identity) if token else START,
+        state=state,
     )
-    limit = min(query.count("limit"), MAX_LIMIT)
-    return ListQuery(target=target, selector=selector, limit=limit, start=start)
 
 
 class Lists(Generic[ItemT, WriteT]):
@@ -83,24 +84,26 @@ class Lists(Generic[ItemT, WriteT]):
         if asked.limit:
             return answer(await self._page(asked, token), request)
         pages = self._pages(asked, token)
-        document = self._document(asked, await anext(pages), pages)
-        return StreamingResponse(document, media_type="application/json")
+        first = await anext(pages)
+        head = _head(asked, first.resource_version, last="")
+        return list_answer(head, self._rendered(target, first, pages), request)
 
     async def _page(self, asked: ListQuery, token: Sensitive[str]) -> JsonObject:
         """At most `asked.limit` items, and where the list goes on, if it does."""
         items: list[ItemT] = []
-        version, more = 0, False
+        version, more, held = 0, False, 0
         async with aclosing(self._pages(asked, token)) as pages:
             async for page in pages:
                 version = version or page.resource_version
                 items += page.items
+                held += page.wire_bytes
                 more = page.more or len(items) > asked.limit
-                if len(items) >= asked.limit:
+                if len(items) >= asked.limit or held > ENOUGH_BYTES:
                     break
         del items[asked.limit :]
         head = _head(asked, version, last=items[-1].name if more else "")
-        to_json = self._representation.to_json
-        return head | {"items": [to_json(item, asked.target) for item in items]}
+        to_json, target = self._representation.to_json, asked.identity.target
+        return head | {"items": [to_json(item, target) for item in items]}
 
     async def _pages(
         self, asked: ListQuery, token: Sensitive[str]
@@ -108,47 +111,40 @@ class Lists(Generic[ItemT, WriteT]):
         after_name, more = asked.start.after_name, True
         while more:
             ask = PageAsk(
-                namespace=asked.target.namespace,
-                selector=asked.selector,
+                namespace=asked.identity.target.namespace,
+                selector=asked.identity.selector,
                 page_size=min(asked.limit or PAGE_SIZE, PAGE_SIZE),
                 after_name=after_name,
+                since=asked.start.resource_version,
+                exact=asked.exact,
             )
             page = await self._client.list_page(ask, token=token)
+            check_exists(asked.state.not_older_than, page.resource_version)
             yield page
             more = page.more
             after_name = page.items[-1].name if more else ""
 
-    async def _document(
-        self, asked: ListQuery, first: PageOf[ItemT], rest: AsyncGenerator[PageOf[ItemT], None]
-    ) -> AsyncIterator[bytes]:
-        head = msgspec.json.encode(_head(asked, first.resource_version, last=""))
-        yield (
-            head.removesuffix(b"}") + b',"items":[' + self._joined(first.items, asked.target)
-        )
-        del first
-        async with aclosing(rest):
-            async for page in rest:
-                if page.items:
-                    yield b"," + self._joined(page.items, asked.target)
-        yield b"]}"
-
-    def _joined(self, items: Iterable[ItemT], target: Target) -> bytes:
+    async def _rendered(
+        self, target: Target, first: PageOf[ItemT], rest: AsyncGenerator[PageOf[ItemT], None]
+    ) -> AsyncGenerator[Iterable[JsonObject], None]:
         to_json = self._representation.to_json
-        return b",".join(msgspec.json.encode(to_json(item, target)) for item in items)
+        async with aclosing(rest):
+            yield (to_json(item, target) for item in first.items)
+            del first
+            async for page in rest:
+                yield (to_json(item, target) for item in page.items)
 
 
 def _head(asked: ListQuery, version: int, *, last: str) -> JsonObject:
     """Everything but the items. With a last item, the list goes on after it."""
+    target = asked.identity.target
     version = asked.start.resource_version or version
     metadata: JsonObject = {"resourceVersion": str(version)}
     if last:
-        metadata["continue"] = continue_token(
-            Position(resource_version=version, after_name=last),
-            namespace=asked.target.namespace,
-            selector=asked.selector,
-        )
+        position = Position(version, last, exact=bool(asked.exact))
+        metadata["continue"] = continue_token(position, asked.identity)
     return {
-        "kind": f"{asked.target.kind.name}List",
-        "apiVersion": asked.target.api_version,
+        "kind": f"{target.kind.name}List",
+        "apiVersion": target.api_version,
         "metadata": metadata,
     }

@@ -10,8 +10,10 @@ from chassis.sensitive import Sensitive
 from gateway.answers import answer
 from gateway.clients.resources import Resources
 from gateway.kinds import Target
+from gateway.query import query_from
 from gateway.representation.object_meta import StoredObject
 from gateway.representation.representation import Representation
+from gateway.resource_versions import resource_version_from
 
 ItemT = TypeVar("ItemT", bound=StoredObject)
 WriteT = TypeVar("WriteT")
@@ -29,7 +31,8 @@ class Reads(Generic[ItemT, WriteT]):
         self._representation = representation
 
     async def get(self, target: Target, request: Request, token: Sensitive[str]) -> Response:
-        """GET of one: 200 and the object."""
+        """GET of one: 200 and the object as it is now, which no version is newer than."""
+        resource_version_from(query_from(request.scope["query_string"]))
         found = await self._client.get(
             namespace=target.namespace, name=target.name, token=token
         )
@@ -39,4 +42,4 @@ class Reads(Generic[ItemT, WriteT]):
         self, _target: Target, _request: Request, _token: Sensitive[str]
     ) -> Response:
         """GET over all namespaces: never. Raises PermissionDeniedError."""
-        raise PermissionDeniedError("lists are per namespace")
+        raise PermissionDeniedError("lists and watches are per namespace")

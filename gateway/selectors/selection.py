@@ -1,6 +1,7 @@
 """A request's two selectors, as the one message that the services take."""
 
-from gateway.kinds import SECURE_VALUE, Kind
+from gateway.kinds import SECURE_VALUE, Kind, Target
+from gateway.query import Query
 from gateway.selectors.fields import FieldTerm, field_terms
 from gateway.selectors.labels import label_requirements
 from protos.splitkeep.metadata.v1.selector_pb2 import FieldRequirement, SelectedField, Selector
@@ -42,6 +43,16 @@ def selector_from(
         if term.field != NAMESPACE
     ]
     return Selector(labels=labels, fields=requirements)
+
+
+def selection_from(query: Query, target: Target) -> Selector:
+    """The selector of a request's query. Raises BadRequestError, as selector_from does."""
+    return selector_from(
+        label_selector=query.text("labelSelector"),
+        field_selector=query.text("fieldSelector"),
+        kind=target.kind,
+        namespace=target.namespace,
+    )
 
 
 def _misses(term: FieldTerm, namespace: str) -> bool:

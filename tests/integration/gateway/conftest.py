@@ -16,6 +16,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 
+from chassis.clock import SystemClock
 from chassis.grpc_client import open_channel
 from chassis.grpc_server import GrpcServer, Port, Service
 from chassis.http_server import HttpServer
@@ -31,6 +32,8 @@ from gateway.health import Health
 from gateway.http_metrics import HttpMetrics
 from gateway.openapi.served import openapi_paths
 from gateway.page import page_paths
+from gateway.resources.event_streams import Streaming
+from gateway.room import Room
 from gateway.routes import keeper_verbs, secure_value_verbs
 from splitkeep.certificates import KeyPair, ensure_authority, ensure_leaf
 from tests.fakes.gateway.services import ADMIN, Store, metadata_services, vault_services
@@ -69,6 +72,7 @@ class Gateway:
     metrics: Metrics
     metadata_port: int
     vault_port: int
+    draining: asyncio.Event
 
     @property
     def url(self) -> str:
@@ -135,15 +139,23 @@ async def running_gateway(certificates: Certificates) -> AsyncIterator[Gateway]:
         "metadata": PeerHealth(to_metadata, service=METADATA_SERVICE).check,
         "vault": PeerHealth(to_vault, service=VAULT_SERVICE).check,
     }
-    metrics = Metrics()
+    metrics, draining = Metrics(), asyncio.Event()
+    http_metrics = HttpMetrics(metrics)
+    streaming = Streaming(
+        room=Room(4), draining=draining, metrics=http_metrics, least_seconds=60
+    )
     secure_values = SecureValuesClient(metadata=to_metadata, vault=to_vault, call_seconds=2)
     keepers = KeepersClient(metadata=to_metadata, call_seconds=2)
     app = make_app(
         health=Health(checks=checks, release="test"),
         documents=discovery_paths(namespace="default") | openapi_paths() | page_paths(),
-        kinds=(secure_value_verbs(secure_values), keeper_verbs(keepers)),
-        metrics=HttpMetrics(metrics),
+        kinds=(
+            secure_value_verbs(secure_values, streaming),
+            keeper_verbs(keepers, streaming),
+        ),
+        metrics=http_metrics,
         capacity=8,
+        clock=SystemClock(),
     )
     server = HttpServer(
         app, "127.0.0.1", 0, tls=tls, connection=partial(BoundedConnection, bounds=BOUNDS)
@@ -151,7 +163,15 @@ async def running_gateway(certificates: Certificates) -> AsyncIterator[Gateway]:
     port = await server.start()
     try:
         yield Gateway(
-            port, certificates.ca, store, metadata, vault, metrics, metadata_port, vault_port
+            port=port,
+            ca=certificates.ca,
+            store=store,
+            metadata=metadata,
+            vault=vault,
+            metrics=metrics,
+            metadata_port=metadata_port,
+            vault_port=vault_port,
+            draining=draining,
         )
     finally:
         await server.stop(1)
