@@ -65,6 +65,13 @@ class Config:
             "min": 3_600,
         },
     )
+    idempotency_retention_seconds: float = field(
+        default=86_400.0,
+        metadata={
+            "help": "how long a create that is sent again under its key gets its first answer",
+            "min": 60,
+        },
+    )
     trim_interval_seconds: float = field(
         default=60.0, metadata={"help": "how often what is older is forgotten", "min": 1}
     )

@@ -1,27 +1,27 @@
 """What metadata_svc does unasked: it forgets what is too old."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
 from chassis.worker import run_every
-from metadata_svc.use_cases.trim import TrimHistory, TrimOutcomes
+
+Trim = Callable[[], Awaitable[int]]
 
 
 async def trim_until_stopped(
-    history: TrimHistory,
-    outcomes: TrimOutcomes,
+    trims: Mapping[str, Trim],
     *,
     interval_seconds: float,
     stopping: asyncio.Event,
 ) -> None:
     """Returns once `stopping` is set; until then what is old goes at every interval.
 
-    Neither waits for the other, or fails with it.
+    None waits for another, or fails with it.
     """
 
-    async def until_stopped(what: str, trim: Callable[[], Awaitable[int]]) -> None:
+    async def until_stopped(what: str, trim: Trim) -> None:
         async def step() -> None:
             trimmed = await trim()
             if trimmed:
@@ -31,6 +31,4 @@ async def trim_until_stopped(
             step, interval_seconds=interval_seconds, stopping=stopping, name=f"trim {what}"
         )
 
-    await asyncio.gather(
-        until_stopped("history", history.trim), until_stopped("outcomes", outcomes.trim)
-    )
+    await asyncio.gather(*(until_stopped(what, trim) for what, trim in trims.items()))

@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
 from metadata_svc.domain.field_owners import FieldManager, FieldOwner, OwnerOperation
+from metadata_svc.domain.idempotency import Idempotency
 from metadata_svc.domain.resource import Operation, OwnerReference, Preconditions
 from metadata_svc.domain.secure_value import Draft, PreparedWrite, SecureValue
 from metadata_svc.domain.text import MAX_NAMESPACE_LENGTH
@@ -103,6 +104,11 @@ def operation_from_proto(number: vault_peer_pb2.Operation.ValueType) -> Operatio
     if operation is None:
         raise _invalid("operation", "must be create or update")
     return operation
+
+
+def idempotency_from_proto(idempotency: vault_peer_pb2.Idempotency) -> Idempotency:
+    """As the vault sends it; nothing is checked."""
+    return Idempotency(idempotency.key, idempotency.fingerprint)
 
 
 def prepared_to_proto(write: PreparedWrite) -> vault_peer_pb2.PreparedWrite:

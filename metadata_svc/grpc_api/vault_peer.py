@@ -12,6 +12,7 @@ from metadata_svc.domain.value_id import ValueState
 from metadata_svc.grpc_api.messages import (
     age_from_proto,
     draft_from_proto,
+    idempotency_from_proto,
     operation_from_proto,
     preconditions_from_proto,
     prepared_from_proto,
@@ -21,7 +22,7 @@ from metadata_svc.grpc_api.messages import (
     value_key_to_proto,
 )
 from metadata_svc.use_cases.claim import ClaimRequest, ClaimWrite
-from metadata_svc.use_cases.prepare import PrepareRequest, PrepareWrite
+from metadata_svc.use_cases.prepare import PrepareRequest, PrepareWrite, WrittenBefore
 from metadata_svc.use_cases.resolve import ResolveNames
 from metadata_svc.use_cases.values import ValueFates
 from protos.splitkeep.metadata.v1 import vault_peer_pb2, vault_peer_pb2_grpc
@@ -55,14 +56,20 @@ class VaultPeerServicer(vault_peer_pb2_grpc.VaultPeerServicer):
         self, request: vault_peer_pb2.PrepareRequest, context: Any
     ) -> vault_peer_pb2.PrepareResponse:
         caller = await self.authenticator.caller(context.invocation_metadata())
+        # A dry run neither repeats nor is repeated.
+        real = request.HasField("idempotency") and not request.dry_run
         prepared = await self.prepare.prepare(
             caller,
             PrepareRequest(
                 operation=operation_from_proto(request.operation),
                 draft=draft_from_proto(request.draft),
                 preconditions=preconditions_from_proto(request.preconditions),
+                idempotency=idempotency_from_proto(request.idempotency) if real else None,
             ),
         )
+        if isinstance(prepared, WrittenBefore):
+            recorded = secure_value_to_proto(prepared.secure_value)
+            return vault_peer_pb2.PrepareResponse(recorded=recorded)
         preview = secure_value_to_proto(prepared.preview) if request.dry_run else None
         return vault_peer_pb2.PrepareResponse(
             prepared=prepared_to_proto(prepared.write), preview=preview
@@ -72,12 +79,14 @@ class VaultPeerServicer(vault_peer_pb2_grpc.VaultPeerServicer):
         self, request: vault_peer_pb2.ClaimRequest, context: Any
     ) -> vault_peer_pb2.ClaimResponse:
         caller = await self.authenticator.caller(context.invocation_metadata())
+        named = request.HasField("idempotency")
         after = await self.claim.claim(
             caller,
             ClaimRequest(
                 write=prepared_from_proto(request.prepared),
                 draft=draft_from_proto(request.draft),
                 preconditions=preconditions_from_proto(request.preconditions),
+                idempotency=idempotency_from_proto(request.idempotency) if named else None,
             ),
         )
         return vault_peer_pb2.ClaimResponse(secure_value=secure_value_to_proto(after))

@@ -2,9 +2,9 @@
 
 - Work inside `Transactions.run` sees its own writes, holds its locks to the end, and happens as
   a whole or not at all. It may be run again, so it does nothing that a second run would spoil.
-- Locks are taken in one order, which leaves no circle: a new value id, the name's version, the
-  live row, the namespace's activation of keepers, keepers in name order, other value ids, and at
-  last the namespace's counter.
+- Locks are taken in one order, which leaves no circle: an idempotency key, a new value
+  id, the name's version, the live row, the namespace's activation of keepers, keepers in name
+  order, other value ids, and at last the namespace's counter.
 - Every method may raise UnavailableError; for a transaction that says nothing of its outcome.
 - Every implementation passes the suites named at its port.
 """
@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from metadata_svc.ports.history import History
+from metadata_svc.ports.idempotency import IdempotencyStore
 from metadata_svc.ports.keepers import KeeperStore
 from metadata_svc.ports.secure_values import SecureValueStore
 from metadata_svc.ports.value_ids import ValueIdStore
@@ -36,6 +37,11 @@ class Transaction(Protocol):
     @property
     def keepers(self) -> KeeperStore:
         """The keepers."""
+        ...
+
+    @property
+    def idempotency(self) -> IdempotencyStore:
+        """The keys under which creates were sent."""
         ...
 
     @property

@@ -12,6 +12,10 @@ from metadata_svc.postgres.changes import (
     PostgresCounters,
     load_change_queries,
 )
+from metadata_svc.postgres.idempotency import (
+    PostgresIdempotencyReader,
+    load_idempotency_queries,
+)
 from metadata_svc.postgres.keepers import PostgresKeeperReader, load_keeper_queries
 from metadata_svc.postgres.pages import (
     PostgresKeeperPages,
@@ -34,6 +38,7 @@ class PostgresStores:
     secure_value_changes: PostgresChanges[SecureValue]
     keeper_changes: PostgresChanges[Keeper]
     counters: PostgresCounters
+    idempotency: PostgresIdempotencyReader
 
     @classmethod
     def on(cls, database: Database) -> Self:
@@ -48,4 +53,5 @@ class PostgresStores:
             PostgresChanges(database, past, changes.SECURE_VALUES),
             PostgresChanges(database, past, changes.KEEPERS),
             PostgresCounters(database, past),
+            PostgresIdempotencyReader(database, load_idempotency_queries()),
         )

@@ -11,6 +11,11 @@ from metadata_svc.postgres.history import (
     PostgresHistory,
     load_history_queries,
 )
+from metadata_svc.postgres.idempotency import (
+    IdempotencyQueries,
+    PostgresIdempotencyStore,
+    load_idempotency_queries,
+)
 from metadata_svc.postgres.keepers import (
     KeeperQueries,
     PostgresKeeperStore,
@@ -38,6 +43,7 @@ class TransactionQueries:
     value_ids: ValueIdQueries
     keepers: KeeperQueries
     history: HistoryQueries
+    idempotency: IdempotencyQueries
 
 
 def load_transaction_queries() -> TransactionQueries:
@@ -47,6 +53,7 @@ def load_transaction_queries() -> TransactionQueries:
         value_ids=load_value_id_queries(),
         keepers=load_keeper_queries(),
         history=load_history_queries(),
+        idempotency=load_idempotency_queries(),
     )
 
 
@@ -58,6 +65,7 @@ class PostgresTransaction:
     value_ids: PostgresValueIdStore
     keepers: PostgresKeeperStore
     history: PostgresHistory
+    idempotency: PostgresIdempotencyStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,4 +84,5 @@ class PostgresTransactions:
             value_ids=PostgresValueIdStore(connection, self.queries.value_ids),
             keepers=PostgresKeeperStore(connection, self.queries.keepers),
             history=PostgresHistory(connection, self.queries.history),
+            idempotency=PostgresIdempotencyStore(connection, self.queries.idempotency),
         )

@@ -1,12 +1,15 @@
 """Claim: the transaction whose commit is the moment a write with a value happens.
 
-- The value id's key decides against Refuse and against a second Claim, before all else.
+- The idempotency key, if the caller chose one, decides which of its equal creates happens: the
+  others get that one's outcome, and their value ids stay unclaimed.
+- The value id's key decides against Refuse and against a second Claim, before all the rest.
 - The checks of Prepare are repeated under locks; only the keeper is not chosen again.
 - Asked again for the same write, it answers the recorded outcome and moves nothing; once the
   outcome is forgotten, it fails and moves nothing.
 """
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from chassis.caller import Caller
 from chassis.clock import Clock
@@ -17,9 +20,10 @@ from chassis.errors import (
     Rule,
 )
 from metadata_svc.domain.generated_name import is_completion
+from metadata_svc.domain.idempotency import Idempotency, idempotency_violations
 from metadata_svc.domain.keeper import is_system
 from metadata_svc.domain.resource import Preconditions, Stamp
-from metadata_svc.domain.resource_rules import stored_annotations
+from metadata_svc.domain.resource_rules import raise_if_any, stored_annotations
 from metadata_svc.domain.secure_value import (
     Draft,
     PreparedWrite,
@@ -35,6 +39,7 @@ from metadata_svc.domain.validation import require_valid
 from metadata_svc.domain.value_id import ValueKey, ValueRecord
 from metadata_svc.ports.history import Change, ChangeType
 from metadata_svc.ports.transactions import Transaction, Transactions
+from metadata_svc.use_cases.idempotency import DAY, made_once, repeatable
 from metadata_svc.use_cases.prepare import KEEPER_IS_GONE, authorise_write
 
 
@@ -45,6 +50,7 @@ class ClaimRequest:
     write: PreparedWrite
     draft: Draft
     preconditions: Preconditions = field(default_factory=Preconditions)
+    idempotency: Idempotency | None = None
 
     @property
     def key(self) -> ValueKey:
@@ -58,9 +64,12 @@ class ClaimWrite:
 
     transactions: Transactions
     clock: Clock
+    idempotency_retention: timedelta = DAY
 
     async def claim(self, caller: Caller, request: ClaimRequest) -> SecureValue:
         """The secure value exists as drafted and points to the value id.
+
+        Or the same create has happened under another value id, and this is what it made.
 
         Raises PermissionDeniedError, InvalidArgumentError, AlreadyExistsError (create),
         NotFoundError and ConflictError (update), ConflictError (the id was refused, or claimed
@@ -69,13 +78,19 @@ class ClaimWrite:
         """
         authorise_write(caller, request.write.operation, request.draft)
         require_valid(request.draft, request.write.operation)
+        raise_if_any(idempotency_violations(request.idempotency, request.write.operation))
         _require_own_name(request)
         draft = replace(
             request.draft, annotations=stored_annotations(request.draft.annotations)
         )
         stamp = Stamp(caller.subject, self.clock.now())
         wanted = replace(request, draft=draft)
-        return await self.transactions.run(lambda tx: _claim(tx, wanted, stamp))
+        sent = repeatable(
+            caller, draft.namespace, request.idempotency, self.idempotency_retention
+        )
+        return await self.transactions.run(
+            lambda tx: made_once(tx, sent, SecureValue, lambda: _claim(tx, wanted, stamp))
+        )
 
 
 def _require_own_name(request: ClaimRequest) -> None:

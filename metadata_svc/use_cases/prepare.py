@@ -1,12 +1,14 @@
 """Prepare: says whether a write with a value may happen and as what; writes nothing."""
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from chassis.caller import Caller
 from chassis.clock import Clock, NewId, RandomBytes
 from chassis.errors import FailedPreconditionError
 from metadata_svc.domain.access import Action
 from metadata_svc.domain.generated_name import SUFFIX_LENGTH, completed
+from metadata_svc.domain.idempotency import Idempotency, idempotency_violations
 from metadata_svc.domain.keeper import is_system, keeper_for_create
 from metadata_svc.domain.resource import (
     Kind,
@@ -16,7 +18,7 @@ from metadata_svc.domain.resource import (
     require_free,
     require_live,
 )
-from metadata_svc.domain.resource_rules import stored_annotations
+from metadata_svc.domain.resource_rules import raise_if_any, stored_annotations
 from metadata_svc.domain.secure_value import (
     Draft,
     PreparedWrite,
@@ -25,9 +27,11 @@ from metadata_svc.domain.secure_value import (
     with_value,
 )
 from metadata_svc.domain.validation import require_valid
+from metadata_svc.ports.idempotency import IdempotencyReader
 from metadata_svc.ports.keepers import KeeperReader
 from metadata_svc.ports.reader import Reader
 from metadata_svc.use_cases.access import authorise
+from metadata_svc.use_cases.idempotency import DAY, Repeatable, made_before, repeatable
 
 KEEPER_IS_GONE = "the keeper of this secure value does not exist any more"
 
@@ -39,6 +43,8 @@ class PrepareRequest:
     operation: Operation
     draft: Draft
     preconditions: Preconditions = field(default_factory=Preconditions)
+    # Only for a write that is to happen: a dry run neither repeats nor is repeated.
+    idempotency: Idempotency | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,13 @@ class Prepared:
 
     write: PreparedWrite
     preview: SecureValue
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenBefore:
+    """The same create was sent before; what it made then."""
+
+    secure_value: SecureValue
 
 
 def authorise_write(caller: Caller, operation: Operation, draft: Draft) -> None:
@@ -66,29 +79,43 @@ class PrepareWrite:
 
     reader: Reader
     keepers: KeeperReader
+    idempotency: IdempotencyReader
     clock: Clock
     new_id: NewId
     random_bytes: RandomBytes
+    idempotency_retention: timedelta = DAY
 
-    async def prepare(self, caller: Caller, request: PrepareRequest) -> Prepared:
-        """The write may happen, as answered.
+    async def prepare(
+        self, caller: Caller, request: PrepareRequest
+    ) -> Prepared | WrittenBefore:
+        """The write may happen, as answered, or it was a create that did.
 
         Raises PermissionDeniedError, InvalidArgumentError, AlreadyExistsError (create),
         NotFoundError and ConflictError (update), FailedPreconditionError (its keeper is gone).
         """
         authorise_write(caller, request.operation, request.draft)
         require_valid(request.draft, request.operation)
+        raise_if_any(idempotency_violations(request.idempotency, request.operation))
         draft = replace(
             request.draft, annotations=stored_annotations(request.draft.annotations)
         )
         stamp = Stamp(caller.subject, self.clock.now())
         if request.operation is Operation.CREATE:
-            return await self._create(draft, stamp)
+            sent = repeatable(
+                caller, draft.namespace, request.idempotency, self.idempotency_retention
+            )
+            return await self._create(draft, sent, stamp)
         return await self._update(draft, request.preconditions, stamp)
 
-    async def _create(self, draft: Draft, stamp: Stamp) -> Prepared:
+    async def _create(
+        self, draft: Draft, sent: Repeatable | None, stamp: Stamp
+    ) -> Prepared | WrittenBefore:
         name = draft.name or completed(draft.generate_name, self.random_bytes(SUFFIX_LENGTH))
         found = await self.reader.get(draft.namespace, name)
+        # Read after the name: whoever is seen to have taken it is seen to have had the key.
+        before = await made_before(self.idempotency, sent, SecureValue)
+        if before is not None:
+            return WrittenBefore(before)
         require_free(found, kind=Kind.SECURE_VALUE, name=name)
         write = PreparedWrite(
             operation=Operation.CREATE,

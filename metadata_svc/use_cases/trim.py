@@ -8,6 +8,7 @@ from metadata_svc.ports.transactions import Transaction, Transactions
 
 CHANGES_BATCH = 1000
 OUTCOMES_BATCH = 100  # each may weigh 256 KiB: 25 MiB of storage to let go of
+IDEMPOTENCY_BATCH = 100  # each has an outcome, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,22 @@ class TrimOutcomes:
                 minimum_age=self.retention, limit=OUTCOMES_BATCH
             ),
             OUTCOMES_BATCH,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TrimIdempotency:
+    """Forgets the keys of creates older than the retention; a new create may have them."""
+
+    transactions: Transactions
+    retention: timedelta
+
+    async def trim(self) -> int:
+        """No key is older than the retention; how many were. Raises UnavailableError."""
+        return await _trim(
+            self.transactions,
+            lambda tx: tx.idempotency.trim(minimum_age=self.retention, limit=IDEMPOTENCY_BATCH),
+            IDEMPOTENCY_BATCH,
         )
 
 

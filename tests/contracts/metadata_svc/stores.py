@@ -6,6 +6,7 @@ from metadata_svc.domain.keeper import Keeper
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.value_id import ValueKey
 from metadata_svc.ports.changes import Changes, Counters
+from metadata_svc.ports.idempotency import IdempotencyReader
 from metadata_svc.ports.keepers import KeeperReader
 from metadata_svc.ports.reader import Pages, Reader
 from metadata_svc.ports.transactions import Transaction, Transactions
@@ -21,6 +22,7 @@ class Stores:
     secure_value_pages: Pages[SecureValue]
     secure_value_changes: Changes[SecureValue]
     counters: Counters
+    idempotency: IdempotencyReader
 
 
 def key_of(secure_value: SecureValue) -> ValueKey:

@@ -56,6 +56,7 @@ class _FusedTransaction:
         self.value_ids: Any = _FusedStore(tx.value_ids, fuse)
         self.keepers: Any = _FusedStore(tx.keepers, fuse)
         self.history: Any = _FusedStore(tx.history, fuse)
+        self.idempotency: Any = _FusedStore(tx.idempotency, fuse)
 
 
 class _FusedStore:

@@ -18,6 +18,7 @@ from metadata_svc.ports.history import Change
 from metadata_svc.ports.transactions import Transaction
 from tests.contracts.metadata_svc.stores import Stores
 from tests.fakes.metadata_svc.builders import ManualClock
+from tests.fakes.metadata_svc.idempotency import FakeIdempotencyReader, FakeIdempotencyStore
 from tests.fakes.metadata_svc.keepers import FakeKeeperReader, FakeKeeperStore
 from tests.fakes.metadata_svc.reading import FakeChanges, FakeCounters, FakePages
 from tests.fakes.metadata_svc.tables import Tables, ValueRow
@@ -142,6 +143,7 @@ class FakeTransaction:
         self.value_ids = FakeValueIdStore(tables, clock)
         self.keepers = FakeKeeperStore(tables)
         self.history = FakeHistory(tables, clock)
+        self.idempotency = FakeIdempotencyStore(tables, clock)
 
 
 class FakeTransactions:
@@ -186,6 +188,7 @@ def fake_stores(database: FakeDatabase) -> Stores:
         secure_value_pages=FakePages(now, lambda tables: tables.live),
         secure_value_changes=FakeChanges(now, Kind.SECURE_VALUE),
         counters=FakeCounters(now),
+        idempotency=FakeIdempotencyReader(now, database.clock),
     )
 
 

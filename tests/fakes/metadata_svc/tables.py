@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from metadata_svc.domain.idempotency import IdempotencyKey
 from metadata_svc.domain.keeper import Keeper
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.value_id import ValueKey, ValueState
@@ -19,6 +20,13 @@ class ValueRow:
     released_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class IdempotencyRow:
+    fingerprint: bytes
+    taken_at: datetime
+    outcome: SecureValue | Keeper | None = None
+
+
 @dataclass
 class Tables:
     live: dict[Address, SecureValue] = field(default_factory=dict)
@@ -27,6 +35,7 @@ class Tables:
     keepers: dict[Address, Keeper] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     changes: list[tuple[datetime, Change]] = field(default_factory=list)
+    idempotency: dict[IdempotencyKey, IdempotencyRow] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """A copy whose rows, which never change, are the same."""
@@ -38,4 +47,5 @@ class Tables:
             keepers=dict(self.keepers),
             counters=dict(self.counters),
             changes=list(self.changes),
+            idempotency=dict(self.idempotency),
         )

@@ -23,6 +23,7 @@ def fused_stores(stores: Stores, fuse: Fuse) -> Stores:
         transactions=FusedTransactions(stores.transactions, fuse),
         reader=fuse.before(stores.reader),
         keepers=fuse.before(stores.keepers),
+        idempotency=fuse.before(stores.idempotency),
     )
 
 

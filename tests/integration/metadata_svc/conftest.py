@@ -27,13 +27,14 @@ def postgres_stores(database: Database) -> Stores:
         secure_value_pages=stores.secure_value_pages,
         secure_value_changes=stores.secure_value_changes,
         counters=stores.counters,
+        idempotency=stores.idempotency,
     )
 
 
 EMPTY = """
 DELETE FROM changes; DELETE FROM secure_value_labels; DELETE FROM secure_value_decrypters;
 DELETE FROM secure_values; DELETE FROM value_ids; DELETE FROM names; DELETE FROM keepers;
-DELETE FROM counters; DELETE FROM keeper_activations;
+DELETE FROM counters; DELETE FROM keeper_activations; DELETE FROM idempotency_keys;
 """
 
 

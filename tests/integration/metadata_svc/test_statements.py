@@ -10,6 +10,7 @@ from chassis.postgres import Connection
 from chassis.sensitive import Sensitive
 from metadata_svc.postgres.changes import load_change_queries
 from metadata_svc.postgres.history import load_history_queries
+from metadata_svc.postgres.idempotency import load_idempotency_queries
 from metadata_svc.postgres.keepers import load_keeper_queries
 from metadata_svc.postgres.pages import load_page_queries
 from metadata_svc.postgres.reader import load_reader_queries
@@ -19,6 +20,7 @@ from metadata_svc.postgres.value_ids import load_value_id_queries
 LOADERS = (
     load_change_queries,
     load_history_queries,
+    load_idempotency_queries,
     load_keeper_queries,
     load_page_queries,
     load_reader_queries,

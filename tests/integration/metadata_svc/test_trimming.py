@@ -93,12 +93,12 @@ async def test_a_process_keeps_outcomes_for_as_long_as_it_is_configured_to(
     metadata_dsn: Sensitive[str],
     tmp_path: Path,
 ) -> None:
-    outcomes = assemble(Credentials(tmp_path).config(metadata_dsn), database).outcomes
+    outcomes = assemble(Credentials(tmp_path).config(metadata_dsn), database).trims["outcomes"]
     young, old = [await application.create(a_draft(name=name)) for name in ("young", "old")]
     await database.execute(AGE, young.value_id, 23 * HOUR)
     await database.execute(AGE, old.value_id, 24 * HOUR)
 
-    assert await outcomes.trim() == 1
+    assert await outcomes() == 1
     kept = await database.fetch("SELECT value_id FROM value_ids WHERE outcome IS NOT NULL")
     assert [row["value_id"] for row in kept] == [key_of(young).value_id]
 

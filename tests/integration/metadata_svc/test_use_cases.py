@@ -2,6 +2,7 @@
 
 from tests.contracts.metadata_svc.claims import ClaimsContract
 from tests.contracts.metadata_svc.edits import EditsContract
+from tests.contracts.metadata_svc.repeats import RepeatsContract
 
 
 class TestClaims(ClaimsContract):
@@ -9,4 +10,8 @@ class TestClaims(ClaimsContract):
 
 
 class TestEdits(EditsContract):
+    pass
+
+
+class TestRepeats(RepeatsContract):
     pass

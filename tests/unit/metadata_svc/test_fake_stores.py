@@ -2,6 +2,7 @@
 
 from tests.contracts.metadata_svc.changes import ChangesContract
 from tests.contracts.metadata_svc.history import HistoryContract
+from tests.contracts.metadata_svc.idempotency import IdempotencyContract
 from tests.contracts.metadata_svc.keepers import KeepersContract
 from tests.contracts.metadata_svc.pages import PagesContract
 from tests.contracts.metadata_svc.reader import ReaderContract
@@ -39,4 +40,8 @@ class TestPages(PagesContract):
 
 
 class TestChanges(ChangesContract):
+    pass
+
+
+class TestIdempotency(IdempotencyContract):
     pass
