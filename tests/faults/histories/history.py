@@ -4,7 +4,7 @@ No value is in it: values have names, v1, v2, …, by which whoever records tell
 """
 
 import itertools
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tests.e2e.stack import a_canary
@@ -44,6 +44,7 @@ class History:
     name: str
     moments: Moments
     calls: list[Call[Operation]] = field(default_factory=list)
+    seen: int | None = None  # the resource version that was last shown to anybody
     _values: dict[str, str] = field(default_factory=dict, repr=False)
 
     def new_value(self) -> str:
@@ -67,16 +68,19 @@ class History:
         answered = done.answer is not Answer.UNKNOWN
         if answered:
             self.calls.append(Call(done, invoked, self.moments.next(), caller))
+            self.seen = done.shown.resource_version if done.shown else self.seen
         elif intent.verb not in READS:
             self.calls.append(Call(done, invoked, caller=caller))
         return done
 
 
-def violation(history: History) -> str:
-    """What is wrong with a history, for a person to read; empty if nothing is."""
-    if linearize(history.calls, ONE_SECURE_VALUE).found:
-        return ""
-    return told(history.name, shortest_violation(history.calls, ONE_SECURE_VALUE))
+def violations(histories: Iterable[History]) -> list[str]:
+    """What is wrong with each that is not linearizable, for a person to read."""
+    return [
+        told(history.name, shortest_violation(history.calls, ONE_SECURE_VALUE))
+        for history in histories
+        if not linearize(history.calls, ONE_SECURE_VALUE).found
+    ]
 
 
 def told(name: str, calls: Calls) -> str:

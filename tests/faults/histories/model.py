@@ -72,9 +72,10 @@ class Operation:
     verb: Verb
     spec: Spec = Spec()
     value: str = ""  # the name of the value that is written, or was decrypted
+    version: int = 0  # of the value that was decrypted
     expected: int | None = None  # the resource version that it is to find
     answer: Answer = Answer.UNKNOWN
-    shown: Shown | None = None
+    shown: Shown | None = None  # by every write and get that was done, but REST's delete
 
     @property
     def is_refused(self) -> bool:
@@ -110,10 +111,10 @@ def step(state: State, operation: Operation) -> State | None:
     if after is None or operation.answer is Answer.UNKNOWN:
         return after
     if operation.verb is Verb.DECRYPT:
-        opens = state.live and state.live.spec.allowed and state.live.value == operation.value
-        return state if opens else None
+        return state if state.live and _opens(state.live, operation) else None
     if operation.verb is Verb.DELETE:
-        return after if _showing(state, operation.shown) else None
+        right = operation.shown is None or _showing(state, operation.shown)
+        return after if right else None
     return _showing(after, operation.shown)
 
 
@@ -179,6 +180,11 @@ def _edited(live: Live, spec: Spec) -> Live:
     before, after = (live.spec.description, live.spec.allowed), (spec.description, spec.allowed)
     generation = live.generation + int(before != after)
     return replace(live, generation=generation, spec=spec, resource_version=None)
+
+
+def _opens(live: Live, decrypted: Operation) -> bool:
+    right = (live.value, live.version) == (decrypted.value, decrypted.version)
+    return right and live.spec.allowed is True
 
 
 def _showing(state: State, shown: Shown | None) -> State | None:

@@ -6,9 +6,10 @@ as children, real TLS. Only where each service finds the others is changed.
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar, TypeVar
 
 from chassis.clock import SystemClock
 from splitkeep.local.ports import LOOPBACK, Ports
@@ -38,6 +39,7 @@ IMPATIENT = {
 class ProxiedStack(Stack):
     """`lines` are the proxies, by what they lead from and to."""
 
+    PORT_NAMES: ClassVar[tuple[str, ...]] = tuple(option.name for option in PORT_OPTIONS)
     lines: dict[str, FaultyProxy] = field(default_factory=dict)
     servers: dict[str, PostgresServer] = field(default_factory=dict)
     _exits: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -88,14 +90,22 @@ class ProxiedStack(Stack):
             proxy.restore()
 
 
-@asynccontextmanager
-async def proxied_stack(directory: Path) -> AsyncIterator[ProxiedStack]:
+Proxied = TypeVar("Proxied", bound=ProxiedStack)
+
+
+def proxied_stack(directory: Path) -> AbstractAsyncContextManager[ProxiedStack]:
     """A running stack; nothing of it is left afterwards."""
+    return running_stack(ProxiedStack, directory)
+
+
+@asynccontextmanager
+async def running_stack(kind: type[Proxied], directory: Path) -> AsyncIterator[Proxied]:
+    """As `proxied_stack`, of this kind."""
     state = open_state(directory)
     ports = Ports()
-    stack = ProxiedStack(
+    stack = kind(
         state=state,
-        ports={option.name: ports.choose(0) for option in PORT_OPTIONS},
+        ports={name: ports.choose(0) for name in kind.PORT_NAMES},
         environ=os.environ | IMPATIENT,
         clock=SystemClock(),
         as_root=os.geteuid() == 0,
