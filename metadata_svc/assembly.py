@@ -53,7 +53,7 @@ def assemble(config: Config, database: Database) -> Parts:
     stores = PostgresStores.on(database)
     authenticator = Authenticator(JwtVerifier(load_issuers(config.issuers), SystemClock()))
     return Parts(
-        clients=_for_clients(authenticator, stores),
+        clients=_for_clients(config, authenticator, stores),
         peer=_for_the_vault(config, authenticator, stores),
         trims=_trims(config, stores),
     )
@@ -71,10 +71,12 @@ def _trims(config: Config, stores: PostgresStores) -> dict[str, Trim]:
     }
 
 
-def _for_clients(authenticator: Authenticator, stores: PostgresStores) -> tuple[Service, ...]:
+def _for_clients(
+    config: Config, authenticator: Authenticator, stores: PostgresStores
+) -> tuple[Service, ...]:
     return (
         _secure_values(authenticator, stores),
-        _keepers(authenticator, stores),
+        _keepers(config, authenticator, stores),
         Service(
             access.SERVICE,
             access_pb2_grpc.add_AccessServicer_to_server,
@@ -83,7 +85,7 @@ def _for_clients(authenticator: Authenticator, stores: PostgresStores) -> tuple[
     )
 
 
-def _keepers(authenticator: Authenticator, stores: PostgresStores) -> Service:
+def _keepers(config: Config, authenticator: Authenticator, stores: PostgresStores) -> Service:
     servicer = KeepersServicer(
         authenticator=authenticator,
         reads=Reads(kind=Kind.KEEPER, reader=stores.keepers),
@@ -92,6 +94,7 @@ def _keepers(authenticator: Authenticator, stores: PostgresStores) -> Service:
             clock=SystemClock(),
             new_id=uuid4,
             random_bytes=secrets.token_bytes,
+            idempotency_retention=timedelta(seconds=config.idempotency_retention_seconds),
         ),
     )
     add = keepers_pb2_grpc.add_KeepersServicer_to_server

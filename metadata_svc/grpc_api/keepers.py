@@ -35,7 +35,9 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
         keeper = await self.writes.create(
             caller,
             CreateKeeperRequest(
-                draft=keeper_draft_from_proto(request.draft), dry_run=request.dry_run
+                draft=keeper_draft_from_proto(request.draft),
+                dry_run=request.dry_run,
+                idempotency_key=request.idempotency_key,
             ),
         )
         return keepers_pb2.CreateKeeperResponse(keeper=keeper_to_proto(keeper))

@@ -5,6 +5,7 @@ A dry run takes the same path to the point where it would write.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TypeVar
 
 from chassis.caller import Caller
@@ -12,6 +13,11 @@ from chassis.clock import Clock, NewId, RandomBytes
 from chassis.errors import AlreadyExistsError
 from metadata_svc.domain.access import Action
 from metadata_svc.domain.generated_name import SUFFIX_LENGTH, completed
+from metadata_svc.domain.idempotency import (
+    Idempotency,
+    keeper_fingerprint,
+    key_violations,
+)
 from metadata_svc.domain.keeper import (
     MAX_KEEPERS,
     Keeper,
@@ -23,7 +29,7 @@ from metadata_svc.domain.keeper import (
     switched,
     too_many_keepers,
 )
-from metadata_svc.domain.keeper_validation import require_valid_keeper
+from metadata_svc.domain.keeper_validation import keeper_violations, require_valid_keeper
 from metadata_svc.domain.resource import (
     Kind,
     Operation,
@@ -32,11 +38,16 @@ from metadata_svc.domain.resource import (
     require_free,
     require_live,
 )
-from metadata_svc.domain.resource_rules import require_valid_address, stored_annotations
+from metadata_svc.domain.resource_rules import (
+    raise_if_any,
+    require_valid_address,
+    stored_annotations,
+)
 from metadata_svc.ports.history import Change, ChangeType
 from metadata_svc.ports.transactions import Transaction, Transactions
 from metadata_svc.use_cases.access import authorise
 from metadata_svc.use_cases.edits import DeleteRequest
+from metadata_svc.use_cases.idempotency import DAY, made_once, repeatable
 
 T = TypeVar("T")
 
@@ -50,6 +61,8 @@ class CreateKeeperRequest:
 
     draft: KeeperDraft
     dry_run: bool = False
+    # The caller's own name for this create, under which it happens once; may be empty.
+    idempotency_key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,18 +91,25 @@ class KeeperWrites:
     clock: Clock
     new_id: NewId
     random_bytes: RandomBytes
+    idempotency_retention: timedelta = DAY
 
     async def create(self, caller: Caller, request: CreateKeeperRequest) -> Keeper:
         """The keeper exists and is not active. For a dry run its resource version is 0.
+
+        Under an idempotency key, the same create is made once; sent again, it is answered with
+        what it made then.
 
         Raises PermissionDeniedError, InvalidArgumentError, AlreadyExistsError, and
         FailedPreconditionError when the namespace has as many keepers as it may.
         """
         draft = request.draft
         authorise(caller, Action.CREATE_KEEPER, draft.namespace, draft.name or None)
-        require_valid_keeper(draft, Operation.CREATE)
+        _require_valid_create(request)
         wanted = _with_stored_annotations(draft)
         stamp = Stamp(caller.subject, self.clock.now())
+        sent = repeatable(
+            caller, draft.namespace, _idempotency(request), self.idempotency_retention
+        )
 
         async def once() -> Keeper:
             keeper = created_keeper(
@@ -98,9 +118,13 @@ class KeeperWrites:
                 uid=self.new_id(),
                 stamp=stamp,
             )
-            return await self.transactions.run(
-                lambda tx: _create(tx, keeper, dry_run=request.dry_run)
-            )
+
+            async def work(tx: Transaction) -> Keeper:
+                return await made_once(
+                    tx, sent, Keeper, lambda: _create(tx, keeper, dry_run=request.dry_run)
+                )
+
+            return await self.transactions.run(work)
 
         return await _with_another_name(once, attempts=1 if draft.name else GENERATED_NAMES)
 
@@ -142,6 +166,23 @@ class KeeperWrites:
 
     def _name(self, draft: KeeperDraft) -> str:
         return draft.name or completed(draft.generate_name, self.random_bytes(SUFFIX_LENGTH))
+
+
+def _require_valid_create(request: CreateKeeperRequest) -> None:
+    key = request.idempotency_key
+    raise_if_any(
+        (
+            *keeper_violations(request.draft, Operation.CREATE),
+            *(key_violations(key) if key else ()),
+        )
+    )
+
+
+def _idempotency(request: CreateKeeperRequest) -> Idempotency | None:
+    """None for a dry run, too: it neither repeats nor is repeated."""
+    if request.dry_run or not request.idempotency_key:
+        return None
+    return Idempotency(request.idempotency_key, keeper_fingerprint(request.draft))
 
 
 def _with_stored_annotations(draft: KeeperDraft) -> KeeperDraft:
