@@ -18,7 +18,6 @@ from gateway.clients.access import AccessClient
 from gateway.content_type import JSON, OBJECT_TYPES, content_type_of
 from gateway.discovery.groups import (
     ACCESS_REVIEW,
-    ALL_VERBS,
     AUTHORIZATION,
     RULES_REVIEW,
     SECRETS,
@@ -40,10 +39,7 @@ T = TypeVar("T")
 
 BINARY = "application/vnd.kubernetes.protobuf"
 READING = ("get", "head")
-EVERY = "*"
 REVIEWS = tuple(resource.kind.plural for resource in AUTHORIZATION.resources)
-PLURALS = tuple(resource.kind.plural for resource in SECRETS.resources)
-ACTIVATION = "keepers/activate"
 ANY_QUESTION = ReviewAccessRequest(namespace="default", resource="securevalues", verb="get")
 """Asked only to have the token looked at."""
 
@@ -93,55 +89,30 @@ class Reviews:
         return answer(document, request, status_code=201)
 
     async def _decide(self, question: Question, token: Sensitive[str]) -> tuple[bool, str]:
-        if isinstance(question, ResourceQuestion) and _is_metadatas(question):
-            return await self._decide_by_metadata(question, token)
+        if isinstance(question, ResourceQuestion) and question.group == SECRETS.name:
+            decided = await self._access.review(_request(question), token=token)
+            return decided.allowed, decided.reason
         await self._access.review(ANY_QUESTION, token=token)
         if isinstance(question, PathQuestion):
             return question.path in self._public and question.verb.lower() in READING, ""
-        return _is_a_review(question), _why_never(question)
-
-    async def _decide_by_metadata(
-        self, question: ResourceQuestion, token: Sensitive[str]
-    ) -> tuple[bool, str]:
-        """`*` for a resource is allowed when each is."""
-        reason = ""
-        for resource in PLURALS if question.resource == EVERY else (question.resource,):
-            request = ReviewAccessRequest(
-                namespace=question.namespace,
-                resource=resource,
-                subresource=question.subresource,
-                verb=question.verb,
-                name=question.name,
-            )
-            decided = await self._access.review(request, token=token)
-            reason = decided.reason
-            if not decided.allowed:
-                return False, reason
-        return True, reason
+        allowed = _is_a_review(question)
+        return allowed, "" if allowed else "there is no such group, resource or verb here"
 
 
-def _is_metadatas(question: ResourceQuestion) -> bool:
-    """Whether it is about something that there is, so that metadata has an opinion on it."""
-    below = f"{question.resource}/{question.subresource}".removesuffix("/")
-    return (
-        question.group == SECRETS.name
-        and bool(question.namespace)
-        and below in (*PLURALS, ACTIVATION, EVERY)
-        and question.verb in (*ALL_VERBS, EVERY)
+def _request(question: ResourceQuestion) -> ReviewAccessRequest:
+    """Without the version: no right depends on it."""
+    return ReviewAccessRequest(
+        namespace=question.namespace,
+        resource=question.resource,
+        subresource=question.subresource,
+        verb=question.verb,
+        name=question.name,
     )
 
 
 def _is_a_review(question: ResourceQuestion) -> bool:
     asked = (question.group, question.verb, question.subresource)
     return asked == (AUTHORIZATION.name, "create", "") and question.resource in REVIEWS
-
-
-def _why_never(question: ResourceQuestion) -> str:
-    if question.group not in {SECRETS.name, AUTHORIZATION.name}:
-        return "there is no such group here"
-    if question.group == SECRETS.name and not question.namespace:
-        return "everything here is done per namespace"
-    return "" if _is_a_review(question) else "there is no such resource or verb here"
 
 
 def _rule(rule: AccessRule) -> JsonObject:

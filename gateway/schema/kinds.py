@@ -20,6 +20,10 @@ MAX_DESCRIPTION_LENGTH = 253
 MAX_VALUE_BYTES = 24_576
 MAX_REF_LENGTH = 1_024
 MAX_DECRYPTERS = 64
+MAX_ROLE_ARN_LENGTH = 2_048
+MAX_EXTERNAL_ID_LENGTH = 1_224
+MAX_REGION_LENGTH = 63
+REGION_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
 _OPERATOR_STATE = Struct(
     description="State of one operator.",
@@ -105,9 +109,13 @@ AWS_ASSUME_ROLE = Struct(
     description="The role that is assumed to reach AWS Secrets Manager.",
     required=("assumeRoleArn", "externalID"),
     fields={
-        "assumeRoleArn": Text(description="ARN of the role.", min_length=1),
+        "assumeRoleArn": Text(
+            description="ARN of the role.", min_length=1, max_length=MAX_ROLE_ARN_LENGTH
+        ),
         "externalID": Text(
-            description="External id that the role's trust policy asks for.", min_length=1
+            description="External id that the role's trust policy asks for.",
+            min_length=1,
+            max_length=MAX_EXTERNAL_ID_LENGTH,
         ),
     },
 )
@@ -119,7 +127,12 @@ AWS_KEEPER = Struct(
     required=("region", "assumeRole"),
     atomic=True,
     fields={
-        "region": Text(description="AWS region, such as eu-west-1.", min_length=1),
+        "region": Text(
+            description="AWS region, such as eu-west-1.",
+            min_length=1,
+            max_length=MAX_REGION_LENGTH,
+            pattern=REGION_PATTERN,
+        ),
         "assumeRole": AWS_ASSUME_ROLE,
     },
 )
