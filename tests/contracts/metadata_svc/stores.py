@@ -21,6 +21,7 @@ class Stores:
     keepers: KeeperReader
     secure_value_pages: Pages[SecureValue]
     secure_value_changes: Changes[SecureValue]
+    keeper_changes: Changes[Keeper]
     counters: Counters
     idempotency: IdempotencyReader
 
