@@ -2,6 +2,7 @@
 
 from tests.contracts.metadata_svc.claims import ClaimsContract
 from tests.contracts.metadata_svc.edits import EditsContract
+from tests.contracts.metadata_svc.keeper_repeats import KeeperRepeatsContract
 from tests.contracts.metadata_svc.repeats import RepeatsContract
 
 
@@ -14,4 +15,8 @@ class TestEdits(EditsContract):
 
 
 class TestRepeats(RepeatsContract):
+    pass
+
+
+class TestKeeperRepeats(KeeperRepeatsContract):
     pass

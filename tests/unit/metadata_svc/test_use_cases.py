@@ -27,6 +27,7 @@ from metadata_svc.use_cases.trim import CHANGES_BATCH, OUTCOMES_BATCH, TrimOutco
 from tests.contracts.metadata_svc.application import Application, described
 from tests.contracts.metadata_svc.claims import ClaimsContract
 from tests.contracts.metadata_svc.edits import EditsContract
+from tests.contracts.metadata_svc.keeper_repeats import KeeperRepeatsContract
 from tests.contracts.metadata_svc.repeats import RepeatsContract
 from tests.contracts.metadata_svc.stores import Stores, key_of, put_keepers
 from tests.fakes.metadata_svc.builders import (
@@ -54,6 +55,10 @@ class TestEdits(EditsContract):
 
 
 class TestRepeats(RepeatsContract):
+    pass
+
+
+class TestKeeperRepeats(KeeperRepeatsContract):
     pass
 
 
