@@ -9,6 +9,7 @@
     port = await server.start()
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,9 @@ METADATA_BYTES = 32_768  # a token of 16 KiB and room beside it
 # Calls that have begun and sent no request yet, health watches and reflection take places too;
 # so many that they cannot easily be used up. The bound on calls being served is the Port's.
 MAX_OPEN_STREAMS = 4_096
+STREAMS_GRACE_SECONDS = 1.0  # for the last words to streams, once no call is left
+_NO_END_SECONDS = 86_400.0  # the grace is counted here
+_FOR_EVER_MS = 2**31 - 1
 _IDENTITY_ONLY = 1 << grpc.Compression.NoCompression.value
 
 _Handlers = Mapping[str, Handler]
@@ -40,13 +44,15 @@ class Service:
     """One gRPC service: its full name, the generated add function, and who serves it.
 
     With `peers`, only a peer whose certificate bears one of these SANs may call it, and none if
-    the set is empty; None is for everyone.
+    the set is empty; None is for everyone. The streams of `open_ended` methods last as long as
+    their callers want them: they end early only when the server drains.
     """
 
     name: str
     add: Callable[[Any, Any], None]
     servicer: object
     peers: frozenset[str] | None = None
+    open_ended: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class Port:
     default_deadline_seconds: float = 10
     max_deadline_seconds: float = 60
     concurrent_calls: int = 256
+    concurrent_streams: int = 256  # open-ended ones
     shared_port: bool = False  # SO_REUSEPORT: several processes on one port
 
 
@@ -75,6 +82,7 @@ class GrpcServer:
     def __init__(self, port: Port, declared: frozenset[str], metrics: Metrics) -> None:
         self._port, self._declared, self._metrics = port, declared, metrics
         self._health = health.aio.HealthServicer()
+        self._in_flight = InFlight()
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> int:
@@ -103,35 +111,63 @@ class GrpcServer:
         return bound
 
     async def stop(self, grace_seconds: float) -> None:
-        """Calls under way have ended, or been cancelled after `grace_seconds`."""
-        if self._server is not None:
-            await self._health.enter_graceful_shutdown()
-            await self._server.stop(grace_seconds)
+        """Calls under way have ended, or been cancelled after `grace_seconds`.
+
+        Open-ended streams end at once: their callers are to go on elsewhere. One whose caller
+        does not read is cut once there is no call to wait for.
+        """
+        if self._server is None:
+            return
+        self._in_flight.drain()
+        await self._health.enter_graceful_shutdown()
+        stopped = asyncio.ensure_future(self._server.stop(_NO_END_SECONDS))
+        calls_ended = asyncio.ensure_future(self._in_flight.calls_ended.wait())
+        await asyncio.wait(
+            (stopped, calls_ended),
+            timeout=grace_seconds,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        last_words = STREAMS_GRACE_SECONDS if calls_ended.done() else 0
+        calls_ended.cancel()
+        await asyncio.wait((stopped,), timeout=min(last_words, grace_seconds))
+        if not stopped.done():
+            # Without a grace it cancels before it awaits anything: the first stop() cannot end
+            # and free the server in between, as it could if both had a timer.
+            await self._server.stop(None)
+        await stopped
 
     def _register(self, server: grpc.aio.Server) -> frozenset[str]:
-        port = self._port
-        limits = Limits(
-            port.default_deadline_seconds, port.max_deadline_seconds, port.concurrent_calls
-        )
-        in_flight = InFlight()
         registered: set[str] = set()
-        for service in port.services:
+        for service in self._port.services:
             recorder = _Recorder()
             service.add(service.servicer, recorder)
             for name, handlers in recorder.services.items():
                 wrapped = {
-                    method: Method(
-                        handler,
-                        Surroundings(
-                            name, method, service.peers, limits, in_flight, self._metrics
-                        ),
-                    ).wrapped()
+                    method: Method(handler, self._around(service, name, method)).wrapped()
                     for method, handler in handlers.items()
                 }
                 generic = grpc.method_handlers_generic_handler(name, wrapped)
                 server.add_generic_rpc_handlers((generic,))
                 registered.add(name)
         return frozenset(registered)
+
+    def _around(self, service: Service, name: str, method: str) -> Surroundings:
+        port = self._port
+        limits = Limits(
+            port.default_deadline_seconds,
+            port.max_deadline_seconds,
+            port.concurrent_calls,
+            port.concurrent_streams,
+        )
+        return Surroundings(
+            service=name,
+            method=method,
+            peers=service.peers,
+            limits=limits,
+            in_flight=self._in_flight,
+            metrics=self._metrics,
+            open_ended=method in service.open_ended,
+        )
 
 
 class _Recorder:
@@ -158,9 +194,26 @@ def _options(port: Port) -> list[tuple[str, int]]:
         ("grpc.max_metadata_size", METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", METADATA_BYTES),
         ("grpc.max_connection_age_ms", age_ms),
-        ("grpc.max_connection_age_grace_ms", int(port.max_deadline_seconds * 1000)),
+        *_ending_options(port),
         ("grpc.max_concurrent_streams", MAX_OPEN_STREAMS // 4),  # of one connection
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.http2.max_ping_strikes", 5),
+    ]
+
+
+def _ending_options(port: Port) -> list[tuple[str, int]]:
+    """What is done with a connection that is old, or whose client may be gone.
+
+    An old connection takes no new call and ends once its calls have: those have deadlines. An
+    open-ended stream is never cut for its connection's age; but a client that answers nothing
+    would keep it for hours.
+    """
+    if not any(service.open_ended for service in port.services):
+        return [("grpc.max_connection_age_grace_ms", int(port.max_deadline_seconds * 1000))]
+    return [
+        ("grpc.max_connection_age_grace_ms", _FOR_EVER_MS),
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.http2.max_pings_without_data", 0),
     ]

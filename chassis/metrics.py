@@ -52,6 +52,9 @@ class Metrics:
         self.calls_now = 0
         in_flight = self.gauge("grpc_server_calls_in_flight", "Calls being served.", ())
         in_flight.set_function(lambda: self.calls_now)
+        self.streams_now = 0
+        streams = self.gauge("grpc_server_streams_open", "Open-ended streams being served.", ())
+        streams.set_function(lambda: self.streams_now)
 
     def counter(self, name: str, help_text: str, labels: Sequence[str]) -> Counter:
         """A counter; Prometheus adds `_total` to its name."""

@@ -33,11 +33,15 @@ class Harness:
         self, answer: Answer, *, peers: frozenset[str] | None = None, **bounds: Any
     ) -> int:
         service = Service(NAME, add_echo_servicer_to_server, EchoServicer(answer), peers)
+        _, number = await self.start(service, **bounds)
+        return number
+
+    async def start(self, service: Service, **bounds: Any) -> tuple[GrpcServer, int]:
         port = replace(Port("127.0.0.1:0", self.tls, (service,)), **bounds)
-        server = GrpcServer(port, frozenset({NAME}), self.metrics)
+        server = GrpcServer(port, frozenset({service.name}), self.metrics)
         number = await server.start()
         self._stack.push_async_callback(server.stop, 0)
-        return number
+        return server, number
 
     async def channel(self, port: int, **options: Any) -> grpc.aio.Channel:
         channel = open_channel(f"127.0.0.1:{port}", ca=self.authority.certificate, **options)
