@@ -20,6 +20,7 @@ from chassis.ready import announce
 from chassis.telemetry import configure_logging
 from chassis.tls_files import Tls
 from gateway.app import make_app
+from gateway.clients.access import AccessClient
 from gateway.clients.health import PeerHealth
 from gateway.clients.keepers import KeepersClient
 from gateway.clients.secure_values import METADATA_SERVICE, VAULT_SERVICE, SecureValuesClient
@@ -31,8 +32,9 @@ from gateway.http_metrics import HttpMetrics
 from gateway.openapi.served import openapi_paths
 from gateway.page import page_paths
 from gateway.resources.event_streams import Streaming
+from gateway.reviews.answers import Reviews
 from gateway.room import Room
-from gateway.routes import keeper_verbs, secure_value_verbs
+from gateway.routes import keeper_verbs, review_verbs, secure_value_verbs
 
 KEEP_ALIVE_SECONDS = 75
 
@@ -86,12 +88,15 @@ def _https_server(  # everything that main has made
     seconds = config.call_seconds
     secure_values = SecureValuesClient(metadata=metadata, vault=vault, call_seconds=seconds)
     keepers = KeepersClient(metadata=metadata, call_seconds=seconds)
+    documents = Health(checks=checks, release=_release()).paths()
+    documents |= discovery_paths(namespace=config.namespace) | openapi_paths() | page_paths()
+    access = AccessClient(metadata=metadata, call_seconds=seconds)
     app = make_app(
-        health=Health(checks=checks, release=_release()),
-        documents=discovery_paths(namespace=config.namespace) | openapi_paths() | page_paths(),
+        documents=documents,
         kinds=(
             secure_value_verbs(secure_values, streaming),
             keeper_verbs(keepers, streaming),
+            *review_verbs(Reviews(access, public_paths=documents)),
         ),
         metrics=http_metrics,
         capacity=config.concurrent_requests,

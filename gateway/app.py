@@ -4,12 +4,11 @@ Path (400, 404), verb (405), credential (401), media type (406), room (429); the
 function reads the body. Nobody without a credential has a body read.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -17,9 +16,9 @@ from chassis.clock import Clock
 from gateway.credentials import credential_of
 from gateway.edge import Edge
 from gateway.errors import MethodNotAllowedError, UnknownPathError
-from gateway.health import Health
 from gateway.http_metrics import HttpMetrics
-from gateway.kinds import VERSIONS, Kind, Target
+from gateway.kinds import Kind, Target
+from gateway.published import Answer
 from gateway.query import query_from
 from gateway.rendering.forms import Asked, Form, form_for
 from gateway.request_state import set_form, set_route, set_target
@@ -28,29 +27,26 @@ from gateway.room import Room
 from gateway.routes import KindVerbs, Verbs, paths_of
 
 T = TypeVar("T")
-Answer = Callable[[Request], Awaitable[Response]]
 
 
 def make_app(
     *,
-    health: Health,
     documents: Mapping[str, Answer],
     kinds: Sequence[KindVerbs],
     metrics: HttpMetrics,
     capacity: int,
     clock: Clock,
 ) -> ASGIApp:
-    """The gateway as one ASGI application; `capacity` requests at most are served at a time."""
+    """The gateway as one ASGI application; `capacity` requests at most are served at a time.
+
+    Anyone may read the documents; everything else needs a credential.
+    """
     room = Room(capacity)
     routes: list[BaseRoute] = [
-        _plain("/healthz", health.alive),
-        _plain("/readyz", health.ready),
-        _plain("/version", health.version),
-        _plain("/version/", health.version),
-        *(_plain(path, answer) for path, answer in documents.items()),
+        Route(path, PlainEndpoint(path, answer)) for path, answer in documents.items()
     ]
-    for version in VERSIONS:
-        for kind in kinds:
+    for kind in kinds:
+        for version in kind.versions:
             routes += _routes_of(kind, version, room, clock)
     return Edge(Router(routes, redirect_slashes=False, default=_unknown_path), metrics)
 
@@ -61,10 +57,6 @@ def _routes_of(kind: KindVerbs, version: str, room: Room, clock: Clock) -> list[
         for path, subresource, verbs in paths_of(kind, version)
         for about in (About(kind=kind.kind, version=version, subresource=subresource),)
     ]
-
-
-def _plain(path: str, answer: Answer) -> Route:
-    return Route(path, PlainEndpoint(path, answer))
 
 
 async def _unknown_path(_scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -9,11 +9,17 @@ from starlette.responses import PlainTextResponse, Response
 
 from chassis.errors import KnownError
 from gateway.errors import NotReadyError
+from gateway.published import Answer
 
 Checks = Mapping[str, Callable[[], Awaitable[None]]]
 
 KUBERNETES_MAJOR, KUBERNETES_MINOR = "1", "32"
 """The Kubernetes release whose API conventions are followed: client libraries compare it."""
+
+UNSAID = dict.fromkeys(
+    ("buildDate", "compiler", "gitCommit", "gitTreeState", "goVersion", "platform"), ""
+)
+"""What Kubernetes says of its build: client libraries want the fields to be there."""
 
 READY_SECONDS = 1.0
 """How long one answer is given to everyone who asks: nobody needs a token to ask."""
@@ -27,6 +33,15 @@ class Health:
         self._release = release
         self._asked: asyncio.Task[tuple[str, ...]] | None = None
         self._asked_at = 0.0
+
+    def paths(self) -> dict[str, Answer]:
+        """What is answered where; some client libraries ask for the version with a slash."""
+        return {
+            "/healthz": self.alive,
+            "/readyz": self.ready,
+            "/version": self.version,
+            "/version/": self.version,
+        }
 
     async def alive(self, _request: Request) -> Response:
         """The process can answer."""
@@ -45,7 +60,11 @@ class Health:
     async def version(self, _request: Request) -> Response:
         """Kubernetes' `version.Info`, with our release as build metadata."""
         number = f"v{KUBERNETES_MAJOR}.{KUBERNETES_MINOR}.0+splitkeep-{self._release}"
-        body = {"major": KUBERNETES_MAJOR, "minor": KUBERNETES_MINOR, "gitVersion": number}
+        body = UNSAID | {
+            "major": KUBERNETES_MAJOR,
+            "minor": KUBERNETES_MINOR,
+            "gitVersion": number,
+        }
         return Response(msgspec.json.encode(body), media_type="application/json")
 
     async def _failing(self) -> tuple[str, ...]:

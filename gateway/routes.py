@@ -11,7 +11,8 @@ from chassis.sensitive import Sensitive
 from gateway.clients.keepers import KeepersClient
 from gateway.clients.resources import Resources
 from gateway.clients.secure_values import SecureValuesClient
-from gateway.kinds import GROUP, KEEPER, SECURE_VALUE, Kind, Target
+from gateway.discovery.groups import ACCESS_REVIEW, AUTHORIZATION, RULES_REVIEW
+from gateway.kinds import KEEPER, SECURE_VALUE, VERSIONS, Kind, Target
 from gateway.query import query_from
 from gateway.representation.keepers import KeeperRepresentation
 from gateway.representation.object_meta import StoredObject
@@ -23,6 +24,7 @@ from gateway.resources.lists import Lists
 from gateway.resources.reads import Reads
 from gateway.resources.watches import Watches
 from gateway.resources.writes import Writes
+from gateway.reviews.answers import Reviews
 
 ItemT = TypeVar("ItemT", bound=StoredObject)
 WriteT = TypeVar("WriteT")
@@ -37,9 +39,10 @@ class KindVerbs:
     """What can be done to one kind, by place."""
 
     kind: Kind
-    everywhere: Verbs
-    collection: Verbs
-    item: Verbs
+    versions: tuple[str, ...] = VERSIONS
+    everywhere: Verbs = field(default_factory=dict)
+    collection: Verbs = field(default_factory=dict)
+    item: Verbs = field(default_factory=dict)
     subresources: Mapping[str, Verbs] = field(default_factory=dict)
 
 
@@ -54,6 +57,15 @@ def keeper_verbs(client: KeepersClient, streaming: Streaming) -> KindVerbs:
     """The verbs of `keepers`."""
     everywhere, collection, item = _verbs(client, KeeperRepresentation(), streaming)
     return KindVerbs(kind=KEEPER, everywhere=everywhere, collection=collection, item=item)
+
+
+def review_verbs(reviews: Reviews) -> tuple[KindVerbs, KindVerbs]:
+    """The verbs of both reviews, which belong to no namespace."""
+    versions = AUTHORIZATION.versions
+    return (
+        KindVerbs(kind=ACCESS_REVIEW, versions=versions, everywhere={"POST": reviews.access}),
+        KindVerbs(kind=RULES_REVIEW, versions=versions, everywhere={"POST": reviews.rules}),
+    )
 
 
 def _verbs(
@@ -82,10 +94,13 @@ def _list_or_watch(list_: Verb, watch: Verb) -> Verb:
 
 def paths_of(verbs: KindVerbs, version: str) -> Iterator[tuple[str, str, Verbs]]:
     """Every path template of the kind, the subresource that it names, and its verbs."""
-    base, plural = f"/apis/{GROUP}/{version}", verbs.kind.plural
+    base, plural = f"/apis/{verbs.kind.group}/{version}", verbs.kind.plural
     collection = f"{base}/namespaces/{{namespace}}/{plural}"
-    yield f"{base}/{plural}", "", verbs.everywhere
-    yield collection, "", verbs.collection
-    yield f"{collection}/{{name}}", "", verbs.item
+    places = [
+        (f"{base}/{plural}", "", verbs.everywhere),
+        (collection, "", verbs.collection),
+        (f"{collection}/{{name}}", "", verbs.item),
+    ]
     for subresource, of_subresource in verbs.subresources.items():
-        yield f"{collection}/{{name}}/{subresource}", subresource, of_subresource
+        places.append((f"{collection}/{{name}}/{subresource}", subresource, of_subresource))
+    yield from (place for place in places if place[2])

@@ -22,6 +22,7 @@ from gateway.discovery.groups import (
     RULES_REVIEW,
     SECRETS,
 )
+from gateway.kinds import Target
 from gateway.request_json import JsonObject
 from gateway.reviews.questions import (
     API_VERSION,
@@ -61,7 +62,9 @@ class Reviews:
         self._access = access
         self._public = tuple(sorted(public_paths))
 
-    async def access(self, request: Request, token: Sensitive[str]) -> Response:
+    async def access(
+        self, _target: Target, request: Request, token: Sensitive[str]
+    ) -> Response:
         """SelfSubjectAccessReview: 201, and whether the caller may."""
         question = await read(request, json=question_from_json, binary=question_from_binary)
         allowed, reason = await self._decide(question, token)
@@ -69,7 +72,7 @@ class Reviews:
         document = _review(ACCESS_REVIEW.name, _spec(question), status)
         return answer(document, request, status_code=201)
 
-    async def rules(self, request: Request, token: Sensitive[str]) -> Response:
+    async def rules(self, _target: Target, request: Request, token: Sensitive[str]) -> Response:
         """SelfSubjectRulesReview: 201, and everything the caller may do in the namespace."""
         namespace = await read(request, json=namespace_from_json, binary=namespace_from_binary)
         rules = await self._access.rules(namespace=namespace, token=token)

@@ -23,6 +23,7 @@ from chassis.http_server import HttpServer
 from chassis.metrics import Metrics
 from chassis.tls_files import Tls
 from gateway.app import make_app
+from gateway.clients.access import AccessClient
 from gateway.clients.health import PeerHealth
 from gateway.clients.keepers import KeepersClient
 from gateway.clients.secure_values import METADATA_SERVICE, VAULT_SERVICE, SecureValuesClient
@@ -33,8 +34,9 @@ from gateway.http_metrics import HttpMetrics
 from gateway.openapi.served import openapi_paths
 from gateway.page import page_paths
 from gateway.resources.event_streams import Streaming
+from gateway.reviews.answers import Reviews
 from gateway.room import Room
-from gateway.routes import keeper_verbs, secure_value_verbs
+from gateway.routes import keeper_verbs, review_verbs, secure_value_verbs
 from splitkeep.certificates import KeyPair, ensure_authority, ensure_leaf
 from tests.fakes.gateway.services import ADMIN, Store, metadata_services, vault_services
 
@@ -146,12 +148,15 @@ async def running_gateway(certificates: Certificates) -> AsyncIterator[Gateway]:
     )
     secure_values = SecureValuesClient(metadata=to_metadata, vault=to_vault, call_seconds=2)
     keepers = KeepersClient(metadata=to_metadata, call_seconds=2)
+    documents = Health(checks=checks, release="test").paths()
+    documents |= discovery_paths(namespace="default") | openapi_paths() | page_paths()
+    access = AccessClient(metadata=to_metadata, call_seconds=2)
     app = make_app(
-        health=Health(checks=checks, release="test"),
-        documents=discovery_paths(namespace="default") | openapi_paths() | page_paths(),
+        documents=documents,
         kinds=(
             secure_value_verbs(secure_values, streaming),
             keeper_verbs(keepers, streaming),
+            *review_verbs(Reviews(access, public_paths=documents)),
         ),
         metrics=http_metrics,
         capacity=8,
