@@ -14,11 +14,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import pytest
 
@@ -64,6 +64,12 @@ def client_version(program: str) -> tuple[int, int]:
 class CommandError(AssertionError):
     """A command that ended otherwise than the test expects."""
 
+    @classmethod
+    def of(cls, words: Sequence[str], done: subprocess.CompletedProcess[str]) -> Self:
+        """With what it said, and without a value among its words."""
+        shown = " ".join("(a value)" if MARK in word else word for word in words)
+        return cls(f"kubectl {shown}: {done.returncode}\n{done.stderr}{done.stdout}")
+
 
 @dataclass(frozen=True, slots=True)
 class Kubectl:
@@ -77,7 +83,7 @@ class Kubectl:
         """What a command prints that succeeds."""
         done = self._run(words, given, variables)
         if done.returncode != 0:
-            raise CommandError(f"{words}: {done.returncode}: {done.stderr}{done.stdout}")
+            raise CommandError.of(words, done)
         return done.stdout
 
     def json(self, *words: str, given: Any = None) -> dict[str, Any]:
@@ -89,14 +95,14 @@ class Kubectl:
         """What a command says on standard error, and then on standard output, that fails."""
         done = self._run(words, given, variables)
         if done.returncode != code:
-            raise CommandError(f"{words}: {done.returncode}: {done.stderr}{done.stdout}")
+            raise CommandError.of(words, done)
         return done.stderr + done.stdout
 
     def both(self, *words: str, given: Any = None) -> tuple[str, str]:
         """Standard output and standard error of a command that succeeds."""
         done = self._run(words, given, {})
         if done.returncode != 0:
-            raise CommandError(f"{words}: {done.returncode}: {done.stderr}{done.stdout}")
+            raise CommandError.of(words, done)
         return done.stdout, done.stderr
 
     @contextmanager
