@@ -6,6 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.errors import PermissionDeniedError
 from gateway.accept import MediaRange, media_ranges
 from gateway.discovery.documents import (
     DISCOVERY_GROUP,
@@ -28,6 +29,7 @@ def discovery_paths(*, namespace: str) -> dict[str, Answer]:
     """What is answered where; `namespace` is what clients are told that theirs is."""
     documents: dict[str, Answer] = {
         "/api": AggregatedDocument(api_versions(), ()).answer,
+        "/api/v1/namespaces/{namespace}": _refuse_namespaces,
         "/apis": AggregatedDocument(group_list(GROUPS), GROUPS).answer,
         "/bootdata": _plain({"settings": {"namespace": namespace}}),
     }
@@ -37,6 +39,14 @@ def discovery_paths(*, namespace: str) -> dict[str, Answer]:
             path = f"/apis/{group.name}/{version}"
             documents[path] = _plain(resource_list(group, version))
     return documents | {f"{path}/": answer for path, answer in documents.items()}
+
+
+async def _refuse_namespaces(_request: Request) -> Response:
+    """kubectl asks here when it finds no object; a 404 would hide that it is the object.
+
+    Raises PermissionDeniedError.
+    """
+    raise PermissionDeniedError("namespaces are not objects of this API")
 
 
 def plain_answer(published: Published) -> Answer:
