@@ -4,6 +4,7 @@ What the services refuse has its own vocabulary (chassis/errors.py); both meet i
 A message names the field and the rule, never what the client sent.
 """
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -70,6 +71,44 @@ class UnsupportedMediaTypeError(HttpError):
         super().__init__(message)
         self.patches = patches
         """The media types of patches that are read, where a patch was sent."""
+
+
+class UnprocessableError(HttpError):
+    """A patch that is understood and cannot be carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldConflict:
+    """Who else owns a field that is applied, and which."""
+
+    owner: str
+    field: str
+
+
+class ApplyConflictError(HttpError):
+    """What is applied would change fields of other managers."""
+
+    def __init__(self, *, conflicts: tuple[FieldConflict, ...]) -> None:
+        super().__init__(_apply_conflict(conflicts))
+        self.conflicts = conflicts
+
+
+def _apply_conflict(conflicts: tuple[FieldConflict, ...]) -> str:
+    """As Kubernetes words it, which clients show to people as it is."""
+    if len(conflicts) == 1:
+        (only,) = conflicts
+        return f"Apply failed with 1 conflict: conflict with {only.owner}: {only.field}"
+    owners = dict.fromkeys(sorted(conflict.owner for conflict in conflicts))
+    parts = [
+        "\n- ".join(
+            [
+                f"conflicts with {owner}:",
+                *sorted(conflict.field for conflict in conflicts if conflict.owner == owner),
+            ]
+        )
+        for owner in owners
+    ]
+    return "\n".join([f"Apply failed with {len(conflicts)} conflicts: {parts[0]}", *parts[1:]])
 
 
 class HeadTooLargeError(HttpError):

@@ -18,9 +18,11 @@ from gateway.representation.keepers import KeeperRepresentation
 from gateway.representation.object_meta import StoredObject
 from gateway.representation.representation import Representation
 from gateway.representation.secure_values import SecureValueRepresentation
+from gateway.resources.activation import Activation
 from gateway.resources.deletes import Deletes
 from gateway.resources.event_streams import Streaming
 from gateway.resources.lists import Lists
+from gateway.resources.patches import Patches
 from gateway.resources.reads import Reads
 from gateway.resources.watches import Watches
 from gateway.resources.writes import Writes
@@ -55,8 +57,16 @@ def secure_value_verbs(client: SecureValuesClient, streaming: Streaming) -> Kind
 
 def keeper_verbs(client: KeepersClient, streaming: Streaming) -> KindVerbs:
     """The verbs of `keepers`."""
-    everywhere, collection, item = _verbs(client, KeeperRepresentation(), streaming)
-    return KindVerbs(kind=KEEPER, everywhere=everywhere, collection=collection, item=item)
+    representation = KeeperRepresentation()
+    everywhere, collection, item = _verbs(client, representation, streaming)
+    activation = Activation(client, representation)
+    return KindVerbs(
+        kind=KEEPER,
+        everywhere=everywhere,
+        collection=collection,
+        item=item,
+        subresources={"activate": {"POST": activation.activate}},
+    )
 
 
 def review_verbs(reviews: Reviews) -> tuple[KindVerbs, KindVerbs]:
@@ -75,12 +85,18 @@ def _verbs(
 ) -> tuple[Verbs, Verbs, Verbs]:
     reads, lists = Reads(client, representation), Lists(client, representation)
     watches, writes = Watches(client, representation, streaming), Writes(client, representation)
-    deletes = Deletes(client, representation)
+    patches, deletes = Patches(client, representation), Deletes(client, representation)
     collection: Verbs = {
         "GET": _list_or_watch(lists.list, watches.watch),
         "POST": writes.create,
+        "DELETE": deletes.delete_collection,
     }
-    item: Verbs = {"GET": reads.get, "PUT": writes.replace, "DELETE": deletes.delete}
+    item: Verbs = {
+        "GET": reads.get,
+        "PUT": writes.replace,
+        "PATCH": patches.patch,
+        "DELETE": deletes.delete,
+    }
     return {"GET": reads.everywhere}, collection, item
 
 

@@ -25,8 +25,10 @@ from chassis.errors import (
     UnavailableError,
 )
 from gateway.errors import (
+    ApplyConflictError,
     BadRequestError,
     BodyTooLargeError,
+    FieldConflict,
     HeadTooLargeError,
     HttpError,
     MethodNotAllowedError,
@@ -35,6 +37,7 @@ from gateway.errors import (
     RequestTimeoutError,
     ResourceVersionTooLargeError,
     UnknownPathError,
+    UnprocessableError,
     UnsupportedMediaTypeError,
 )
 from gateway.kinds import Target
@@ -73,6 +76,8 @@ REASONS: dict[type[Exception], Reason] = {
     RequestTimeoutError: Reason(408, "Timeout"),
     BodyTooLargeError: Reason(413, "RequestEntityTooLarge"),
     UnsupportedMediaTypeError: Reason(415, "UnsupportedMediaType"),
+    ApplyConflictError: Reason(409, "Conflict"),
+    UnprocessableError: Reason(422, "Invalid"),
     HeadTooLargeError: Reason(431, "RequestHeaderFieldsTooLarge"),
     NotReadyError: Reason(503, "ServiceUnavailable"),
     ResourceVersionTooLargeError: Reason(504, "Timeout"),
@@ -121,20 +126,17 @@ def failure_of(error: Exception, *, target: Target | None, request_id: str) -> F
     return Failure(reason, _status(reason, _message(error, target), details), _headers(error))
 
 
-def success_of_delete(target: Target, uid: str) -> JsonObject:
-    """The `Status` that answers a delete."""
+def success(target: Target, *, uid: str = "") -> JsonObject:
+    """The `Status` that answers where there is no object to answer with."""
+    named = {"name": target.name, "uid": uid}
     return {
         "kind": "Status",
         "apiVersion": "v1",
         "metadata": {},
         "status": "Success",
         "code": 200,
-        "details": {
-            "name": target.name,
-            "group": target.kind.group,
-            "kind": target.kind.plural,
-            "uid": uid,
-        },
+        "details": {key: text for key, text in named.items() if text}
+        | {"group": target.kind.group, "kind": target.kind.plural},
     }
 
 
@@ -216,9 +218,19 @@ def _details(error: Exception, target: Target | None) -> JsonObject:
         details["causes"] = [_cause(violation) for violation in error.violations]
     if isinstance(error, ResourceVersionTooLargeError):
         details["causes"] = [{"reason": "ResourceVersionTooLarge", "message": error.message}]
+    if isinstance(error, ApplyConflictError):
+        details["causes"] = [_conflict_cause(conflict) for conflict in error.conflicts]
     if isinstance(error, RETRIED):
         details["retryAfterSeconds"] = RETRY_AFTER_SECONDS
     return details
+
+
+def _conflict_cause(conflict: FieldConflict) -> JsonObject:
+    return {
+        "reason": "FieldManagerConflict",
+        "message": f"conflict with {conflict.owner}",
+        "field": conflict.field,
+    }
 
 
 def _cause(violation: FieldViolation) -> JsonObject:

@@ -7,7 +7,7 @@
 """
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 from chassis.sensitive import Sensitive
@@ -89,6 +89,10 @@ class DeletePageAsk:
     selector: Selector
     options: DeleteOptions
     after_name: str = ""
+
+    def following(self, after_name: str) -> "DeletePageAsk":
+        """The same for the page after that name."""
+        return replace(self, after_name=after_name)
 
 
 @dataclass(frozen=True, slots=True)

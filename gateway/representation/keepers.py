@@ -43,6 +43,7 @@ class KeeperRepresentation:
 
     kind = KEEPER
     spec_fields = ("description", "aws")
+    write_only = ()
     schema = kinds.KEEPER
     columns = (
         Column(name="Name", description="Name of the keeper", format="name"),

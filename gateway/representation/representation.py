@@ -46,6 +46,11 @@ class Representation(Protocol[ItemT_contra, WriteT_co]):
         ...
 
     @property
+    def write_only(self) -> tuple[tuple[str, ...], ...]:
+        """Where in an object stands what can be written and never read."""
+        ...
+
+    @property
     def columns(self) -> tuple[Column, ...]:
         """The columns of the kind's `Table`, Age excepted."""
         ...

@@ -40,6 +40,7 @@ class SecureValueRepresentation:
 
     kind = SECURE_VALUE
     spec_fields = ("description", "value", "ref", "decrypters")
+    write_only = (("spec", "value"),)
     schema = kinds.SECURE_VALUE
     columns = (
         Column(name="Name", description="Name of the secure value", format="name"),

@@ -1,0 +1,35 @@
+"""What every form of PATCH has in common: it is made on the object as it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.request_json import JsonObject
+from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldOwner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """The object that a patch is made on, without what can only be written."""
+
+    tree: JsonObject
+    """Used up by the patch."""
+    owners: Sequence[FieldOwner]
+    readable: bool
+    """Whether the caller may learn what stands in it."""
+
+
+class Patch(Protocol):
+    """A PATCH's body, ready to be made on any state of the object. It does not print."""
+
+    def made_on(self, live: Live) -> object:
+        """The object as it is to be.
+
+        Raises UnprocessableError: it does not fit; PermissionDeniedError: its outcome would
+        tell a caller what it may not read; ApplyConflictError.
+        """
+        ...
+
+    def created(self) -> JsonObject | None:
+        """What it makes where there is no object; None: nothing."""
+        ...

@@ -1,0 +1,108 @@
+"""Server-side apply: what a manager applies, what it takes over, and who minds.
+
+As Kubernetes has it ("Server-Side Apply" of its API concepts): a manager owns what it applied;
+a field that it leaves out and nobody else owns is removed; a field that another owns and that
+would change is a conflict, unless forced. What can only be written cannot be compared, and so
+conflicts with every other owner; it is never removed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gateway.errors import ApplyConflictError, FieldConflict
+from gateway.patches.field_sets import object_of_fields, owned_fields
+from gateway.patches.patch import Live
+from gateway.representation.managed_fields import path_parts
+from gateway.representation.object_meta import timestamp_to_json
+from gateway.request_json import JsonObject
+from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldOwner, OwnerOperation
+
+APPLY = OwnerOperation.OWNER_OPERATION_APPLY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyPatch:
+    """A Patch that says what one manager wants of the object. It does not print."""
+
+    tree: JsonObject = field(repr=False)
+    fields: JsonObject = field(repr=False)
+    manager: str
+    spec_fields: tuple[str, ...]
+    force: bool
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The fields that the manager owns from here on, sorted."""
+        return tuple(sorted(self.fields))
+
+    def made_on(self, live: Live) -> JsonObject:
+        """The object as it is to be. Raises ApplyConflictError unless forced."""
+        present = owned_fields(live.tree, self.spec_fields)
+        conflicts = tuple(_conflicts(live, present, self))
+        if conflicts and not self.force:
+            raise ApplyConflictError(conflicts=conflicts)
+        for path in _given_up(live.owners, self):
+            present.pop(path, None)
+        return _object(self, present | self.fields)
+
+    def created(self) -> JsonObject:
+        """The object as applied."""
+        return self.tree
+
+
+def apply_patch_from(
+    tree: JsonObject, *, manager: str, spec_fields: tuple[str, ...], force: bool
+) -> ApplyPatch:
+    """Raises BadRequestError: a field of the wrong type."""
+    return ApplyPatch(
+        tree=tree,
+        fields=owned_fields(tree, spec_fields),
+        manager=manager,
+        spec_fields=spec_fields,
+        force=force,
+    )
+
+
+def _object(applied: ApplyPatch, found: Mapping[str, object]) -> JsonObject:
+    """What nobody can own is as applied: it is refused where that is decided."""
+    parts = object_of_fields(found)
+    metadata, spec = applied.tree.get("metadata"), applied.tree.get("spec")
+    return applied.tree | {
+        "metadata": (metadata if isinstance(metadata, dict) else {}) | parts["metadata"],
+        "spec": (spec if isinstance(spec, dict) else {}) | parts["spec"],
+    }
+
+
+def _is_self(owner: FieldOwner, applied: ApplyPatch) -> bool:
+    """The same name with another operation is another owner, as in Kubernetes."""
+    return owner.manager == applied.manager and owner.operation == APPLY
+
+
+def _given_up(owners: Sequence[FieldOwner], applied: ApplyPatch) -> set[str]:
+    mine = {path for owner in owners if _is_self(owner, applied) for path in owner.fields}
+    others = {path for owner in owners if not _is_self(owner, applied) for path in owner.fields}
+    return mine - others - applied.fields.keys()
+
+
+def _conflicts(live: Live, present: JsonObject, applied: ApplyPatch) -> Iterator[FieldConflict]:
+    for owner in live.owners:
+        if _is_self(owner, applied):
+            continue
+        for path in owner.fields:
+            if path in applied.fields and _differs(live, present, applied, path):
+                yield FieldConflict(_described(owner), f".{'.'.join(path_parts(path))}")
+
+
+def _differs(live: Live, present: JsonObject, applied: ApplyPatch, path: str) -> bool:
+    if not live.readable or path not in present:
+        return True
+    return present[path] != applied.fields[path]
+
+
+def _described(owner: FieldOwner) -> str:
+    """In the words that kubectl's users know."""
+    text = f'"{owner.manager}"'
+    if owner.operation == APPLY:
+        return text
+    at = timestamp_to_json(owner.at)
+    return f"{text} using {owner.api_version}" + (f" at {at}" if at else "")

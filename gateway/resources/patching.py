@@ -1,0 +1,152 @@
+"""One PATCH being carried out: read, changed, written; again where another was faster."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from chassis.errors import AlreadyExistsError, ConflictError, NotFoundError
+from chassis.sensitive import Sensitive
+from gateway.clients.resources import Found, Resources, WriteOptions
+from gateway.errors import UnprocessableError
+from gateway.field_validation import problems_in, warnings_of
+from gateway.kinds import Target
+from gateway.patches.patch import Live
+from gateway.patches.reading import PatchRead
+from gateway.representation.object_meta import StoredObject, identity_to_json
+from gateway.representation.representation import Representation
+from gateway.request_json import JsonObject
+from gateway.request_tree import check_tree
+from gateway.write_query import WriteQuery
+
+ItemT = TypeVar("ItemT", bound=StoredObject)
+WriteT = TypeVar("WriteT")
+
+ATTEMPTS = 5
+"""How often one patch is made when other writers are faster."""
+
+PINS = ("uid", "resourceVersion")
+"""What a client may name in `metadata` to say which object it means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is answered."""
+
+    document: JsonObject
+    warnings: tuple[str, ...]
+    status_code: int = 200
+
+
+class OvertakenError(Exception):
+    """Another writer was faster; the patch may be made on what there is now."""
+
+    def __init__(self, known: ConflictError | NotFoundError | AlreadyExistsError) -> None:
+        super().__init__()
+        self.known = known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patching(Generic[ItemT, WriteT]):
+    """A request to patch one object, with all that is needed to carry it out."""
+
+    client: Resources[ItemT, WriteT]
+    representation: Representation[ItemT, WriteT]
+    target: Target
+    asked: WriteQuery
+    read: PatchRead
+    token: Sensitive[str]
+
+    async def until_written(self) -> Outcome:
+        """The object once the patch is written.
+
+        Raises what Resources.get, update and create raise, BadRequestError, UnprocessableError
+        and ApplyConflictError. After ATTEMPTS, what the last one came to.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await self._attempt()
+            except OvertakenError as overtaken:
+                known = overtaken.known
+            if attempt == ATTEMPTS:
+                raise known
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _attempt(self) -> Outcome:
+        found = await self._found()
+        if found is None:
+            return await self._create()
+        return await self._update(found)
+
+    async def _found(self) -> Found[ItemT] | None:
+        """The object, by the right to write it; None if there is none and one can be made."""
+        try:
+            return await self.client.get(
+                namespace=self.target.namespace,
+                name=self.target.name,
+                to_update=True,
+                token=self.token,
+            )
+        except NotFoundError:
+            if self.read.patch.created() is None:
+                raise
+        return None
+
+    async def _create(self) -> Outcome:
+        tree = self.read.patch.created() or {}
+        if _pins(tree):
+            raise ConflictError
+        write, warnings = self._write_of(tree)
+        options = WriteOptions(dry_run=self.asked.dry_run)
+        try:
+            made = await self.client.create(write, options=options, token=self.token)
+        except AlreadyExistsError as error:
+            raise OvertakenError(error) from None
+        document = self.representation.to_json(made, self.target)
+        return Outcome(document, warnings, status_code=201)
+
+    async def _update(self, found: Found[ItemT]) -> Outcome:
+        tree, pinned_by_client = self._patched(found)
+        write, warnings = self._write_of(tree)
+        options = WriteOptions(dry_run=self.asked.dry_run)
+        try:
+            made = await self.client.update(write, options=options, token=self.token)
+        except (ConflictError, NotFoundError) as error:
+            if pinned_by_client:
+                raise
+            raise OvertakenError(error) from None
+        to_json = self.representation.to_json if found.readable else identity_to_json
+        return Outcome(to_json(made, self.target), warnings)
+
+    def _patched(self, found: Found[ItemT]) -> tuple[JsonObject, bool]:
+        """The object as it is to be, pinned to the state it was read in.
+
+        With it, whether the client had pinned it to another.
+        """
+        seen = _pins(identity_to_json(found.item, self.target))
+        live = Live(
+            tree=self.representation.to_json(found.item, self.target),
+            owners=found.item.field_owners,
+            readable=found.readable,
+        )
+        tree = self.read.patch.made_on(live)
+        if not isinstance(tree, dict):
+            raise UnprocessableError("the patch makes something else than an object")
+        check_tree(tree)
+        named = _pins(tree)
+        metadata = tree.get("metadata")
+        if metadata is None or isinstance(metadata, dict):
+            tree["metadata"] = (metadata or {}) | seen | named
+        return tree, any(seen[key] != value for key, value in named.items())
+
+    def _write_of(self, tree: JsonObject) -> tuple[WriteT, tuple[str, ...]]:
+        problems = problems_in(tree, self.representation.schema, self.read.repeated)
+        warnings = warnings_of(problems, self.asked.validation)
+        write = self.representation.write_from(tree, self.target, self.read.manager)
+        return write, warnings
+
+
+def _pins(tree: JsonObject) -> JsonObject:
+    """The uid and the resourceVersion that the object names."""
+    metadata = tree.get("metadata")
+    if not isinstance(metadata, dict):
+        return {}
+    return {key: metadata[key] for key in PINS if metadata.get(key)}
