@@ -42,7 +42,7 @@ def discovery_paths(*, namespace: str) -> dict[str, Answer]:
 
 
 async def _refuse_namespaces(_request: Request) -> Response:
-    """kubectl asks here when it finds no object; a 404 would hide that it is the object.
+    """Where kubectl asks when it finds no object; a 404 would hide that it is the object.
 
     Raises PermissionDeniedError.
     """
