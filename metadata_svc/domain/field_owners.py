@@ -19,6 +19,7 @@ from chassis.errors import FieldViolation, InvalidArgumentError, Rule
 from metadata_svc.domain.text import is_label, is_qualified_name
 
 MAX_OWNERS = 20
+MAX_APPLIERS = MAX_OWNERS - 2  # leaves a place to the last who updated, and to those before
 ANCIENT_CHANGES = "ancient-changes"  # whose updates were too many to be told apart
 # Paths of all owners together; what one object may weigh is bounded by it.
 MAX_OWNED_BYTES = 128 * 1024
@@ -198,8 +199,8 @@ def _bounded(owners: tuple[FieldOwner, ...]) -> tuple[FieldOwner, ...]:
 def _few(owners: tuple[FieldOwner, ...]) -> tuple[FieldOwner, ...]:
     """At most 20: the oldest who updated become one; those who applied are never mixed up."""
     updates = [o for o in owners if o.operation is OwnerOperation.UPDATE]
-    if len(owners) - len(updates) >= MAX_OWNERS:
-        raise _refused(Rule.TOO_MANY, f"must have at most {MAX_OWNERS - 1} managers that apply")
+    if len(owners) - len(updates) > MAX_APPLIERS:
+        raise _refused(Rule.TOO_MANY, f"must have at most {MAX_APPLIERS} managers that apply")
     surplus = len(owners) - MAX_OWNERS
     if surplus <= 0:
         return owners
