@@ -18,6 +18,7 @@ from tests.faults.histories.grpc_client import GrpcClient
 from tests.faults.histories.model import Verb
 from tests.faults.histories.replicated_stack import ReplicatedStack
 from tests.faults.histories.rest_client import RestClient
+from tests.faults.system.callers import PATIENCE_SECONDS
 
 CHANNEL_OPTIONS = (
     ("grpc.lb_policy_name", "round_robin"),
@@ -60,13 +61,13 @@ class Connections:
         over_rest = RestClient(gateways, random.Random(f"{seed} {number}"))
         return Caller(number, (over_grpc, over_grpc, over_rest))
 
-    async def gateways(self) -> tuple[httpx2.AsyncClient, ...]:
-        """An administrator's connections to both."""
+    async def gateways(self, seconds: float = CALL_SECONDS) -> tuple[httpx2.AsyncClient, ...]:
+        """An administrator's connections to both, which wait so long for an answer."""
         description: Any = self.stack.description()
         tls = ssl.create_default_context(cafile=description["ca"])
         headers = {"Authorization": f"Bearer {description['tokens']['admin']}"}
         opened = [
-            httpx2.AsyncClient(base_url=url, verify=tls, headers=headers, timeout=CALL_SECONDS)
+            httpx2.AsyncClient(base_url=url, verify=tls, headers=headers, timeout=seconds)
             for url in self.stack.gateways()
         ]
         return tuple([await self.exits.enter_async_context(client) for client in opened])
@@ -91,3 +92,10 @@ async def callers_of(
     async with AsyncExitStack() as exits:
         connections = Connections(stack, exits)
         yield tuple([await connections.caller(number, seed) for number in range(count)])
+
+
+@asynccontextmanager
+async def gateways_of(stack: ReplicatedStack) -> AsyncIterator[tuple[httpx2.AsyncClient, ...]]:
+    """Both of them, for an administrator who waits."""
+    async with AsyncExitStack() as exits:
+        yield await Connections(stack, exits).gateways(PATIENCE_SECONDS)

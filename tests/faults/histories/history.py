@@ -105,7 +105,7 @@ def _drawn(calls: Calls) -> Iterator[str]:
     for number, call in enumerate(calls, 1):
         start, end = column[call.invoked], column.get(call.returned, width)
         bar = " " * start + "[" + "-" * (end - start - 1) + ("]" if call.answered else "…")
-        yield f"  #{number:<3}c{call.caller} {bar:<{width + 1}} {described(call.operation)}"
+        yield f"  #{number:<3}c{call.caller} {bar:<{width}} {described(call.operation)}"
 
 
 def described(operation: Operation) -> str:
@@ -113,14 +113,21 @@ def described(operation: Operation) -> str:
     asked = [str(operation.verb)]
     if operation.verb in VALUED:
         asked.append(operation.value)
-    if operation.verb not in READS:
-        asked += _spec(operation.spec)
+    asked += _spec(operation.spec)
     if operation.expected is not None:
-        asked.append(f"if resource version {operation.expected}")
+        asked.append(f"if rv {operation.expected}")
+    return f"{', '.join(asked)} → {', '.join(_answered(operation))}"
+
+
+def _answered(operation: Operation) -> list[str]:
     if operation.verb is Verb.DECRYPT and operation.answer is Answer.DONE:
-        return f"{operation.verb} → {operation.value}"
-    shown = [_shown(operation.shown)] if operation.shown else []
-    return f"{', '.join(asked)} → {', '.join([str(operation.answer), *shown])}"
+        return [operation.value, f"version {operation.version}"]
+    if operation.shown is None:
+        return [str(operation.answer)]
+    # What it was asked to be need not be repeated.
+    as_asked = operation.shown.spec == operation.spec
+    spec = [] if as_asked else _spec(operation.shown.spec)
+    return [str(operation.answer), *_counts(operation.shown), *spec]
 
 
 def _spec(spec: Spec) -> list[str]:
@@ -129,17 +136,16 @@ def _spec(spec: Spec) -> list[str]:
     return [word for word in (spec.description, allowed, label) if word]
 
 
-def _shown(shown: Shown) -> str:
-    words = [f"uid {shown.uid[:4]}", f"resource version {shown.resource_version}"]
-    counts = [f"generation {shown.generation}", f"version {shown.version}"]
-    return ", ".join([*words, *counts, *_spec(shown.spec)])
+def _counts(of: Shown | Live) -> list[str]:
+    return [
+        f"uid {of.uid[:4] if of.uid else '?'}",
+        f"rv {of.resource_version or '?'}",
+        f"generation {of.generation}",
+        f"version {of.version}",
+    ]
 
 
 def _state(state: State) -> str:
-    live: Live | None = state.live
-    if live is None:
+    if state.live is None:
         return f"nothing (last version {state.last_version})"
-    shown = Shown(
-        live.uid or "?", live.resource_version or 0, live.generation, live.version, live.spec
-    )
-    return f"{live.value}, {_shown(shown)}"
+    return ", ".join([state.live.value, *_counts(state.live), *_spec(state.live.spec)])

@@ -1,0 +1,90 @@
+"""A list of many pages has everything that is there all the time, once, whatever else happens.
+
+The benchmark of pages lists five times as many (tests/bench/pages.py).
+"""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.bench.seed import KIND, TABLES, copy_rows, filler_name, rest_client
+from tests.bench.under_test import StackUnderTest
+from tests.e2e.stack import a_canary, a_secure_value
+from tests.faults.histories.replicated_stack import ReplicatedStack
+from tests.faults.system.callers import callers_of as operators_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+ROWS = 20_000
+PAGE = 250
+LISTS = 2
+CHURNERS = 4
+EVERY = [filler_name(number) for number in range(ROWS)]
+EMPTIED = (*TABLES, "counters", "changes")
+
+
+@asynccontextmanager
+async def filled(stack: ReplicatedStack) -> AsyncIterator[StackUnderTest]:
+    """The namespace `load` has so many rows, and nothing afterwards."""
+    reached = replace(StackUnderTest.at(stack.state.directory), gateway=stack.gateways()[0])
+    await copy_rows(reached, ROWS)
+    try:
+        yield reached
+    finally:
+        async with operators_of(stack) as operator:
+            for table in EMPTIED:
+                await operator.rows("metadata", f"DELETE FROM {table} WHERE namespace = 'load'")
+
+
+@dataclass(slots=True)
+class Churn:
+    """Secure values that come and go between the rows."""
+
+    numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: set[str] = field(default_factory=set)
+
+    async def come_and_go(self, http: httpx2.AsyncClient) -> None:
+        while not self.done.is_set():
+            name = f"{filler_name(next(self.numbers) * 997 % ROWS)}-between"
+            made = await http.post(KIND, json=a_secure_value(name, a_canary()))
+            gone = await http.delete(f"{KIND}/{name}")
+            assert (made.status_code, gone.status_code) == (201, 200)
+            self.gone.add(name)
+
+
+async def listed(http: httpx2.AsyncClient) -> list[str]:
+    """Every name, page by page."""
+    names: list[str] = []
+    params: dict[str, Any] = {"limit": PAGE}
+    while True:
+        page = (await http.get(KIND, params=params)).raise_for_status().json()
+        names += [item["metadata"]["name"] for item in page["items"]]
+        if not (token := page["metadata"].get("continue")):
+            return names
+        params["continue"] = token
+
+
+async def test_every_item_that_is_there_throughout_is_listed_once_while_others_come_and_go(
+    stack: ReplicatedStack,
+) -> None:
+    churn = Churn()
+    async with filled(stack) as reached, rest_client(reached) as http:
+        churning = [asyncio.create_task(churn.come_and_go(http)) for _ in range(CHURNERS)]
+        lists = [await listed(http) for _ in range(LISTS)]
+        churn.done.set()
+        await asyncio.gather(*churning)
+
+    for names in lists:
+        assert names == sorted(set(names))
+        assert [name for name in names if name not in churn.gone] == EVERY
+    # Some that were there for a moment were seen, most were not.
+    seen = set().union(*lists) - set(EVERY)
+    assert seen
+    assert len(churn.gone) > len(seen)
