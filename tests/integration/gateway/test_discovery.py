@@ -1,0 +1,240 @@
+"""What clients ask before anything else, with no token at all."""
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+
+from tests.integration.gateway.conftest import Gateway
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+ALL_VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+AGGREGATED = "application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList"
+KUBECTL = f"{AGGREGATED.format('v2')},{AGGREGATED.format('v2beta1')},application/json"
+PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+V1BETA1 = "/openapi/v3/apis/secret.grafana.app/v1beta1"
+
+
+async def get(gateway: Gateway, path: str, **headers: str) -> Any:
+    async with gateway.http(token=None) as http:
+        return await http.get(path, headers=headers)
+
+
+async def test_there_is_no_group_without_a_name(gateway: Gateway) -> None:
+    answer = await get(gateway, "/api")
+
+    assert (answer.json()["kind"], answer.json()["versions"]) == ("APIVersions", [])
+
+
+@pytest.mark.parametrize("path", ["/apis", "/apis/"])
+async def test_the_groups_are_listed_with_v1beta1_preferred(
+    gateway: Gateway, path: str
+) -> None:
+    listed = (await get(gateway, path)).json()
+
+    groups = {group["name"]: group for group in listed["groups"]}
+    assert (listed["kind"], listed["apiVersion"]) == ("APIGroupList", "v1")
+    assert groups.keys() == {"secret.grafana.app", "authorization.k8s.io"}
+    assert groups["secret.grafana.app"]["versions"] == [
+        {"groupVersion": "secret.grafana.app/v1beta1", "version": "v1beta1"},
+        {"groupVersion": "secret.grafana.app/v1", "version": "v1"},
+    ]
+    assert groups["secret.grafana.app"]["preferredVersion"]["version"] == "v1beta1"
+
+
+async def test_a_group_says_the_same_for_itself(gateway: Gateway) -> None:
+    listed = (await get(gateway, "/apis")).json()["groups"][0]
+
+    found = (await get(gateway, "/apis/secret.grafana.app")).json()
+
+    assert found == {"kind": "APIGroup", "apiVersion": "v1"} | listed
+
+
+@pytest.mark.parametrize("version", ["v1beta1", "v1"])
+async def test_a_version_lists_its_resources(gateway: Gateway, version: str) -> None:
+    found = (await get(gateway, f"/apis/secret.grafana.app/{version}")).json()
+
+    assert found == {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": f"secret.grafana.app/{version}",
+        "resources": [
+            {
+                "name": "keepers",
+                "singularName": "keeper",
+                "namespaced": True,
+                "kind": "Keeper",
+                "verbs": ALL_VERBS,
+            },
+            {
+                "name": "keepers/activate",
+                "singularName": "",
+                "namespaced": True,
+                "kind": "Keeper",
+                "verbs": ["create"],
+            },
+            {
+                "name": "securevalues",
+                "singularName": "securevalue",
+                "namespaced": True,
+                "kind": "SecureValue",
+                "verbs": ALL_VERBS,
+            },
+        ],
+    }
+
+
+async def test_the_reviews_are_resources_of_their_own_group(gateway: Gateway) -> None:
+    found = (await get(gateway, "/apis/authorization.k8s.io/v1")).json()
+
+    assert [
+        (entry["name"], entry["namespaced"], entry["verbs"]) for entry in found["resources"]
+    ] == [
+        ("selfsubjectaccessreviews", False, ["create"]),
+        ("selfsubjectrulesreviews", False, ["create"]),
+    ]
+
+
+@pytest.mark.parametrize("version", ["v2", "v2beta1"])
+async def test_everything_is_told_at_once_to_who_asks_for_it(
+    gateway: Gateway, version: str
+) -> None:
+    answer = await get(gateway, "/apis", Accept=AGGREGATED.format(version))
+
+    found = answer.json()
+    secrets = found["items"][0]
+    keepers = secrets["versions"][0]["resources"][0]
+    assert answer.headers["content-type"] == AGGREGATED.format(version)
+    assert found["apiVersion"] == f"apidiscovery.k8s.io/{version}"
+    assert [each["version"] for each in secrets["versions"]] == ["v1beta1", "v1"]
+    assert (keepers["resource"], keepers["scope"], keepers["verbs"]) == (
+        "keepers",
+        "Namespaced",
+        ALL_VERBS,
+    )
+    assert [each["subresource"] for each in keepers["subresources"]] == ["activate"]
+
+
+async def test_kubectl_gets_the_newest_form_that_it_names(gateway: Gateway) -> None:
+    answers = [await get(gateway, path, Accept=KUBECTL) for path in ("/api", "/apis")]
+
+    assert [answer.headers["content-type"] for answer in answers] == 2 * [
+        AGGREGATED.format("v2")
+    ]
+    assert answers[0].json()["items"] == []
+
+
+async def test_a_form_that_there_is_not_is_passed_over(gateway: Gateway) -> None:
+    newer = AGGREGATED.format("v3")
+
+    plain = await get(gateway, "/apis", Accept=f"{newer},application/json")
+    neither = await get(gateway, "/apis", Accept=newer)
+
+    assert plain.json()["kind"] == "APIGroupList"
+    assert (neither.status_code, neither.json()["reason"]) == (406, "NotAcceptable")
+
+
+@pytest.mark.parametrize("path", ["/version", "/version/"])
+async def test_the_version_has_every_field_that_clients_look_for(
+    gateway: Gateway, path: str
+) -> None:
+    found = (await get(gateway, path)).json()
+
+    assert found["gitVersion"].startswith("v1.")
+    assert found.keys() == {
+        *("major", "minor", "gitVersion", "gitCommit", "gitTreeState", "buildDate"),
+        *("goVersion", "compiler", "platform"),
+    }
+
+
+async def test_clients_are_told_which_namespace_is_theirs(gateway: Gateway) -> None:
+    found = (await get(gateway, "/bootdata")).json()
+
+    assert found == {"settings": {"namespace": "default"}}
+
+
+async def test_the_index_names_each_description_with_its_hash(gateway: Gateway) -> None:
+    index = (await get(gateway, "/openapi/v3")).json()["paths"]
+
+    assert index.keys() == {
+        "apis/secret.grafana.app/v1beta1",
+        "apis/secret.grafana.app/v1",
+        "apis/authorization.k8s.io/v1",
+    }
+    for name, entry in index.items():
+        path, _, tag = entry["serverRelativeURL"].partition("?hash=")
+        answer = await get(gateway, entry["serverRelativeURL"])
+        assert path == f"/openapi/v3/{name}"
+        assert answer.json()["openapi"] == "3.0.3"
+        assert tag in answer.headers["etag"]
+        assert "immutable" in answer.headers["cache-control"]
+
+
+async def test_a_description_without_the_right_hash_is_asked_for_again_each_time(
+    gateway: Gateway,
+) -> None:
+    plain = await get(gateway, V1BETA1)
+    stale = await get(gateway, f"{V1BETA1}?hash=0")
+
+    for answer in (plain, stale):
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-cache")
+
+
+async def test_a_client_that_has_the_description_is_not_sent_it(gateway: Gateway) -> None:
+    tag = (await get(gateway, V1BETA1)).headers["etag"]
+
+    answers = [
+        await get(gateway, V1BETA1, **{"If-None-Match": tags})
+        for tags in (tag, f'"other", W/{tag}', "*", '"other"')
+    ]
+
+    assert [answer.status_code for answer in answers] == [304, 304, 304, 200]
+    assert answers[0].content == b""
+    assert answers[0].headers["etag"] == tag
+
+
+async def test_a_description_is_compressed_for_who_reads_it(gateway: Gateway) -> None:
+    async with (
+        gateway.http(token=None) as http,
+        http.stream("GET", V1BETA1, headers={"Accept-Encoding": "gzip"}) as answer,
+    ):
+        compressed = b"".join([part async for part in answer.aiter_raw()])
+    plain = await get(gateway, V1BETA1, **{"Accept-Encoding": "identity"})
+    refused = await get(gateway, V1BETA1, **{"Accept-Encoding": "gzip;q=0"})
+
+    assert answer.headers["content-encoding"] == "gzip"
+    assert "accept-encoding" in answer.headers["vary"]
+    assert gzip.decompress(compressed) == plain.content == refused.content
+    assert "content-encoding" not in plain.headers
+
+
+async def test_the_older_description_is_json_only(gateway: Gateway) -> None:
+    found = await get(gateway, "/openapi/v2")
+    refused = await get(gateway, "/openapi/v2", Accept=PROTOBUF)
+
+    assert found.json()["swagger"] == "2.0"
+    assert "app.grafana.secret.v1beta1.SecureValue" in found.json()["definitions"]
+    assert (refused.status_code, json.loads(refused.content)["kind"]) == (406, "Status")
+
+
+async def test_discovery_cannot_be_written(gateway: Gateway) -> None:
+    async with gateway.http() as http:
+        answer = await http.post("/apis", json={})
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+
+
+async def test_every_resource_that_is_told_of_is_there(gateway: Gateway) -> None:
+    """A path that discovery names is never 404 or 405 for a verb that it names."""
+    methods = {"create": "POST", "list": "GET", "deletecollection": "DELETE"}
+    async with gateway.http() as http:
+        for version in ("v1beta1", "v1"):
+            base = f"/apis/secret.grafana.app/{version}"
+            for resource in (await http.get(base)).json()["resources"]:
+                for verb in set(resource["verbs"]) & methods.keys():
+                    place = resource["name"].replace("/", "/system/")
+                    path = f"{base}/namespaces/default/{place}?dryRun=All"
+                    answer = await http.request(methods[verb], path)
+                    assert answer.status_code not in {404, 405}, (verb, path, answer.text)
