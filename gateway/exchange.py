@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Iterable
 
-import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
+from gateway.rendering.forms import Form, media_type_of_errors
+from gateway.rendering.texts import text_for
 from gateway.status import Failure
 
 LINGER_SECONDS = 1.0
@@ -36,6 +37,9 @@ class Exchange:
             b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
         )
         self._awaits_continue = b"expect" in headers
+        self._accepts = [
+            value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"
+        ]
         self.status = 0
         """The status code answered; 0 before there is an answer."""
 
@@ -61,9 +65,13 @@ class Exchange:
         return [*headers, CLOSE] if self._unread else headers
 
     async def refuse(self, failure: Failure) -> None:
-        """Answers with `failure`, whole, before the connection is closed on an unread body."""
-        body = msgspec.json.encode(failure.body)
-        headers = {"content-type": "application/json", "content-length": str(len(body))}
+        """Answers with `failure`, whole, before the connection is closed on an unread body.
+
+        A client that takes no form that there is gets JSON: it is told why, if not as it likes.
+        """
+        form = Form(media_type=media_type_of_errors(self._accepts))
+        body = text_for(form).whole(failure.body)
+        headers = {"content-type": form.media_type, "content-length": str(len(body))}
         await self.send(
             {
                 "type": "http.response.start",

@@ -88,6 +88,12 @@ class Store:
         """The next write is held up until the first of these has run."""
         self.fail_lists_after = -1
         self.changed = asyncio.Event()
+        self.watching = 0
+        """Watches that are open."""
+        self.bookmarks = 0
+        """Every watch has this many to tell, beside what happens."""
+        self.ending: KnownError | None = None
+        """Every watch ends with this."""
 
     def rpcs(self) -> list[str]:
         """Which calls came, in order."""
@@ -189,10 +195,24 @@ class Store:
         items[made.namespace, made.name] = made
         self._note(Change(made.namespace, made.resource_version, before, made))
 
-    def _note(self, change: Change) -> None:
-        self.changes.append(change)
+    def bookmark(self) -> None:
+        """Every watch tells how far it has come."""
+        self.bookmarks += 1
+        self.wake()
+
+    def end_watches(self, error: KnownError) -> None:
+        """Every watch ends so, from here on."""
+        self.ending = error
+        self.wake()
+
+    def wake(self) -> None:
+        """Every watch looks again at what there is to tell."""
         self.changed.set()
         self.changed = asyncio.Event()
+
+    def _note(self, change: Change) -> None:
+        self.changes.append(change)
+        self.wake()
 
     def page(self, items: Mapping[Key, Any], request: Any, size: int) -> list[Any]:
         """Those selected after the name, one more than `size` at most."""
@@ -221,14 +241,25 @@ class Store:
                 if namespace == request.namespace and selects(request.selector, item):
                     yield Happening(EventType.EVENT_TYPE_ADDED, item.resource_version, item)
             yield Happening(EventType.EVENT_TYPE_BOOKMARK, seen, initial_end=True)
-        while True:
-            changed = self.changed
-            for change in [c for c in self.changes if c.resource_version > seen]:
-                seen = change.resource_version
-                happening = _happening(change, kind, request.selector)
-                if change.namespace == request.namespace and happening:
-                    yield happening
-            await changed.wait()
+        self.watching += 1
+        told = self.bookmarks
+        try:
+            while True:
+                changed = self.changed
+                for change in [c for c in self.changes if c.resource_version > seen]:
+                    seen = change.resource_version
+                    happening = _happening(change, kind, request.selector)
+                    if change.namespace == request.namespace and happening:
+                        yield happening
+                if told < self.bookmarks:
+                    told += 1
+                    yield Happening(EventType.EVENT_TYPE_BOOKMARK, self.resource_version)
+                    continue
+                if self.ending is not None:
+                    raise self.ending
+                await changed.wait()
+        finally:
+            self.watching -= 1
 
 
 def _happening(change: Change, kind: type, selector: Selector) -> Happening | None:

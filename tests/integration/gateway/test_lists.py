@@ -8,6 +8,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from gateway.kinds import SECURE_VALUE
+from gateway.selectors.selection import selector_from
+from protos.splitkeep.metadata.v1.keepers_pb2 import KeeperDraft
 from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValueDraft
 from tests.fakes.gateway.services import ADMIN, Store
 from tests.integration.gateway.conftest import BASE, VALUES, Gateway
@@ -153,36 +156,54 @@ async def test_a_reader_that_stops_reading_is_cut_off_and_no_more_pages_are_fetc
     assert len(gateway.store.calls) == fetched
 
 
-async def test_label_and_decrypter_selectors_reach_metadata_whole(gateway: Gateway) -> None:
-    query = {"labelSelector": "team=a, stage == b", "fieldSelector": "spec.decrypter=k6-cloud"}
+async def test_selectors_reach_metadata_whole(gateway: Gateway) -> None:
+    query = {
+        "labelSelector": "team in (b, a), !stage",
+        "fieldSelector": "spec.decrypter=k6-cloud,metadata.name!=b",
+    }
 
     async with gateway.http() as http:
         answer = await http.get(VALUES, params=query)
 
     (_, request), *_ = gateway.store.calls
     assert answer.status_code == 200
-    assert dict(request.labels) == {"team": "a", "stage": "b"}
-    assert request.decrypter == "k6-cloud"
+    assert request.selector == selector_from(
+        label_selector="!stage,team in (a,b)",
+        field_selector="metadata.name!=b,spec.decrypter=k6-cloud",
+        kind=SECURE_VALUE,
+        namespace="default",
+    )
+
+
+async def test_the_namespace_of_the_path_is_the_only_one_selected_from(
+    gateway: Gateway,
+) -> None:
+    names = fill(gateway.store, 3)
+    async with gateway.http() as http:
+        here = await http.get(f"{VALUES}?fieldSelector=metadata.namespace=default")
+        elsewhere = await http.get(f"{VALUES}?fieldSelector=metadata.namespace=other")
+    async with gateway.http("no-token") as http:
+        refused = await http.get(f"{VALUES}?fieldSelector=metadata.namespace=other")
+
+    assert names_in(here.json()) == names
+    assert (elsewhere.status_code, elsewhere.json()["items"]) == (200, [])
+    assert elsewhere.json()["metadata"]["resourceVersion"] == "3"
+    assert refused.status_code == 401
 
 
 @pytest.mark.parametrize(
     "query",
     [
-        "labelSelector=team",
-        "labelSelector=!team",
-        "labelSelector=team!=a",
-        "labelSelector=team in (a,b)",
-        "labelSelector=team=a,team=b",
+        "labelSelector=team=a=b",
         "labelSelector=a=1&labelSelector=b=2",
-        "fieldSelector=metadata.name=a",
-        "fieldSelector=spec.decrypter!=a",
-        "fieldSelector=spec.decrypter=a,spec.decrypter=b",
+        "fieldSelector=metadata.uid=a",
+        "fieldSelector=spec.description=a",
         "limit=-1",
         "limit=1.5",
         "limit=" + "9" * 30,
         "continue=abc",
         "continue=%C3%A9",
-        "resourceVersionMatch=Exact&resourceVersion=1",
+        "resourceVersion=now",
     ],
 )
 async def test_a_list_that_cannot_be_given_as_asked_is_refused(
@@ -193,6 +214,106 @@ async def test_a_list_that_cannot_be_given_as_asked_is_refused(
 
     assert (answer.status_code, answer.json()["reason"]) == (400, "BadRequest")
     assert gateway.store.calls == []
+
+
+async def test_parameters_that_do_not_go_together_are_invalid(gateway: Gateway) -> None:
+    async with gateway.http() as http:
+        answer = await http.get(f"{VALUES}?resourceVersionMatch=Exact&sendInitialEvents=true")
+
+    status = answer.json()
+    assert (answer.status_code, status["reason"]) == (422, "Invalid")
+    assert [(c["field"], c["reason"]) for c in status["details"]["causes"]] == [
+        ("resourceVersionMatch", "FieldValueForbidden"),
+        ("sendInitialEvents", "FieldValueForbidden"),
+    ]
+
+
+async def test_a_list_is_as_new_as_asked_or_there_is_none(gateway: Gateway) -> None:
+    names = fill(gateway.store, 3)
+    async with gateway.http() as http:
+        same = await http.get(f"{VALUES}?resourceVersion=3&resourceVersionMatch=NotOlderThan")
+        later = await http.get(f"{VALUES}?resourceVersion=4")
+
+    assert names_in(same.json()) == names
+    status = later.json()
+    assert (later.status_code, status["reason"]) == (504, "Timeout")
+    assert status["details"]["retryAfterSeconds"] == 1
+    assert status["details"]["causes"] == [
+        {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+    ]
+
+
+@pytest.mark.parametrize("limit", ["", "&limit=2"])
+async def test_an_exact_list_is_of_the_present_or_expired(gateway: Gateway, limit: str) -> None:
+    names = fill(gateway.store, 3)
+    exact = f"{VALUES}?resourceVersionMatch=Exact{limit}&resourceVersion="
+    async with gateway.http() as http:
+        present = await http.get(f"{exact}3")
+        past = await http.get(f"{exact}2")
+
+    assert names_in(present.json()) == names[: 2 if limit else 3]
+    assert (past.status_code, past.json()["reason"]) == (410, "Expired")
+
+
+async def test_every_page_of_an_exact_list_is_of_one_state(gateway: Gateway) -> None:
+    fill(gateway.store, 3)
+    async with gateway.http() as http:
+        page = (await http.get(f"{VALUES}?resourceVersion=3&limit=1")).json()
+        query = {"continue": page["metadata"]["continue"], "limit": 1}
+        second = await http.get(VALUES, params=query)
+        gateway.store.resource_version += 1
+        third = await http.get(VALUES, params=query)
+
+    assert second.status_code == 200
+    assert (third.status_code, third.json()["reason"]) == (410, "Expired")
+
+
+async def test_a_list_whose_history_is_gone_does_not_go_on(gateway: Gateway) -> None:
+    fill(gateway.store, 3)
+    async with gateway.http() as http:
+        page = (await http.get(f"{VALUES}?limit=1")).json()
+        gateway.store.trimmed = gateway.store.resource_version + 1
+        query = {"continue": page["metadata"]["continue"], "limit": 1}
+        answer = await http.get(VALUES, params=query)
+
+    assert (answer.status_code, answer.json()["reason"]) == (410, "Expired")
+    since = [request.since_resource_version for _, request in gateway.store.calls]
+    assert since == [0, 3]
+
+
+async def test_a_page_of_great_objects_is_shorter_than_its_limit(gateway: Gateway) -> None:
+    names = fill(gateway.store, 250, annotations={"filler": "f" * 100_000})
+    async with gateway.http() as http:
+        page = (await http.get(VALUES, params={"limit": 250})).json()
+        query = {"limit": 250, "continue": page["metadata"]["continue"]}
+        after = (await http.get(VALUES, params=query)).json()
+
+    assert len(page["items"]) == 100
+    assert names_in(page) + names_in(after) == names[:200]
+
+
+async def test_keepers_are_listed_as_secure_values_are(gateway: Gateway) -> None:
+    for name in ("b", "a", "c"):
+        gateway.store.put_keeper(KeeperDraft(namespace="default", name=name, description="d"))
+    keepers = VALUES.replace("securevalues", "keepers")
+    async with gateway.http() as http:
+        page = (await http.get(keepers, params={"limit": 2})).json()
+        query = {"limit": 2, "continue": page["metadata"]["continue"]}
+        rest = (await http.get(keepers, params=query)).json()
+        of_values = await http.get(VALUES, params=query)
+        by_decrypter = await http.get(f"{keepers}?fieldSelector=spec.decrypter=a")
+
+    assert page["kind"] == "KeeperList"
+    assert names_in(page) + names_in(rest) == ["a", "b", "c"]
+    assert [of_values.status_code, by_decrypter.status_code] == [400, 400]
+
+
+@pytest.mark.parametrize("query", ["", "?watch=true"])
+async def test_nothing_is_read_over_all_namespaces(gateway: Gateway, query: str) -> None:
+    async with gateway.http() as http:
+        for plural in ("securevalues", "keepers"):
+            answer = await http.get(f"{BASE}/{plural}{query}")
+            assert (answer.status_code, answer.json()["reason"]) == (403, "Forbidden")
 
 
 async def test_what_kubectl_sends_beside_is_accepted(gateway: Gateway) -> None:
