@@ -13,6 +13,7 @@ _EVERY = {"comment", "expect", "kind", "namespace", "data key id", "wrap nonce",
 HEADERS = {
     "value": _EVERY | {"name", "value id", "data key", "value key", "value nonce"},
     "data key": _EVERY | {"kek id", "kek"},
+    "fingerprint key": _EVERY | {"kek id", "kek"},
 }
 FAULTS = {
     "success": None,

@@ -14,7 +14,14 @@ from tests.unit.vault_svc.envelope_vectors import (
     parse_vector,
     vectors,
 )
-from vault_svc.domain.envelope import DataKeyContext, EnvelopeError, Format, ValueContext, parse
+from vault_svc.domain.envelope import (
+    DataKeyContext,
+    EnvelopeError,
+    Format,
+    KeyPurpose,
+    ValueContext,
+    parse,
+)
 from vault_svc.domain.sealing import (
     DataKey,
     SealedValue,
@@ -25,7 +32,8 @@ from vault_svc.domain.sealing import (
 )
 
 VALUES, DATA_KEYS = vectors("value"), vectors("data key")
-ALL = VALUES | DATA_KEYS
+ALL = VALUES | DATA_KEYS | vectors("fingerprint key")
+PURPOSES = {"data key": KeyPurpose.SEAL, "fingerprint key": KeyPurpose.FINGERPRINT}
 SUCCESSES = {name: vector for name, vector in ALL.items() if vector.fault is None}
 FAILURES = {name: vector for name, vector in ALL.items() if vector.fault is not None}
 
@@ -53,6 +61,7 @@ def test_taken_apart_and_put_together_it_is_the_same(vector: Vector) -> None:
     formats = {
         "value": (Format.WRAPPED_VALUE_KEY, Format.SEALED_VALUE),
         "data key": (Format.WRAPPED_DATA_KEY,),
+        "fingerprint key": (Format.WRAPPED_FINGERPRINT_KEY,),
     }[vector.text("kind")]
 
     again = [
@@ -104,7 +113,7 @@ def test_a_vector_that_is_not_understood_fails(spoil: Callable[[str], str]) -> N
 
 
 def opened(vector: Vector) -> bytes:
-    if vector.text("kind") == "data key":
+    if vector.text("kind") in PURPOSES:
         kek = Sensitive(vector.hex("kek"))
         return unwrap_data_key(vector.blobs[0], wrap_context(vector), kek).reveal()
     blobs = SealedValue(vector.id("data key id"), *vector.blobs)
@@ -113,7 +122,7 @@ def opened(vector: Vector) -> bytes:
 
 def sealed(vector: Vector) -> tuple[bytes, ...]:
     plaintext = Sensitive(vector.hex("plaintext"))
-    if vector.text("kind") == "data key":
+    if vector.text("kind") in PURPOSES:
         random = scripted(vector.hex("wrap nonce"))
         kek = Sensitive(vector.hex("kek"))
         return (wrap_data_key(plaintext, wrap_context(vector), kek, random=random),)
@@ -138,7 +147,10 @@ def value_context(vector: Vector) -> ValueContext:
 
 def wrap_context(vector: Vector) -> DataKeyContext:
     return DataKeyContext(
-        vector.text("namespace"), vector.id("data key id"), vector.text("kek id")
+        vector.text("namespace"),
+        vector.id("data key id"),
+        vector.text("kek id"),
+        PURPOSES[vector.text("kind")],
     )
 
 

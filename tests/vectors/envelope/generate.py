@@ -86,14 +86,16 @@ class WrappedKey:
     kek_id: str = "local-1"
     kek: bytes = material("kek", 32)
     wrap_nonce: bytes = material("data key nonce", 12)
+    kind: str = "data key"
 
     def blobs(self) -> tuple[bytes]:
         parts = self.namespace.encode(), self.data_key_id.bytes, self.kek_id.encode()
-        return (blob(0x31, self.wrap_nonce, self.kek, self.plaintext, *parts),)
+        first = {"data key": 0x31, "fingerprint key": 0x41}[self.kind]
+        return (blob(first, self.wrap_nonce, self.kek, self.plaintext, *parts),)
 
     def headers(self) -> dict[str, str]:
         return {
-            "kind": "data key",
+            "kind": self.kind,
             "namespace": self.namespace,
             "data key id": str(self.data_key_id),
             "kek id": self.kek_id,
@@ -194,8 +196,30 @@ def damaged() -> Iterator[tuple[str, str]]:
     )
 
 
+def fingerprint_keys() -> Iterator[tuple[str, str]]:
+    key = WrappedKey(
+        plaintext=material("fingerprint key", 32),
+        wrap_nonce=material("fingerprint key nonce", 12),
+        kind="fingerprint key",
+    )
+    yield "fingerprint_key", file("a fingerprint key", "success", key)
+    elsewhere = replace(key, namespace="team-b")
+    text = file("another namespace", "wrong context", elsewhere, key.blobs())
+    yield "fingerprint_key_wrong_namespace", text
+    sealing = WrappedKey()
+    text = file("a data key in its place", "unknown format", key, sealing.blobs())
+    yield "fingerprint_key_swapped", text
+    text = file("a fingerprint key in its place", "unknown format", sealing, key.blobs())
+    yield "data_key_swapped", text
+    relabelled = b"\x41" + sealing.blobs()[0][1:]
+    text = file("a data key with its first byte changed", "tampered", key, (relabelled,))
+    yield "fingerprint_key_relabelled", text
+
+
 def main(arguments: list[str]) -> int:
-    made = dict([*successes(), *wrong_keys(), *wrong_contexts(), *damaged()])
+    made = dict(
+        [*successes(), *wrong_keys(), *wrong_contexts(), *damaged(), *fingerprint_keys()]
+    )
     differing = []
     for name, text in made.items():
         path = HERE / f"{name}.txt"
