@@ -42,6 +42,7 @@ from tests.fakes.gateway.services import ADMIN, Store, metadata_services, vault_
 
 BASE = "/apis/secret.grafana.app/v1beta1"
 VALUES = f"{BASE}/namespaces/default/securevalues"
+KEEPERS = f"{BASE}/namespaces/default/keepers"
 BOUNDS = ConnectionBounds(head_seconds=0.5, write_seconds=1.0, connections=20)
 
 
