@@ -1,6 +1,7 @@
 """What kubectl tells of rights is what the server then does."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -30,49 +31,37 @@ def reader_of_one(stack: Stack, namespace: str, tmp_path: Path) -> Kubectl:
     return Kubectl(find_program(os.environ), file, tmp_path)
 
 
-@pytest.mark.parametrize(
-    "verb", ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
-)
-def test_an_administrator_can_do_everything(kubectl: Kubectl, kind: Kind, verb: str) -> None:
-    assert kubectl("auth", "can-i", verb, kind.plural) == "yes\n"
+def test_an_administrator_can_do_everything(kubectl: Kubectl, kind: Kind) -> None:
+    for verb in ("list", "create", "deletecollection"):
+        assert kubectl("auth", "can-i", verb, kind.plural) == "yes\n"
 
 
 def test_an_administrator_can_activate(kubectl: Kubectl) -> None:
     assert kubectl("auth", "can-i", "create", "keepers", "--subresource=activate") == "yes\n"
 
 
-@pytest.mark.parametrize("verb", ["get", "list", "watch"])
-def test_a_reader_can_read(reader: Kubectl, verb: str) -> None:
-    assert reader("auth", "can-i", verb, "securevalues") == "yes\n"
-
-
-@pytest.mark.parametrize("verb", ["create", "update", "patch", "delete", "deletecollection"])
-def test_a_reader_cannot_write(reader: Kubectl, verb: str) -> None:
-    assert reader.fails("auth", "can-i", verb, "securevalues").startswith("no")
-
-
-def test_a_reader_cannot_read_the_other_kind_or_elsewhere(reader: Kubectl) -> None:
-    assert reader.fails("auth", "can-i", "get", "keepers").startswith("no")
-    assert reader.fails("auth", "can-i", "get", "securevalues", "-n", "other").startswith("no")
+def test_a_reader_can_read_one_kind_in_one_namespace(reader: Kubectl) -> None:
+    assert reader("auth", "can-i", "watch", "securevalues") == "yes\n"
+    for what in (
+        ("patch", "securevalues"),
+        ("get", "keepers"),
+        ("get", "securevalues", "--namespace=other"),
+    ):
+        assert reader.fails("auth", "can-i", *what).startswith("no")
 
 
 def test_a_readers_rights_are_listed(reader: Kubectl) -> None:
     rows = [line.split() for line in reader("auth", "can-i", "--list").splitlines()]
 
     (row,) = [row for row in rows if row[0] == "securevalues.secret.grafana.app"]
-    assert {"get", "list", "watch"} <= set(
-        " ".join(row).replace("[", " ").replace("]", " ").split()
-    )
+    assert {"get", "list", "watch"} <= set(re.findall(r"\w+", " ".join(row[1:])))
     assert "create" not in " ".join(row)
     assert not [row for row in rows if row[0].startswith("keepers")]
 
 
 def test_a_reader_is_refused_what_it_cannot_do(reader: Kubectl, kind: Kind) -> None:
-    assert "(Forbidden)" in reader.fails(
-        "create", "-f", "-", "--validate=false", given=a_manifest(kind, "refused")
-    )
+    assert "(Forbidden)" in reader.fails("create", "-f", "-", given=a_manifest(kind, "refused"))
     assert "(Forbidden)" in reader.fails("get", "keepers")
-    assert reader("get", "securevalues", "--ignore-not-found", "-o", "name") is not None
 
 
 def test_who_may_read_one_name_sees_that_one(kubectl: Kubectl, reader_of_one: Kubectl) -> None:
@@ -80,7 +69,8 @@ def test_who_may_read_one_name_sees_that_one(kubectl: Kubectl, reader_of_one: Ku
         kubectl("create", "-f", "-", given=a_manifest(SECURE_VALUE, name))
 
     assert reader_of_one("auth", "can-i", "get", "securevalues/can-read") == "yes\n"
-    assert reader_of_one.fails("auth", "can-i", "get", "securevalues/cannot-read") == "no\n"
+    refusal = reader_of_one.fails("auth", "can-i", "get", "securevalues/cannot-read")
+    assert refusal.startswith("no")
     assert reader_of_one("get", "securevalues", "-o", "name").splitlines() == [
         SECURE_VALUE.full("can-read")
     ]
