@@ -87,9 +87,16 @@ class Definitions:
         return f"{package}.{struct.name}"
 
     def _definition(self, struct: Struct) -> JsonObject:
+        """Described here if it is a whole object, and else where it is used.
+
+        `kubectl explain` prints both descriptions of a field, one after the other.
+        """
+        made = self._struct(struct)
         kinds = self.kinds.get(struct.name, ())
-        extension = {GROUP_VERSION_KIND: [kind.to_json() for kind in kinds]} if kinds else {}
-        return self._struct(struct) | extension
+        if kinds:
+            return made | {GROUP_VERSION_KIND: [kind.to_json() for kind in kinds]}
+        made.pop("description", None)
+        return made
 
     def _struct(self, struct: Struct) -> JsonObject:
         made: JsonObject = {

@@ -60,7 +60,9 @@ class Reviews:
 
     def __init__(self, access: AccessClient, *, public_paths: Iterable[str]) -> None:
         self._access = access
-        self._public = tuple(sorted(public_paths))
+        # A template is no path that could be asked about; a slash at the end changes nothing.
+        plain = {path.removesuffix("/") for path in public_paths if "{" not in path}
+        self._public = tuple(sorted(plain))
 
     async def access(
         self, _target: Target, request: Request, token: Sensitive[str]
@@ -97,7 +99,8 @@ class Reviews:
             return decided.allowed, decided.reason
         await self._access.review(ANY_QUESTION, token=token)
         if isinstance(question, PathQuestion):
-            return question.path in self._public and question.verb.lower() in READING, ""
+            path = question.path.removesuffix("/")
+            return path in self._public and question.verb.lower() in READING, ""
         allowed = _is_a_review(question)
         return allowed, "" if allowed else "there is no such group, resource or verb here"
 

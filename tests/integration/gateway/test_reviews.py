@@ -117,7 +117,9 @@ async def may_at(gateway: Gateway, path: str, verb: str) -> bool:
     return allowed
 
 
-@pytest.mark.parametrize(("path", "verb"), [("/healthz", "get"), ("/docs", "HEAD")])
+@pytest.mark.parametrize(
+    ("path", "verb"), [("/healthz", "get"), ("/docs", "HEAD"), ("/apis/", "get")]
+)
 async def test_paths_that_anyone_may_read_are_told_as_such(
     gateway: Gateway, path: str, verb: str
 ) -> None:
@@ -129,6 +131,8 @@ async def test_paths_that_anyone_may_read_are_told_as_such(
     [
         ("/openapi/v3", "post"),
         ("/metrics", "get"),
+        ("/", "get"),
+        ("/api/v1/namespaces/{namespace}", "get"),
         ("/apis/secret.grafana.app/v1/namespaces/default/securevalues", "get"),
     ],
 )
