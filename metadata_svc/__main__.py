@@ -17,7 +17,7 @@ from chassis.ready import announce
 from chassis.telemetry import configure_logging
 from metadata_svc.assembly import assemble
 from metadata_svc.config import MIGRATE_VARIABLES, PREFIX, Config, MigrateConfig
-from metadata_svc.worker import trim_until_stopped
+from metadata_svc.worker import poll_until_stopped, trim_until_stopped
 
 MIGRATIONS = "metadata_svc.postgres.migrations"
 MAXIMUM_REQUEST_BYTES = 1024 * 1024  # what a client may have sent to the gateway
@@ -44,7 +44,7 @@ async def serve(stopping: asyncio.Event) -> None:
 
 async def _serve(config: Config, database: Database, stopping: asyncio.Event) -> None:
     metrics = Metrics()
-    parts = assemble(config, database)
+    parts = assemble(config, database, metrics)
     own = Tls(config.tls_certificate, config.tls_private_key)
     mutual = Tls(config.peer_tls_certificate, config.peer_tls_private_key, config.peer_ca)
     clients = GrpcServer(*_port(config, config.port, own, parts.clients), metrics)
@@ -61,10 +61,13 @@ async def _serve(config: Config, database: Database, stopping: asyncio.Event) ->
         "operations": await operations.start(),
     }
     announce(ports, config.ready_file)
-    await trim_until_stopped(
-        parts.trims,
-        interval_seconds=config.trim_interval_seconds,
-        stopping=stopping,
+    await asyncio.gather(
+        trim_until_stopped(
+            parts.trims, interval_seconds=config.trim_interval_seconds, stopping=stopping
+        ),
+        poll_until_stopped(
+            parts.poll, interval_seconds=config.watch_poll_seconds, stopping=stopping
+        ),
     )
     operations.drain()
     await asyncio.gather(clients.stop(config.drain_seconds), peer.stop(config.drain_seconds))
@@ -82,6 +85,7 @@ def _port(
         max_request_bytes=MAXIMUM_REQUEST_BYTES,
         max_connection_age_seconds=config.max_connection_age_seconds,
         concurrent_calls=config.concurrent_calls,
+        concurrent_streams=config.concurrent_watches,
     )
     return port, frozenset(service.name for service in services)
 

@@ -1,14 +1,17 @@
 """What serves and what works beside it, put together on one database."""
 
+import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypedDict
 from uuid import uuid4
 
 from chassis.clock import SystemClock
 from chassis.grpc_server import Service
 from chassis.identity import Authenticator, JwtVerifier, load_issuers
+from chassis.metrics import Metrics
 from chassis.postgres import Database
 from metadata_svc.config import Config
 from metadata_svc.domain.resource import Kind
@@ -19,6 +22,8 @@ from metadata_svc.grpc_api.secure_values import SecureValuesServicer
 from metadata_svc.grpc_api.vault_peer import VaultPeerServicer
 from metadata_svc.postgres.stores import PostgresStores
 from metadata_svc.use_cases.claim import ClaimWrite
+from metadata_svc.use_cases.commits import Commits
+from metadata_svc.use_cases.delete_pages import DeletePages
 from metadata_svc.use_cases.edits import SecureValueEdits
 from metadata_svc.use_cases.keepers import KeeperWrites
 from metadata_svc.use_cases.lists import Lists
@@ -27,6 +32,8 @@ from metadata_svc.use_cases.reads import Reads
 from metadata_svc.use_cases.resolve import ResolveNames
 from metadata_svc.use_cases.trim import TrimHistory, TrimIdempotency, TrimOutcomes
 from metadata_svc.use_cases.values import ValueFates
+from metadata_svc.use_cases.watch import Watches
+from metadata_svc.watch_metrics import WatchMetrics
 from metadata_svc.worker import Trim
 from protos.splitkeep.metadata.v1 import (
     access_pb2_grpc,
@@ -34,6 +41,9 @@ from protos.splitkeep.metadata.v1 import (
     secure_values_pb2_grpc,
     vault_peer_pb2_grpc,
 )
+
+# Of the database's connections, this part at most reads for watches at a time.
+WATCHES_SHARE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +53,42 @@ class Parts:
     clients: tuple[Service, ...]
     peer: Service
     trims: Mapping[str, Trim]
+    poll: Callable[[], Awaitable[None]]
 
 
-def assemble(config: Config, database: Database) -> Parts:
+def assemble(config: Config, database: Database, metrics: Metrics) -> Parts:
     """Everything, ready to be served.
 
     Raises IssuersFileError if the issuers' file is not usable.
     """
-    stores = PostgresStores.on(database)
+    commits = Commits()
+    stores = PostgresStores.on(database, announce=commits.announce)
     authenticator = Authenticator(JwtVerifier(load_issuers(config.issuers), SystemClock()))
+    watching = _Watching(
+        commits=commits,
+        reading=asyncio.Semaphore(max(1, config.dsn_connections // WATCHES_SHARE)),
+        telemetry=WatchMetrics(metrics, commits),
+        bookmark_seconds=config.watch_bookmark_seconds,
+    )
     return Parts(
-        clients=_for_clients(config, authenticator, stores),
+        clients=(
+            _secure_values(authenticator, stores, watching),
+            _keepers(config, authenticator, stores, watching),
+            _access(authenticator),
+        ),
         peer=_for_the_vault(config, authenticator, stores),
         trims=_trims(config, stores),
+        poll=lambda: commits.poll(stores.counters),
     )
+
+
+class _Watching(TypedDict):
+    """What the watches of both kinds have in common."""
+
+    commits: Commits
+    reading: asyncio.Semaphore
+    telemetry: WatchMetrics
+    bookmark_seconds: float
 
 
 def _trims(config: Config, stores: PostgresStores) -> dict[str, Trim]:
@@ -71,51 +103,52 @@ def _trims(config: Config, stores: PostgresStores) -> dict[str, Trim]:
     }
 
 
-def _for_clients(
-    config: Config, authenticator: Authenticator, stores: PostgresStores
-) -> tuple[Service, ...]:
-    return (
-        _secure_values(authenticator, stores),
-        _keepers(config, authenticator, stores),
-        Service(
-            access.SERVICE,
-            access_pb2_grpc.add_AccessServicer_to_server,
-            AccessServicer(authenticator=authenticator),
-        ),
+def _access(authenticator: Authenticator) -> Service:
+    servicer = AccessServicer(authenticator=authenticator)
+    return Service(access.SERVICE, access_pb2_grpc.add_AccessServicer_to_server, servicer)
+
+
+def _keepers(
+    config: Config, authenticator: Authenticator, stores: PostgresStores, watching: _Watching
+) -> Service:
+    kind, pages, changes = Kind.KEEPER, stores.keeper_pages, stores.keeper_changes
+    writes = KeeperWrites(
+        transactions=stores.transactions,
+        clock=SystemClock(),
+        new_id=uuid4,
+        random_bytes=secrets.token_bytes,
+        idempotency_retention=timedelta(seconds=config.idempotency_retention_seconds),
     )
-
-
-def _keepers(config: Config, authenticator: Authenticator, stores: PostgresStores) -> Service:
     servicer = KeepersServicer(
         authenticator=authenticator,
-        reads=Reads(kind=Kind.KEEPER, reader=stores.keepers),
-        writes=KeeperWrites(
-            transactions=stores.transactions,
-            clock=SystemClock(),
-            new_id=uuid4,
-            random_bytes=secrets.token_bytes,
-            idempotency_retention=timedelta(seconds=config.idempotency_retention_seconds),
-        ),
+        reads=Reads(kind=kind, reader=stores.keepers),
+        lists=Lists(kind=kind, pages=pages, changes=changes),
+        watches=Watches(kind=kind, pages=pages, changes=changes, **watching),
+        delete_pages=DeletePages(kind=kind, pages=pages, deletes=writes),
+        writes=writes,
     )
     add = keepers_pb2_grpc.add_KeepersServicer_to_server
-    return Service(keepers.SERVICE, add, servicer)
+    return Service(keepers.SERVICE, add, servicer, open_ended=keepers.OPEN_ENDED)
 
 
-def _secure_values(authenticator: Authenticator, stores: PostgresStores) -> Service:
+def _secure_values(
+    authenticator: Authenticator, stores: PostgresStores, watching: _Watching
+) -> Service:
+    kind, pages = Kind.SECURE_VALUE, stores.secure_value_pages
+    changes = stores.secure_value_changes
+    edits = SecureValueEdits(
+        transactions=stores.transactions, reader=stores.reader, clock=SystemClock()
+    )
     servicer = SecureValuesServicer(
         authenticator=authenticator,
-        reads=Reads(kind=Kind.SECURE_VALUE, reader=stores.reader),
-        lists=Lists(
-            kind=Kind.SECURE_VALUE,
-            pages=stores.secure_value_pages,
-            changes=stores.secure_value_changes,
-        ),
-        edits=SecureValueEdits(
-            transactions=stores.transactions, reader=stores.reader, clock=SystemClock()
-        ),
+        reads=Reads(kind=kind, reader=stores.reader),
+        lists=Lists(kind=kind, pages=pages, changes=changes),
+        watches=Watches(kind=kind, pages=pages, changes=changes, **watching),
+        delete_pages=DeletePages(kind=kind, pages=pages, deletes=edits),
+        edits=edits,
     )
     add = secure_values_pb2_grpc.add_SecureValuesServicer_to_server
-    return Service(secure_values.SERVICE, add, servicer)
+    return Service(secure_values.SERVICE, add, servicer, open_ended=secure_values.OPEN_ENDED)
 
 
 def _for_the_vault(

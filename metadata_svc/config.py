@@ -50,6 +50,24 @@ class Config:
     concurrent_calls: int = field(
         default=256, metadata={"help": "calls served at a time on each port", "min": 1}
     )
+    concurrent_watches: int = field(
+        default=500, metadata={"help": "watches served at a time on the client port", "min": 1}
+    )
+    watch_poll_seconds: float = field(
+        default=0.25,
+        metadata={
+            "help": "how often writes through other replicas are looked for while "
+            "somebody watches",
+            "min": 0.01,
+        },
+    )
+    watch_bookmark_seconds: float = field(
+        default=10.0,
+        metadata={
+            "help": "how long a watch is silent before it says how far it has come",
+            "min": 0.1,
+        },
+    )
     max_connection_age_seconds: float = field(
         default=300.0,
         metadata={"help": "how long a connection lives before its client moves", "min": 1},

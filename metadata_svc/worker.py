@@ -1,10 +1,11 @@
-"""What metadata_svc does unasked: it forgets what is too old."""
+"""What metadata_svc does unasked: it forgets what is too old, and looks for others' writes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
+from chassis.errors import UnavailableError
 from chassis.worker import run_every
 
 Trim = Callable[[], Awaitable[int]]
@@ -32,3 +33,25 @@ async def trim_until_stopped(
         )
 
     await asyncio.gather(*(until_stopped(what, trim) for what, trim in trims.items()))
+
+
+async def poll_until_stopped(
+    poll: Callable[[], Awaitable[None]], *, interval_seconds: float, stopping: asyncio.Event
+) -> None:
+    """Returns once `stopping` is set; until then watchers hear of other replicas' writes.
+
+    While the database cannot be asked they wait; that it cannot is logged once.
+    """
+    failing = False
+
+    async def step() -> None:
+        nonlocal failing
+        try:
+            await poll()
+            failing = False
+        except UnavailableError:
+            if not failing:
+                structlog.get_logger(__name__).warning("watches hear of no writes for now")
+            failing = True
+
+    await run_every(step, interval_seconds=interval_seconds, stopping=stopping, name="poll")

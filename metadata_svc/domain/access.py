@@ -69,6 +69,12 @@ class Scope:
         """Whether this name is covered; None stands for a name that is not chosen yet."""
         return self.everything or (name is not None and name in self.names)
 
+    def within(self, other: "Scope") -> "Scope":
+        """The names that both cover."""
+        if self.everything:
+            return other
+        return self if other.everything else Scope(names=self.names & other.names)
+
 
 def managing_scope(caller: Caller, action: Action, namespace: str) -> Scope:
     """The names of a namespace on which the caller may do the action."""

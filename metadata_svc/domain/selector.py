@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
-from metadata_svc.domain.keeper import Keeper
+from metadata_svc.domain.resource import Resource, ResourceT
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.text import is_label, is_qualified_name, is_storable
 
@@ -88,7 +88,7 @@ class Selectable:
     keeper: str = ""
 
 
-def selectable(resource: SecureValue | Keeper) -> Selectable:
+def selectable(resource: Resource) -> Selectable:
     """As selectors look at it."""
     if isinstance(resource, SecureValue):
         return Selectable(
@@ -105,6 +105,13 @@ def matches(selector: Selector, item: Selectable) -> bool:
     return all(_label_holds(r, item.labels.get(r.key)) for r in selector.labels) and all(
         _field_holds(r, item) for r in selector.fields
     )
+
+
+def while_selected(resource: ResourceT | None, selector: Selector) -> ResourceT | None:
+    """The resource, if there is one and it is selected."""
+    if resource is None or not matches(selector, selectable(resource)):
+        return None
+    return resource
 
 
 def label_number(value: str) -> int | None:

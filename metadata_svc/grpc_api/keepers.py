@@ -1,5 +1,7 @@
 """`splitkeep.metadata.v1.Keepers`: for any caller, by token."""
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +9,13 @@ from chassis.identity import Authenticator
 from metadata_svc.domain.keeper import Keeper
 from metadata_svc.grpc_api.keeper_messages import keeper_draft_from_proto, keeper_to_proto
 from metadata_svc.grpc_api.messages import preconditions_from_proto
+from metadata_svc.grpc_api.selections import (
+    EVENT_TYPES,
+    delete_page_request_from_proto,
+    list_request_from_proto,
+    watch_request_from_proto,
+)
+from metadata_svc.use_cases.delete_pages import DeletePages
 from metadata_svc.use_cases.edits import DeleteRequest
 from metadata_svc.use_cases.keepers import (
     ActivateRequest,
@@ -14,10 +23,13 @@ from metadata_svc.use_cases.keepers import (
     EditKeeperRequest,
     KeeperWrites,
 )
+from metadata_svc.use_cases.lists import Lists
 from metadata_svc.use_cases.reads import GetRequest, Reads
+from metadata_svc.use_cases.watch import Watches
 from protos.splitkeep.metadata.v1 import keepers_pb2, keepers_pb2_grpc
 
 SERVICE = keepers_pb2.DESCRIPTOR.services_by_name["Keepers"].full_name
+OPEN_ENDED = frozenset({"WatchKeepers"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +38,9 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
 
     authenticator: Authenticator
     reads: Reads[Keeper]
+    lists: Lists[Keeper]
+    watches: Watches[Keeper]
+    delete_pages: DeletePages[Keeper]
     writes: KeeperWrites
 
     async def CreateKeeper(
@@ -56,6 +71,33 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
             keeper=keeper_to_proto(found.resource), readable=found.readable
         )
 
+    async def ListKeepers(
+        self, request: keepers_pb2.ListKeepersRequest, context: Any
+    ) -> keepers_pb2.ListKeepersResponse:
+        caller = await self.authenticator.caller(context.invocation_metadata())
+        page = await self.lists.page(caller, list_request_from_proto(request))
+        return keepers_pb2.ListKeepersResponse(
+            keepers=map(keeper_to_proto, page.items),
+            more=page.more,
+            resource_version=page.resource_version,
+        )
+
+    async def WatchKeepers(
+        self, request: keepers_pb2.WatchKeepersRequest, context: Any
+    ) -> AsyncIterator[keepers_pb2.WatchKeepersResponse]:
+        metadata = context.invocation_metadata()
+        watched = watch_request_from_proto(request)
+        async with aclosing(
+            self.watches.events(lambda: self.authenticator.caller(metadata), watched)
+        ) as events:
+            async for event in events:
+                yield keepers_pb2.WatchKeepersResponse(
+                    type=EVENT_TYPES[event.type],
+                    resource_version=event.resource_version,
+                    keeper=None if event.item is None else keeper_to_proto(event.item),
+                    initial_end=event.initial_end,
+                )
+
     async def UpdateKeeper(
         self, request: keepers_pb2.UpdateKeeperRequest, context: Any
     ) -> keepers_pb2.UpdateKeeperResponse:
@@ -84,6 +126,15 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
             ),
         )
         return keepers_pb2.DeleteKeeperResponse(keeper=keeper_to_proto(gone))
+
+    async def DeleteKeepers(
+        self, request: keepers_pb2.DeleteKeepersRequest, context: Any
+    ) -> keepers_pb2.DeleteKeepersResponse:
+        caller = await self.authenticator.caller(context.invocation_metadata())
+        page = await self.delete_pages.page(caller, delete_page_request_from_proto(request))
+        return keepers_pb2.DeleteKeepersResponse(
+            deleted_names=page.names, after_name=page.after_name
+        )
 
     async def ActivateKeeper(
         self, request: keepers_pb2.ActivateKeeperRequest, context: Any

@@ -1,5 +1,7 @@
 """`splitkeep.metadata.v1.SecureValues`: for any caller, by token."""
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +12,21 @@ from metadata_svc.grpc_api.messages import (
     preconditions_from_proto,
     secure_value_to_proto,
 )
-from metadata_svc.grpc_api.selectors import list_request_from_proto
+from metadata_svc.grpc_api.selections import (
+    EVENT_TYPES,
+    delete_page_request_from_proto,
+    list_request_from_proto,
+    watch_request_from_proto,
+)
+from metadata_svc.use_cases.delete_pages import DeletePages
 from metadata_svc.use_cases.edits import DeleteRequest, EditRequest, SecureValueEdits
 from metadata_svc.use_cases.lists import Lists
 from metadata_svc.use_cases.reads import GetRequest, Reads
+from metadata_svc.use_cases.watch import Watches
 from protos.splitkeep.metadata.v1 import secure_values_pb2, secure_values_pb2_grpc
 
 SERVICE = secure_values_pb2.DESCRIPTOR.services_by_name["SecureValues"].full_name
+OPEN_ENDED = frozenset({"WatchSecureValues"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +36,8 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
     authenticator: Authenticator
     reads: Reads[SecureValue]
     lists: Lists[SecureValue]
+    watches: Watches[SecureValue]
+    delete_pages: DeletePages[SecureValue]
     edits: SecureValueEdits
 
     async def GetSecureValue(
@@ -52,6 +64,23 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
             more=page.more,
             resource_version=page.resource_version,
         )
+
+    async def WatchSecureValues(
+        self, request: secure_values_pb2.WatchSecureValuesRequest, context: Any
+    ) -> AsyncIterator[secure_values_pb2.WatchSecureValuesResponse]:
+        metadata = context.invocation_metadata()
+        watched = watch_request_from_proto(request)
+        async with aclosing(
+            self.watches.events(lambda: self.authenticator.caller(metadata), watched)
+        ) as events:
+            async for event in events:
+                item = event.item
+                yield secure_values_pb2.WatchSecureValuesResponse(
+                    type=EVENT_TYPES[event.type],
+                    resource_version=event.resource_version,
+                    secure_value=None if item is None else secure_value_to_proto(item),
+                    initial_end=event.initial_end,
+                )
 
     async def UpdateSecureValue(
         self, request: secure_values_pb2.UpdateSecureValueRequest, context: Any
@@ -84,4 +113,13 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
         )
         return secure_values_pb2.DeleteSecureValueResponse(
             secure_value=secure_value_to_proto(gone)
+        )
+
+    async def DeleteSecureValues(
+        self, request: secure_values_pb2.DeleteSecureValuesRequest, context: Any
+    ) -> secure_values_pb2.DeleteSecureValuesResponse:
+        caller = await self.authenticator.caller(context.invocation_metadata())
+        page = await self.delete_pages.page(caller, delete_page_request_from_proto(request))
+        return secure_values_pb2.DeleteSecureValuesResponse(
+            deleted_names=page.names, after_name=page.after_name
         )

@@ -1,6 +1,6 @@
 """The counter and the changes. See ports.History."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from chassis.postgres import Connection
@@ -30,8 +30,11 @@ class PostgresHistory:
 
     connection: Connection
     queries: HistoryQueries
+    # The namespaces that the transaction has written to.
+    advanced: set[str] = field(default_factory=set)
 
     async def advance(self, namespace: str) -> int:
+        self.advanced.add(namespace)
         value: int = await self.connection.fetchval(self.queries.advance, namespace)
         return value
 

@@ -1,5 +1,6 @@
 """Every port on one database."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -23,7 +24,15 @@ from metadata_svc.postgres.pages import (
     load_page_queries,
 )
 from metadata_svc.postgres.reader import PostgresReader, load_reader_queries
-from metadata_svc.postgres.transactions import PostgresTransactions, load_transaction_queries
+from metadata_svc.postgres.transactions import (
+    Announce,
+    PostgresTransactions,
+    load_transaction_queries,
+)
+
+
+def _to_nobody(_namespaces: Iterable[str]) -> None:
+    """Nobody in this process waits for commits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +50,13 @@ class PostgresStores:
     idempotency: PostgresIdempotencyReader
 
     @classmethod
-    def on(cls, database: Database) -> Self:
-        """The statements are read from their files here."""
+    def on(cls, database: Database, *, announce: Announce = _to_nobody) -> Self:
+        """The statements are read from their files here. Commits are announced at once."""
         pages, past = load_page_queries(), load_change_queries()
         return cls(
             PostgresReader(database, load_reader_queries()),
             PostgresKeeperReader(database, load_keeper_queries()),
-            PostgresTransactions(database, load_transaction_queries()),
+            PostgresTransactions(database, load_transaction_queries(), announce),
             PostgresSecureValuePages(database, pages),
             PostgresKeeperPages(database, pages),
             PostgresChanges(database, past, changes.SECURE_VALUES),

@@ -1,6 +1,6 @@
 """Transactions. See ports.Transactions."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -33,6 +33,8 @@ from metadata_svc.postgres.value_ids import (
 )
 
 T = TypeVar("T")
+
+Announce = Callable[[Iterable[str]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,19 +72,25 @@ class PostgresTransaction:
 
 @dataclass(frozen=True, slots=True)
 class PostgresTransactions:
-    """See ports.Transactions."""
+    """See ports.Transactions. The namespaces that a transaction wrote to are announced."""
 
     database: Database
     queries: TransactionQueries
+    announce: Announce
 
     async def run(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        return await self.database.transact(lambda connection: work(self._stores(connection)))
+        advanced: set[str] = set()
+        result = await self.database.transact(
+            lambda connection: work(self._stores(connection, advanced))
+        )
+        self.announce(advanced)
+        return result
 
-    def _stores(self, connection: Connection) -> PostgresTransaction:
+    def _stores(self, connection: Connection, advanced: set[str]) -> PostgresTransaction:
         return PostgresTransaction(
             secure_values=PostgresSecureValueStore(connection, self.queries.secure_values),
             value_ids=PostgresValueIdStore(connection, self.queries.value_ids),
             keepers=PostgresKeeperStore(connection, self.queries.keepers),
-            history=PostgresHistory(connection, self.queries.history),
+            history=PostgresHistory(connection, self.queries.history, advanced),
             idempotency=PostgresIdempotencyStore(connection, self.queries.idempotency),
         )

@@ -14,6 +14,7 @@ from metadata_svc.domain.resource import (
 )
 from metadata_svc.domain.resource_rules import require_valid_address, stored_annotations
 from metadata_svc.domain.secure_value import Draft, SecureValue, edited
+from metadata_svc.domain.selector import Selector, while_selected
 from metadata_svc.domain.validation import require_valid
 from metadata_svc.domain.value_id import ValueKey
 from metadata_svc.ports.history import Change, ChangeType
@@ -33,12 +34,13 @@ class EditRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteRequest:
-    """Which secure value is to go."""
+    """Which object of a kind is to go, if it is there and selected."""
 
     namespace: str
     name: str
     preconditions: Preconditions = field(default_factory=Preconditions)
     dry_run: bool = False
+    selector: Selector = field(default_factory=Selector)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,7 @@ class SecureValueEdits:
         require_valid_address(request.namespace, request.name)
         if request.dry_run:
             found = await self.reader.get(request.namespace, request.name)
-            return _live(found, request.name, request.preconditions)
+            return _selected(found, request)
         return await self.transactions.run(lambda tx: _delete(tx, request))
 
 
@@ -102,7 +104,7 @@ async def _update(
 
 async def _delete(tx: Transaction, request: DeleteRequest) -> SecureValue:
     locked = await tx.secure_values.lock(request.namespace, request.name)
-    live = _live(locked, request.name, request.preconditions)
+    live = _selected(locked, request)
     await tx.value_ids.release(ValueKey(live.namespace, live.value_id))
     await tx.secure_values.remove(live)
     await tx.history.append(
@@ -114,6 +116,11 @@ async def _delete(tx: Transaction, request: DeleteRequest) -> SecureValue:
         )
     )
     return live
+
+
+def _selected(found: SecureValue | None, request: DeleteRequest) -> SecureValue:
+    selected = while_selected(found, request.selector)
+    return _live(selected, request.name, request.preconditions)
 
 
 def _live(found: SecureValue | None, name: str, preconditions: Preconditions) -> SecureValue:

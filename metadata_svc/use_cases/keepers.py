@@ -43,6 +43,7 @@ from metadata_svc.domain.resource_rules import (
     require_valid_address,
     stored_annotations,
 )
+from metadata_svc.domain.selector import while_selected
 from metadata_svc.ports.history import Change, ChangeType
 from metadata_svc.ports.transactions import Transaction, Transactions
 from metadata_svc.use_cases.access import authorise
@@ -225,7 +226,8 @@ async def _update(tx: Transaction, request: EditKeeperRequest, stamp: Stamp) -> 
 async def _delete(tx: Transaction, request: DeleteRequest) -> Keeper:
     namespace, name = request.namespace, request.name
     locked = await tx.keepers.lock_to_change(namespace, name)
-    live = require_live(locked, request.preconditions, kind=Kind.KEEPER, name=name)
+    selected = while_selected(locked, request.selector)
+    live = require_live(selected, request.preconditions, kind=Kind.KEEPER, name=name)
     # Whoever claims a value for this keeper locks it first, so none is added from here on.
     if await tx.secure_values.any_kept_by(namespace, name):
         raise still_in_use(name)

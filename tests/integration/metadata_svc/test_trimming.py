@@ -7,6 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from chassis.metrics import Metrics
 from chassis.postgres import Connection, Database
 from chassis.sensitive import Sensitive
 from metadata_svc.assembly import assemble
@@ -93,7 +94,9 @@ async def test_a_process_keeps_outcomes_for_as_long_as_it_is_configured_to(
     metadata_dsn: Sensitive[str],
     tmp_path: Path,
 ) -> None:
-    outcomes = assemble(Credentials(tmp_path).config(metadata_dsn), database).trims["outcomes"]
+    outcomes = assemble(Credentials(tmp_path).config(metadata_dsn), database, Metrics()).trims[
+        "outcomes"
+    ]
     young, old = [await application.create(a_draft(name=name)) for name in ("young", "old")]
     await database.execute(AGE, young.value_id, 23 * HOUR)
     await database.execute(AGE, old.value_id, 24 * HOUR)

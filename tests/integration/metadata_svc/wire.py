@@ -1,10 +1,11 @@
 """Both ports of metadata_svc on free ports, with certificates and an issuer of their own."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from chassis.postgres import Database
 from chassis.sensitive import Sensitive
 from metadata_svc.assembly import assemble
 from metadata_svc.config import Config
+from metadata_svc.worker import poll_until_stopped
 from tests.integration.chassis.certificates import Authority, Pair
 from tests.unit.chassis import tokens
 
@@ -86,6 +88,8 @@ class Wire:
     clients: grpc.aio.Channel
     peer: grpc.aio.Channel
     peer_target: str
+    server: GrpcServer  # the clients'
+    metrics: Metrics
 
     def peer_as(self, pair: Pair | None) -> grpc.aio.Channel:
         """The peer port, by someone else."""
@@ -99,10 +103,11 @@ class Wire:
 
 @asynccontextmanager
 async def wired(
-    credentials: Credentials, database: Database, dsn: Sensitive[str]
+    credentials: Credentials, database: Database, dsn: Sensitive[str], **changes: Any
 ) -> AsyncIterator[Wire]:
-    config = credentials.config(dsn)
-    parts = assemble(config, database)
+    config = replace(credentials.config(dsn), **changes)
+    metrics = Metrics()
+    parts = assemble(config, database, metrics)
     mutual = Tls(config.peer_tls_certificate, config.peer_tls_private_key, config.peer_ca)
     servers = [
         _server(parts.clients, Tls(config.tls_certificate, config.tls_private_key)),
@@ -119,10 +124,20 @@ async def wired(
             private_key=credentials.vault.private_key,
         ),
         peer_target,
+        servers[0],
+        metrics,
+    )
+    stopping = asyncio.Event()
+    polling = asyncio.ensure_future(
+        poll_until_stopped(
+            parts.poll, interval_seconds=config.watch_poll_seconds, stopping=stopping
+        )
     )
     try:
         yield wire
     finally:
+        stopping.set()
+        await polling
         await wire.clients.close()
         await wire.peer.close()
         for server in servers:

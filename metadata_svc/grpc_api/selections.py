@@ -1,6 +1,7 @@
-"""Messages to selectors, and to the requests of both kinds that have one."""
+"""Messages about many at once, of both kinds: selectors, what has one, and event types."""
 
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
+from metadata_svc.domain.event import EventType
 from metadata_svc.domain.selector import (
     FIELD_PATH,
     LABEL_PATH,
@@ -10,8 +11,23 @@ from metadata_svc.domain.selector import (
     SelectedField,
     Selector,
 )
+from metadata_svc.grpc_api.messages import preconditions_from_proto
+from metadata_svc.use_cases.delete_pages import DeletePageRequest
 from metadata_svc.use_cases.lists import ListRequest
-from protos.splitkeep.metadata.v1 import keepers_pb2, secure_values_pb2, selector_pb2
+from metadata_svc.use_cases.watch import WatchRequest
+from protos.splitkeep.metadata.v1 import (
+    keepers_pb2,
+    secure_values_pb2,
+    selector_pb2,
+    watch_pb2,
+)
+
+EVENT_TYPES = {
+    EventType.ADDED: watch_pb2.EVENT_TYPE_ADDED,
+    EventType.MODIFIED: watch_pb2.EVENT_TYPE_MODIFIED,
+    EventType.DELETED: watch_pb2.EVENT_TYPE_DELETED,
+    EventType.BOOKMARK: watch_pb2.EVENT_TYPE_BOOKMARK,
+}
 
 _OPERATORS = {
     selector_pb2.LABEL_OPERATOR_IN: LabelOperator.IN,
@@ -50,6 +66,32 @@ def list_request_from_proto(
         after_name=request.after_name,
         since=request.since_resource_version,
         exact=request.exact_resource_version,
+    )
+
+
+def watch_request_from_proto(
+    request: secure_values_pb2.WatchSecureValuesRequest | keepers_pb2.WatchKeepersRequest,
+) -> WatchRequest:
+    """See selector_from_proto for what is raised."""
+    return WatchRequest(
+        namespace=request.namespace,
+        selector=selector_from_proto(request.selector),
+        after=request.after_resource_version,
+        initial=request.initial,
+    )
+
+
+def delete_page_request_from_proto(
+    request: secure_values_pb2.DeleteSecureValuesRequest | keepers_pb2.DeleteKeepersRequest,
+) -> DeletePageRequest:
+    """See selector_from_proto for what is raised."""
+    return DeletePageRequest(
+        namespace=request.namespace,
+        selector=selector_from_proto(request.selector),
+        preconditions=preconditions_from_proto(request.preconditions),
+        dry_run=request.dry_run,
+        after_name=request.after_name,
+        page_size=request.page_size,
     )
 
 
