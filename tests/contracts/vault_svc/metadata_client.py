@@ -4,6 +4,7 @@ Subclasses give `client`, and `known`: the in-memory metadata that it reaches, f
 callers do meanwhile.
 """
 
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -20,7 +21,9 @@ from tests.fakes.vault_svc.metadata import DENIED_TOKEN, InMemoryMetadata
 from tests.fakes.vault_svc.vault import IDENTITY, NAMESPACE, a_write, prepared_by
 from vault_svc.domain.draft import Operation
 from vault_svc.ports.metadata import (
+    AlreadyWritten,
     Decision,
+    Idempotency,
     MetadataClient,
     Preparation,
     PreparedWrite,
@@ -29,6 +32,8 @@ from vault_svc.ports.metadata import (
     ValueState,
 )
 from vault_svc.ports.values import ValueKey
+
+ASKED = Idempotency("create-1", bytes([1] * 32))
 
 
 class MetadataClientContract:
@@ -76,6 +81,53 @@ class MetadataClientContract:
 
         assert self.parsed(again) == self.parsed(first)
         assert (await client.resolve(NAMESPACE, ["a"], IDENTITY))[0].value_id == later.value_id
+
+    async def test_a_create_that_was_sent_before_is_told_so(
+        self, client: MetadataClient
+    ) -> None:
+        write = a_write("a", idempotency=ASKED)
+        made = await client.claim(write, await prepared_by(client, write))
+        await self.claimed(client, "a", Operation.UPDATE)
+
+        again = await client.prepare(write)
+
+        assert isinstance(again, AlreadyWritten)
+        assert self.parsed(again.secure_value) == self.parsed(made)
+
+    async def test_of_two_equal_creates_the_second_claim_gets_what_the_first_made(
+        self, client: MetadataClient
+    ) -> None:
+        write = a_write("a", idempotency=ASKED)
+        slow = await prepared_by(client, write)
+        made = await client.claim(write, await prepared_by(client, write))
+
+        assert self.parsed(await client.claim(write, slow)) == self.parsed(made)
+
+        key = ValueKey(NAMESPACE, slow.value_id)
+        assert await client.refuse([key]) == ((key, ValueState.REFUSED),)
+
+    async def test_another_create_under_the_same_key_is_refused(
+        self, client: MetadataClient
+    ) -> None:
+        write = a_write("a", idempotency=ASKED)
+        other = a_write("b", idempotency=replace(ASKED, fingerprint=bytes(32)))
+        slow = await prepared_by(client, other)
+        await client.claim(write, await prepared_by(client, write))
+
+        for refused in (client.prepare(other), client.claim(other, slow)):
+            with pytest.raises(InvalidArgumentError) as error:
+                await refused
+            assert [v.field for v in error.value.violations] == ["Idempotency-Key"]
+
+    async def test_another_callers_create_under_the_same_key_is_another(
+        self, client: MetadataClient
+    ) -> None:
+        write = a_write("a", idempotency=ASKED)
+        await client.claim(write, await prepared_by(client, write))
+
+        answer = await client.prepare(a_write("b", idempotency=ASKED, token="another"))
+
+        assert isinstance(answer, Preparation)
 
     async def test_a_refused_id_is_never_claimed(self, client: MetadataClient) -> None:
         write = a_write("a")

@@ -50,9 +50,10 @@ class Installation:
         permissions: tuple[str, ...] = (EVERYTHING,),
         namespace: str = NAMESPACE,
         roles: tuple[str, ...] = (),
+        subject: str = "service-account:1",
     ) -> Sensitive[str]:
         request = TokenRequest(
-            subject="service-account:1",
+            subject=subject,
             namespace=namespace,
             ttl=timedelta(minutes=5),
             roles=roles,

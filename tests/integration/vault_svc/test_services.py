@@ -1,5 +1,6 @@
 """What a client of the vault sees, over TLS and with tokens, on all four services."""
 
+import asyncio
 import json
 from io import StringIO
 from typing import Any
@@ -9,13 +10,16 @@ import pytest
 from grpc_reflection.v1alpha import reflection_pb2
 
 from chassis.errors import (
+    AlreadyExistsError,
     InvalidArgumentError,
     KnownError,
+    Rule,
     UnauthenticatedError,
     UnavailableError,
 )
 from chassis.grpc_client import call, stream
 from chassis.log_level import LogLevel
+from chassis.postgres import Database
 from chassis.sensitive import Sensitive
 from chassis.telemetry import configure_logging
 from protos.decryptv1 import decrypt_pb2 as decryptv1
@@ -238,6 +242,106 @@ async def test_a_value_that_is_too_long_is_told_with_all_else(client: Client) ->
         "spec.description",
         "spec.value",
     ]
+
+
+async def test_a_create_sent_again_under_its_key_happens_once(
+    client: Client, known: InMemoryMetadata
+) -> None:
+    first = await client.create("mine", idempotency_key="create-1")
+    await client.update("mine", b"newer")
+
+    assert await client.create("mine", idempotency_key="create-1") == first
+    assert known.last_versions == {(NAMESPACE, "mine"): 2}
+    assert (await client.decrypt("mine")).results[0].value == b"newer"
+
+
+async def test_of_16_equal_creates_at_once_one_happens_and_all_are_told(
+    client: Client, known: InMemoryMetadata
+) -> None:
+    made = await asyncio.gather(
+        *(client.create("mine", idempotency_key="create-1") for _ in range(16))
+    )
+
+    assert made == [made[0]] * 16
+    assert known.last_versions == {(NAMESPACE, "mine"): 1}
+
+
+async def test_another_create_under_a_key_is_a_violation_of_the_key(client: Client) -> None:
+    await client.create("mine", idempotency_key="create-1")
+
+    for name, value, key in (
+        ("mine", b"another", "create-1"),
+        ("other", CANARY, "create-1"),
+        ("other", CANARY, "x" * 256),
+    ):
+        with pytest.raises(InvalidArgumentError) as error:
+            await client.create(name, value, idempotency_key=key)
+        assert [(v.field, v.rule) for v in error.value.violations] == [
+            ("Idempotency-Key", Rule.INVALID)
+        ]
+
+
+async def test_two_callers_do_not_meet_under_one_key(client: Client) -> None:
+    first = await client.create("mine", idempotency_key="create-1")
+    request = secure_values_pb2.CreateSecureValueRequest(
+        draft=a_draft("mine"), value=CANARY, idempotency_key="create-1"
+    )
+    other = client.installation.token(
+        identity="", permissions=(), roles=("Admin",), subject="user:another"
+    )
+
+    with pytest.raises(AlreadyExistsError):
+        await client.call(SecureValuesStub(client.channel).CreateSecureValue, request, other)
+    assert (await client.create("mine", idempotency_key="create-1")) == first
+
+
+async def test_the_key_rests_wrapped_and_bound_to_what_it_is_for(
+    client: Client, database: Database
+) -> None:
+    await client.create("mine", idempotency_key="create-1")
+
+    rows = await database.fetch(
+        "SELECT purpose, state, octet_length(wrapped_key), get_byte(wrapped_key, 0) "
+        "FROM data_keys ORDER BY purpose"
+    )
+    assert [tuple(row) for row in rows] == [
+        ("fingerprint", "retired", 61, 0x41),
+        ("seal", "active", 61, 0x31),
+    ]
+
+
+async def test_a_text_that_contains_the_value_is_refused_and_goes_no_further(
+    client: Client, peer: InMemoryPeer
+) -> None:
+    draft = a_draft("mine")
+    draft.description = f"it is {CANARY.decode()}"
+    draft.annotations["note"] = CANARY.decode()
+    request = secure_values_pb2.CreateSecureValueRequest(draft=draft, value=CANARY)
+
+    with pytest.raises(InvalidArgumentError) as error:
+        await client.call(
+            SecureValuesStub(client.channel).CreateSecureValue,
+            request,
+            client.installation.writer(),
+        )
+
+    assert [(v.field, v.rule) for v in error.value.violations] == [
+        ("metadata.annotations", Rule.FORBIDDEN),
+        ("spec.description", Rule.FORBIDDEN),
+    ]
+    assert CANARY.decode() not in str(error.value)
+    assert [CANARY in heard.SerializeToString() for heard in peer.requests] == [False]
+
+
+async def test_a_value_through_a_third_party_keeper_is_a_violation_of_spec(
+    client: Client, known: InMemoryMetadata
+) -> None:
+    known.keeper = "aws-1"
+
+    for dry_run in (False, True):
+        with pytest.raises(InvalidArgumentError, match="third-party keeper") as error:
+            await client.create("mine", dry_run=dry_run)
+        assert [(v.field, v.rule) for v in error.value.violations] == [("spec", Rule.FORBIDDEN)]
 
 
 async def test_a_draft_without_a_namespace_is_refused(client: Client) -> None:
