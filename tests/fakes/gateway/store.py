@@ -88,12 +88,19 @@ class Store:
         """The next write is held up until the first of these has run."""
         self.fail_lists_after = -1
         self.changed = asyncio.Event()
-        self.watching = 0
-        """Watches that are open."""
+        self.watches: set[object] = set()
+        """Those that are open."""
+        self.sent = 0
+        """Events that watches were sent."""
         self.bookmarks = 0
         """Every watch has this many to tell, beside what happens."""
         self.ending: KnownError | None = None
         """Every watch ends with this."""
+
+    @property
+    def watching(self) -> int:
+        """How many watches are open."""
+        return len(self.watches)
 
     def rpcs(self) -> list[str]:
         """Which calls came, in order."""
@@ -233,6 +240,18 @@ class Store:
         self, items: Mapping[Key, Any], kind: type, request: Any
     ) -> AsyncIterator[Happening]:
         """What a watch is sent, without end."""
+        watches, watch = self.watches, object()
+        watches.add(watch)
+        try:
+            async for happening in self._happenings(items, kind, request):
+                self.sent += 1
+                yield happening
+        finally:
+            watches.discard(watch)
+
+    async def _happenings(
+        self, items: Mapping[Key, Any], kind: type, request: Any
+    ) -> AsyncIterator[Happening]:
         seen = self.resource_version if request.initial else request.after_resource_version
         if seen < self.trimmed:
             raise ExpiredError
@@ -241,25 +260,24 @@ class Store:
                 if namespace == request.namespace and selects(request.selector, item):
                     yield Happening(EventType.EVENT_TYPE_ADDED, item.resource_version, item)
             yield Happening(EventType.EVENT_TYPE_BOOKMARK, seen, initial_end=True)
-        self.watching += 1
+        async for happening in self._going_on(kind, request, seen):
+            yield happening
+
+    async def _going_on(self, kind: type, request: Any, seen: int) -> AsyncIterator[Happening]:
         told = self.bookmarks
-        try:
-            while True:
-                changed = self.changed
-                for change in [c for c in self.changes if c.resource_version > seen]:
-                    seen = change.resource_version
-                    happening = _happening(change, kind, request.selector)
-                    if change.namespace == request.namespace and happening:
-                        yield happening
-                if told < self.bookmarks:
-                    told += 1
-                    yield Happening(EventType.EVENT_TYPE_BOOKMARK, self.resource_version)
-                    continue
-                if self.ending is not None:
-                    raise self.ending
+        while self.ending is None:
+            changed = self.changed
+            for change in [c for c in self.changes if c.resource_version > seen]:
+                seen = change.resource_version
+                happening = _happening(change, kind, request.selector)
+                if change.namespace == request.namespace and happening:
+                    yield happening
+            if told < self.bookmarks:
+                told += 1
+                yield Happening(EventType.EVENT_TYPE_BOOKMARK, self.resource_version)
+            elif self.ending is None:
                 await changed.wait()
-        finally:
-            self.watching -= 1
+        raise self.ending
 
 
 def _happening(change: Change, kind: type, selector: Selector) -> Happening | None:
