@@ -9,6 +9,8 @@ import vault_svc.config
 from chassis.config import FieldDescription, describe
 from chassis.metrics import MetricDescription, Metrics
 from gateway.http_metrics import HttpMetrics
+from metadata_svc.use_cases.commits import Commits
+from metadata_svc.watch_metrics import WatchMetrics
 from vault_svc.decision_log import StructuredDecisionLog
 from vault_svc.worker import SweepTelemetry
 
@@ -102,7 +104,8 @@ def _bounds(entry: FieldDescription) -> str:
 
 def metrics_page() -> str:
     """Every metric of every process."""
-    every, gateways, vaults = Metrics(), Metrics(), Metrics()
+    every, gateways, vaults, metadatas = Metrics(), Metrics(), Metrics(), Metrics()
+    WatchMetrics(metadatas, Commits())
     HttpMetrics(gateways)
     StructuredDecisionLog(vaults)
     SweepTelemetry(vaults)
@@ -110,6 +113,7 @@ def metrics_page() -> str:
     sections = {
         "Every process": every.catalogue(),
         "gateway": [m for m in gateways.catalogue() if m.name not in common],
+        "metadata_svc": [m for m in metadatas.catalogue() if m.name not in common],
         "vault_svc": [m for m in vaults.catalogue() if m.name not in common],
     }
     lines = [
