@@ -1,4 +1,4 @@
-"""What the use cases of keepers promise, on Postgres; and writers of keepers that meet there."""
+"""What the use cases of keepers promise, on Postgres."""
 
 import pytest
 
