@@ -24,6 +24,12 @@ def parse_json(body: bytes | bytearray) -> Document:
     return document_of(tree)
 
 
+def json_if_valid(body: bytes | bytearray) -> Document | None:
+    """What `body` says; None if it is not JSON. Raises BadRequestError: it is out of bounds."""
+    tree, problem = _decoded(body)
+    return None if problem else document_of(tree)
+
+
 def _decoded(body: bytes | bytearray) -> tuple[object, str]:
     """The document and no problem, or nothing and the problem."""
     try:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from gateway.errors import BadRequestError, BodyTooLargeError
+from gateway.request_json import json_if_valid
 from gateway.request_tree import (
     MAX_DEPTH,
     MAX_VALUES,
@@ -32,6 +33,9 @@ _JSON_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 """Of so few digits that 64 bits hold it."""
 _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})\.[0-9]{1,17}([eE][-+]?[0-9]{1,2})?")
 
+OPENING = (b"{", b"[")
+"""Most clients send JSON under YAML's name, and some with escapes that only JSON has."""
+
 _TAG = "tag:yaml.org,2002:"
 _RESOLVERS = yaml.SafeLoader.yaml_implicit_resolvers
 _TRUE = frozenset({"yes", "true", "on"})
@@ -42,6 +46,9 @@ def parse_yaml(body: bytes | bytearray) -> Document:
     """What `body` says. Raises BadRequestError: not such YAML; BodyTooLargeError."""
     if len(body) > MAX_YAML_BYTES:
         raise BodyTooLargeError
+    document = json_if_valid(body) if body[:1] in OPENING else None
+    if document is not None:
+        return document
     tree, problem = _decoded(body)
     if problem:
         raise BadRequestError(f"the request body {problem}")
