@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from gateway.kinds import GROUP, KEEPER, Kind
+from gateway.openapi.examples import object_example, patch_examples
 from gateway.openapi.kubernetes import (
     DELETE_OPTIONS,
     JSON_PATCH,
@@ -77,7 +78,7 @@ def kind_operations(kind: Kind, version: str) -> Iterator[Operation]:
     for verb in (
         _read(kind, schema),
         _replace(kind, schema),
-        _patch(kind, schema),
+        _patch(kind, version, schema),
         _delete(kind),
     ):
         yield operation(path=one, place=(NAMESPACE, NAME), verb=verb)
@@ -89,9 +90,9 @@ def _create(kind: Kind, schema: Struct) -> Verb:
     return Verb(
         name="create",
         action="post",
-        description=f"Creates a {kind.words}.",
+        summary=f"Creates a {kind.words}.",
         parameters=(DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION, IDEMPOTENCY_KEY, PRETTY),
-        body=_whole(schema),
+        body=_whole(kind, schema),
         answers=answers({201: shown("Created.", schema)}, 409, *WITH_BODY),
     )
 
@@ -103,7 +104,7 @@ def _list(kind: Kind, schema: Struct) -> Verb:
     return Verb(
         name="list",
         action="list",
-        description=f"Lists or watches the {kind.words}s that the caller may read.",
+        summary=f"Lists or watches the {kind.words}s that the caller may read.",
         parameters=(*LISTING, PRETTY),
         answers=answers({200: found}, 410),
     )
@@ -113,7 +114,7 @@ def _delete_collection(kind: Kind) -> Verb:
     return Verb(
         name="deleteCollection",
         action="deletecollection",
-        description=f"Deletes the selected {kind.words}s that the caller may delete.",
+        summary=f"Deletes the selected {kind.words}s that the caller may delete.",
         parameters=(*SELECTORS, DRY_RUN, PRETTY),
         body=_delete_options(),
         answers=answers({200: DELETED}, 409, *WITH_BODY),
@@ -124,7 +125,8 @@ def _read(kind: Kind, schema: Struct) -> Verb:
     return Verb(
         name="read",
         action="get",
-        description=f"Reads one {kind.words}. No answer ever carries a value.",
+        summary=f"Reads one {kind.words}.",
+        description="No answer ever carries a value.",
         parameters=(PRETTY,),
         answers=answers({200: shown("Found.", schema)}, 404),
     )
@@ -134,15 +136,15 @@ def _replace(kind: Kind, schema: Struct) -> Verb:
     return Verb(
         name="replace",
         action="put",
-        description=f"Replaces one {kind.words}. What is left out is removed, but for "
-        "spec.value, which stays.",
+        summary=f"Replaces one {kind.words}.",
+        description="What is left out is removed, but for spec.value, which stays.",
         parameters=(DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION, PRETTY),
-        body=_whole(schema),
+        body=_whole(kind, schema),
         answers=answers({200: shown("Replaced.", schema)}, 404, 409, *WITH_BODY),
     )
 
 
-def _patch(kind: Kind, schema: Struct) -> Verb:
+def _patch(kind: Kind, version: str, schema: Struct) -> Verb:
     patched = {
         200: shown("Patched; only its identity, for who may not read it.", *_seen(schema)),
         201: shown("Created, by an apply patch.", *_seen(schema)),
@@ -150,14 +152,17 @@ def _patch(kind: Kind, schema: Struct) -> Verb:
     return Verb(
         name="patch",
         action="patch",
-        description=f"Changes one {kind.words}, or applies it.",
+        summary=f"Changes or applies one {kind.words}.",
+        description="The patched object is written at the resourceVersion it was read at. An "
+        "apply patch creates what is not there. Strategic merge patches are not read.",
         parameters=(DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION, FORCE, PRETTY),
         body=Body(
             content={
                 MERGE_PATCH_TYPE: (MERGE_PATCH,),
                 JSON_PATCH_TYPE: (JSON_PATCH,),
                 APPLY_PATCH: (schema,),
-            }
+            },
+            examples=patch_examples(kind, version),
         ),
         answers=answers(patched, 404, 409, *WITH_BODY),
     )
@@ -171,7 +176,7 @@ def _delete(kind: Kind) -> Verb:
     return Verb(
         name="delete",
         action="delete",
-        description=f"Deletes one {kind.words}, for every reader at once.",
+        summary=f"Deletes one {kind.words}, for every reader at once.",
         parameters=(DRY_RUN, PRETTY),
         body=_delete_options(),
         answers=answers({200: DELETED}, 404, 409, *WITH_BODY),
@@ -183,19 +188,27 @@ def _activate(schema: Struct) -> Verb:
     return Verb(
         name="activate",
         action="post",
-        description="Keeps new secure values of the namespace here. The name `system` goes "
-        "back to the server's own vault.",
+        summary="Keeps new secure values of the namespace here.",
+        description="The name `system` goes back to the server's own vault.",
         parameters=(DRY_RUN, PRETTY),
-        body=Body(content={JSON: (nothing,), YAML: (nothing,)}, required=False),
+        body=Body(
+            content={JSON: (nothing,), YAML: (nothing,)},
+            required=False,
+            examples={JSON: {}, YAML: {}},
+        ),
         answers=answers(
             {200: shown("Active; a Status for `system`.", schema, STATUS)}, 404, 409, *WITH_BODY
         ),
     )
 
 
-def _whole(schema: Struct) -> Body:
-    return Body(content={JSON: (schema,), YAML: (schema,)})
+def _whole(kind: Kind, schema: Struct) -> Body:
+    example = object_example(kind)
+    return Body(
+        content={JSON: (schema,), YAML: (schema,)}, examples={JSON: example, YAML: example}
+    )
 
 
 def _delete_options() -> Body:
-    return Body(content={JSON: (DELETE_OPTIONS,), YAML: (DELETE_OPTIONS,)}, required=False)
+    content = {JSON: (DELETE_OPTIONS,), YAML: (DELETE_OPTIONS,)}
+    return Body(content=content, required=False, examples={JSON: {}, YAML: {}})

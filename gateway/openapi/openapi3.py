@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from gateway.openapi.operations import Content, Operation
+from gateway.openapi.operations import Body, Content, Operation
 from gateway.openapi.parameters import Parameter
 from gateway.openapi.schemas import Definitions
 from gateway.request_json import JsonObject
@@ -36,8 +36,7 @@ def _operation(operation: Operation, definitions: Definitions) -> JsonObject:
         _parameter(parameter, definitions) for parameter in operation.parameters
     ]
     if verb.body is not None:
-        content = _content(verb.body.content, definitions)
-        made["requestBody"] = {"content": content, "required": verb.body.required}
+        made["requestBody"] = _body(verb.body, definitions)
     made["responses"] = {
         str(code): {
             "description": answer.description,
@@ -48,13 +47,21 @@ def _operation(operation: Operation, definitions: Definitions) -> JsonObject:
     return made
 
 
+def _body(body: Body, definitions: Definitions) -> JsonObject:
+    content = _content(body.content, definitions)
+    for media_type, example in body.examples.items():
+        content[media_type] |= {"example": example}
+    return {"content": content, "required": body.required}
+
+
 def _parameter(parameter: Parameter, definitions: Definitions) -> JsonObject:
     schema = definitions.schema(parameter.schema)
     description = schema.pop("description", "")
-    return parameter.head() | {"description": description, "schema": schema}
+    example = {"example": parameter.example} if parameter.example else {}
+    return parameter.head() | {"description": description, "schema": schema} | example
 
 
-def _content(content: Content, definitions: Definitions) -> JsonObject:
+def _content(content: Content, definitions: Definitions) -> dict[str, JsonObject]:
     return {
         media_type: {"schema": _any_of(schemas, definitions)}
         for media_type, schemas in content.items()

@@ -1,7 +1,7 @@
 """What one operation of the API takes and answers, before it is written in either dialect."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gateway.openapi.kubernetes import STATUS
@@ -27,6 +27,8 @@ class Body:
 
     content: Content
     required: bool = True
+    examples: Mapping[str, object] = field(default_factory=dict)
+    """By media type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,8 @@ class Verb:
     name: str
     action: str
     """Kubernetes' x-kubernetes-action."""
-    description: str
+    summary: str
+    description: str = ""
     parameters: tuple[Parameter, ...] = ()
     body: Body | None = None
     answers: Mapping[int, Answer]
@@ -93,6 +96,7 @@ class Operation:
         """What both dialects say alike."""
         return {
             "tags": [self.tag],
+            "summary": self.verb.summary,
             "description": self.verb.description,
             "operationId": self.id,
             "x-kubernetes-action": self.verb.action,

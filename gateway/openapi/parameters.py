@@ -14,6 +14,7 @@ class Parameter:
     place: str
     schema: Text | Whole | Flag
     required: bool = False
+    example: str = ""
 
     def head(self) -> JsonObject:
         """What both dialects say alike."""
@@ -29,6 +30,7 @@ NAMESPACE = Parameter(
     name="namespace",
     place="path",
     required=True,
+    example="default",
     schema=Text(
         description="Namespace: 1 to 63 lower-case letters, digits or '-'.",
         min_length=1,

@@ -40,7 +40,7 @@ def _create(schema: Struct) -> Verb:
     return Verb(
         name="create",
         action="post",
-        description=schema.description,
+        summary=schema.description,
         parameters=(PRETTY,),
         body=Body(content={JSON: (schema,), YAML: (schema,)}),
         answers=answers({201: shown("The review, with its answer.", schema)}, *WITH_BODY),
