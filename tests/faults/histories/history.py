@@ -105,18 +105,21 @@ def _drawn(calls: Calls) -> Iterator[str]:
     for number, call in enumerate(calls, 1):
         start, end = column[call.invoked], column.get(call.returned, width)
         bar = " " * start + "[" + "-" * (end - start - 1) + ("]" if call.answered else "…")
-        yield f"  #{number:<3}c{call.caller} {bar:<{width}} {described(call.operation)}"
+        yield f"  #{number:<3}c{call.caller} {bar:<{width}} {described(call)}"
 
 
-def described(operation: Operation) -> str:
+def described(call: Call[Operation]) -> str:
     """In words."""
+    operation = call.operation
+    later = not call.answered and operation.answer is not Answer.UNKNOWN
     asked = [str(operation.verb)]
     if operation.verb in VALUED:
         asked.append(operation.value)
     asked += _spec(operation.spec)
     if operation.expected is not None:
         asked.append(f"if rv {operation.expected}")
-    return f"{', '.join(asked)} → {', '.join(_answered(operation))}"
+    answered = ", ".join(_answered(operation))
+    return f"{', '.join(asked)} → {'later ' if later else ''}{answered}"
 
 
 def _answered(operation: Operation) -> list[str]:

@@ -29,7 +29,7 @@ class Misfortunes:
     @asynccontextmanager
     async def befalling(self) -> AsyncIterator[None]:
         """Meanwhile; afterwards all is whole."""
-        kinds = ((self._kill, 3.0), (self._cut, 0.6), (self._pause, 2.0))
+        kinds = ((self._kill, 4.0), (self._cut, 0.7), (self._pause, 2.0))
         tasks = [asyncio.create_task(self._again(*kind)) for kind in kinds]
         try:
             yield

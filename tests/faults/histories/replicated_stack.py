@@ -4,15 +4,17 @@ Whoever calls is given both replicas and goes to one that answers, as behind a l
 the vaults call both of metadata, the gateways both of both, the tests' clients all of them.
 """
 
+import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
+from splitkeep.local.child import Program
 from splitkeep.local.ports import LOOPBACK
 from splitkeep.local.services import Service, Services
 from splitkeep.local.settings import PORT_OPTIONS
@@ -124,17 +126,18 @@ class ReplicatedStack(ProxiedStack):
     async def replaced(self, service: str, module: str) -> AsyncIterator[None]:
         """Meanwhile both replicas of the service run this module instead."""
         names = [_of(letter, service) for letter in LETTERS]
-        programs = {name: self.replicas[name].child.program for name in names}
-        for name, program in programs.items():
-            command = [sys.executable, "-m", module]
-            self.replicas[name].child.program = replace(program, command=command)
-            await self.kill(name)
+        programs = [self.replicas[name].child.program for name in names]
+        command = [sys.executable, "-m", module]
+        await self._run(names, [replace(program, command=command) for program in programs])
         try:
             yield
         finally:
-            for name, program in programs.items():
-                self.replicas[name].child.program = program
-                await self.kill(name)
+            await self._run(names, programs)
+
+    async def _run(self, names: Sequence[str], programs: Sequence[Program]) -> None:
+        for name, program in zip(names, programs, strict=True):
+            self.replicas[name].child.program = program
+        await asyncio.gather(*map(self.kill, names))
 
 
 def replicated_stack(directory: Path) -> AbstractAsyncContextManager[ReplicatedStack]:

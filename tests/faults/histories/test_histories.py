@@ -32,6 +32,7 @@ Told = Callable[[str, object], None]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # of a machine that has other things to do
 async def test_what_callers_see_of_the_replicas_is_linearizable_whatever_befalls_them(
     stack: ReplicatedStack, record_property: Told
 ) -> None:
@@ -69,7 +70,7 @@ def _counted(workload: Workload) -> Counter[str]:
 AT_LEAST: dict[str, int] = {
     "histories": HISTORIES,
     "calls": 8_000,
-    "kills": 6,
+    "kills": 5,
     "cuts": 30,
     "pauses": 6,
     "histories with a call without an answer": 40,
@@ -78,7 +79,7 @@ AT_LEAST: dict[str, int] = {
     Answer.NOT_AUTHORIZED: 100,
     Answer.NOT_FOUND: 100,
     Answer.ALREADY_EXISTS: 100,
-    **{f"{verb} done": 100 for verb in Verb},
+    **{f"{verb} done": 50 for verb in Verb},
 }
 
 

@@ -20,7 +20,7 @@ from tests.faults.histories.replicated_stack import ReplicatedStack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-ROUNDS = 25
+ROUNDS = 15
 LABELLERS = 5
 SEED = 1
 REMOVALS = (Verb.EDIT, Verb.PATCH, Verb.UPDATE)

@@ -14,7 +14,7 @@ WEIGHTS = {
     Verb.CREATE: 4,
     Verb.UPDATE: 6,
     Verb.EDIT: 4,
-    Verb.PATCH: 2,
+    Verb.PATCH: 3,
     Verb.DELETE: 2,
     Verb.GET: 3,
     Verb.DECRYPT: 6,
