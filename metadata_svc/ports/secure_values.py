@@ -32,7 +32,7 @@ class SecureValueStore(Protocol):
         ...
 
     async def any_kept_by(self, namespace: str, keeper: str) -> bool:
-        """Whether a live secure value is kept by a keeper, which is not "system".
+        """Whether a live secure value is kept by a keeper.
 
         Stays so until the end if the keeper was locked to be changed before.
         """

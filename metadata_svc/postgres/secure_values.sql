@@ -84,7 +84,4 @@ DELETE FROM secure_values WHERE namespace = $1 AND name = $2
 
 -- name: any_kept_by
 -- $1 namespace, $2 keeper
-SELECT exists(
-    SELECT 1 FROM secure_values
-    WHERE namespace = $1 AND keeper = $2 AND keeper <> 'system'
-)
+SELECT exists(SELECT 1 FROM secure_values WHERE namespace = $1 AND keeper = $2)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import cast
 
 from chassis.errors import (
     AlreadyExistsError,
@@ -313,5 +314,7 @@ async def _something(application: Application, number: int, draft: Draft) -> Sec
 
 
 def _application(database: Database, queries: TransactionQueries) -> Application:
-    mutant = PostgresTransactions(database, queries)
-    return Application(replace(postgres_stores(database), transactions=mutant))
+    stores = postgres_stores(database)
+    transactions = cast(PostgresTransactions, stores.transactions)
+    mutant = replace(transactions, queries=queries)
+    return Application(replace(stores, transactions=mutant))
