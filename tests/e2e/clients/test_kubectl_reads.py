@@ -69,7 +69,7 @@ def test_a_table_has_the_columns_of_the_kind(kubectl: Kubectl, kind: Kind) -> No
 
     wanted = {
         "SecureValue": ["NAME", "DESCRIPTION", "KEEPER", "REF", "AGE"],
-        "Keeper": ["NAME", "DESCRIPTION", "AGE"],
+        "Keeper": ["NAME", "DESCRIPTION", "ACTIVE", "AGE"],
     }
     # Columns are two or more spaces apart.
     assert re.split(r"\s{2,}", header.strip()) == wanted[kind.name]

@@ -1,5 +1,7 @@
 """kr8s and lightkube manage and watch both kinds."""
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing, closing
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,11 @@ CHANGE = {"metadata": {"labels": {"team": "a"}}, "spec": {"description": "change
 
 
 @pytest.fixture
-async def kr8s_api(kubeconfig: Path) -> Any:
-    """kr8s, configured by the file alone."""
-    return await kr8s.asyncio.api(kubeconfig=str(kubeconfig))
+async def kr8s_api(kubeconfig: Path) -> AsyncIterator[Any]:
+    """kr8s, configured by the file alone; it has no way to be closed but its session's."""
+    api: Any = await kr8s.asyncio.api(kubeconfig=str(kubeconfig))
+    yield api
+    await api._session.aclose()
 
 
 async def test_kr8s_manages_and_watches_objects(kr8s_api: Any, kind: Kind) -> None:
@@ -40,10 +44,11 @@ async def test_kr8s_manages_and_watches_objects(kr8s_api: Any, kind: Kind) -> No
 
     await item.delete()
     seen = []
-    async for event, found in kr8s_api.async_watch(f"{kind.plural}.{GROUP}", since=since):
-        seen.append((event, found.name))
-        if event == "DELETED":
-            break
+    async with aclosing(kr8s_api.async_watch(f"{kind.plural}.{GROUP}", since=since)) as watch:
+        async for event, found in watch:
+            seen.append((event, found.name))
+            if event == "DELETED":
+                break
     assert seen == [("MODIFIED", "by-kr8s")] * 3 + [("DELETED", "by-kr8s")]
 
 
@@ -66,10 +71,12 @@ def test_lightkube_manages_and_watches_objects(kubeconfig: Path, kind: Kind) -> 
             kube.get(resource, "by-lightkube")
 
         seen = []
-        for event, item in kube.watch(resource, resource_version=since):
-            seen.append((event, item.metadata.name))
-            if event == "DELETED":
-                break
+        events: Any = kube.watch(resource, resource_version=since)
+        with closing(events) as watch:
+            for event, item in watch:
+                seen.append((event, item.metadata.name))
+                if event == "DELETED":
+                    break
     assert seen == [("MODIFIED", "by-lightkube")] * 2 + [("DELETED", "by-lightkube")]
 
 
