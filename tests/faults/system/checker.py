@@ -39,6 +39,10 @@ SELECT namespace, name FROM secure_values, jsonb_each(labels)
 """
 
 
+# Whoever takes an idempotency key records what it made, or takes nothing.
+TAKEN_FOR_NOTHING = "SELECT namespace FROM idempotency_keys WHERE outcome IS NULL"
+
+
 @dataclass(frozen=True)
 class _Books:
     """What the two databases say of value ids."""
@@ -70,6 +74,7 @@ async def violations(installation: Installation) -> list[str]:
         *[f"a gap in the history of {row[0]}" for row in await database.fetch(GAPS)],
         *[f"{row[1]}'s history is stale" for row in await database.fetch(STALE_HISTORY)],
         *[f"{row[1]} is selected as it was" for row in await database.fetch(SELECTED)],
+        *[f"a key without outcome in {r[0]}" for r in await database.fetch(TAKEN_FOR_NOTHING)],
     ]
 
 

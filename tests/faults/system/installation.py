@@ -9,9 +9,10 @@ from chassis.postgres import Database
 from chassis.sensitive import Sensitive
 from metadata_svc.domain.secure_value import Draft
 from metadata_svc.postgres.transactions import TransactionQueries, load_transaction_queries
+from protos.splitkeep.metadata.v1 import secure_value_pb2
 from tests.contracts.metadata_svc.application import Application
 from tests.contracts.metadata_svc.stores import Stores
-from tests.fakes.metadata_svc.builders import a_caller, a_draft
+from tests.fakes.metadata_svc.builders import a_draft
 from tests.fakes.vault_svc.clock import StandingClock
 from tests.fakes.vault_svc.fuse import Fuse
 from tests.fakes.vault_svc.keks import SwitchedKek, a_kek
@@ -25,6 +26,7 @@ from vault_svc.domain.keyring import ReplacementRule
 from vault_svc.ports.decisions import Answer
 from vault_svc.ports.metadata import Write
 from vault_svc.postgres.data_keys import PostgresDataKeyStore
+from vault_svc.postgres.fingerprint_keys import PostgresFingerprintKeyStore
 from vault_svc.postgres.sealed_values import PostgresSealedValueStore
 from vault_svc.use_cases.decrypt import DecryptCall
 from vault_svc.use_cases.sweep import Sweep
@@ -75,6 +77,7 @@ class Installation:
         vault = Vault(
             values=behind(PostgresSealedValueStore(self.vault_database)),
             keys=behind(PostgresDataKeyStore(self.vault_database)),
+            fingerprint_store=behind(PostgresFingerprintKeyStore(self.vault_database)),
             kek=behind(self.kek),
             asked=behind(metadata_client(metadata or self.metadata(), script)),
             clock=self.clock,
@@ -122,6 +125,13 @@ def an_update(namespace: str, name: str = NAME) -> Write:
 async def create(vault: Vault, namespace: str, value: bytes = b"old") -> None:
     """`NAME` is there, described as `first`."""
     await vault.writes.write(a_create(namespace), Sensitive(value))
+
+
+async def create_once(
+    vault: Vault, namespace: str, value: bytes = b"old"
+) -> secure_value_pb2.SecureValue:
+    """As create, under an idempotency key."""
+    return await vault.create_once("create-1", a_create(namespace), value)
 
 
 async def update(vault: Vault, namespace: str, value: bytes = b"new") -> None:

@@ -7,6 +7,7 @@
   not at all, and the two databases agree about every value id.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -26,6 +27,7 @@ from tests.faults.system.installation import (
     a_create,
     an_edit,
     create,
+    create_once,
     update,
 )
 from tests.faults.system.wire import Deliver, undisturbed
@@ -94,6 +96,7 @@ async def lose_and_delete(installation: Installation, namespace: str) -> None:
 SWEPT: Seen = (b"newer", "second")
 SAGAS = {
     "create": Saga(lambda v, _, ns: create(v, ns), NOTHING, FIRST),
+    "create under a key": Saga(lambda v, _, ns: create_once(v, ns), NOTHING, FIRST),
     "update": Saga(lambda v, _, ns: update(v, ns), FIRST, (b"new", "second")),
     "edit": Saga(lambda _, m, ns: m.edit(an_edit(ns)), FIRST, (b"old", "second")),
     "delete": Saga(lambda _, m, ns: m.delete(ns, NAME), FIRST, NOTHING),
@@ -118,6 +121,35 @@ async def test_a_death_anywhere_leaves_all_or_nothing_and_no_orphan(
 
         assert set(seen) == {SAGAS[saga].before, SAGAS[saga].after}
         assert len(seen) >= FEWEST_RUNS
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["first ever", "known namespace"])
+async def test_a_create_that_died_anywhere_is_sent_again_and_happens_once(
+    installation: Installation, *, known: bool
+) -> None:
+    """Its caller heard nothing, or of an outage, and repeats it under the same key."""
+    namespaces = []
+    for victim in Victim:
+        for fuse in crash_points():
+            namespace = f"{victim.value}-{fuse.burns_at}-{fuse.death.name.lower()}"
+            namespaces.append(namespace)
+            if known:
+                await installation.vault().fingerprint_keys.ready(namespace)
+            doomed = Doomed(installation, victim, fuse)
+            with contextlib.suppress(DiedError, KnownError):
+                await create_once(doomed.vault, namespace)
+
+            made = [await create_once(installation.vault(), namespace) for _ in range(2)]
+
+            assert made == [made[0]] * 2
+            assert (made[0].name, made[0].version) == (NAME, 1)
+    installation.clock.advance(1)  # a sweep looks at what was stored before it began
+    await installation.sweep_twice()
+    assert await violations(installation) == []
+    assert [await installation.seen(namespace) for namespace in namespaces] == (
+        [FIRST] * len(namespaces)
+    )
+    assert len(namespaces) >= len(Victim) * FEWEST_RUNS
 
 
 def crash_points() -> Iterator[Fuse]:

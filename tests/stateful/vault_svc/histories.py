@@ -8,15 +8,23 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from chassis.errors import AlreadyExistsError, KnownError, NotFoundError
+from chassis.errors import (
+    AlreadyExistsError,
+    InvalidArgumentError,
+    KnownError,
+    NotFoundError,
+)
+from protos.splitkeep.metadata.v1 import secure_value_pb2
 from tests.fakes.vault_svc.clock import StandingClock
 from tests.fakes.vault_svc.fuse import Death, DiedError, Fuse
 from tests.fakes.vault_svc.keks import SwitchedKek, a_kek
 from tests.fakes.vault_svc.metadata import InMemoryMetadata
-from tests.fakes.vault_svc.vault import IDENTITY, NAMESPACE, Vault
+from tests.fakes.vault_svc.vault import IDENTITY, NAMESPACE, Vault, a_write
+from vault_svc.domain.envelope import KeyPurpose
 from vault_svc.domain.keyring import DataKeyState, ReplacementRule
 from vault_svc.ports.data_keys import DataKeyStore
 from vault_svc.ports.decisions import Answer
+from vault_svc.ports.fingerprint_keys import FingerprintKeyStore
 from vault_svc.ports.values import SealedValueStore, ValueKey
 from vault_svc.use_cases.unwrapped_keys import CacheBounds
 
@@ -25,7 +33,13 @@ T = TypeVar("T")
 NAMES = ("a", "b", "c")
 names = st.sampled_from(NAMES)
 values = st.binary(min_size=1, max_size=8)
+idempotency_keys = st.sampled_from(("k1", "k2", "k3"))
 RULE = ReplacementRule(maximum_age_seconds=1000, maximum_wraps=6, wraps_per_reservation=2)
+
+
+Stores = tuple[SealedValueStore, DataKeyStore, FingerprintKeyStore]
+# What was created under an idempotency key, and the answer.
+Sent = tuple[str, bytes, secure_value_pb2.SecureValue]
 
 
 class Histories(RuleBasedStateMachine):
@@ -35,7 +49,7 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         try:
-            self.values, self.keys = self.run(self.open_stores())
+            self.values, self.keys, self.fingerprint_keys = self.run(self.open_stores())
         except BaseException:
             self.runner.close()
             raise
@@ -45,8 +59,11 @@ class Histories(RuleBasedStateMachine):
         self.vault = self.process()
         self.model: dict[str, bytes] = {}
         self.readable: dict[str, bool] = {}
+        self.sent: dict[str, Sent] = {}
+        # Sent under a fingerprint key that is no more: nothing can be told equal to it.
+        self.unrecognisable: set[str] = set()
 
-    async def open_stores(self) -> tuple[SealedValueStore, DataKeyStore]:
+    async def open_stores(self) -> Stores:
         raise NotImplementedError
 
     async def close_stores(self) -> None:
@@ -63,6 +80,9 @@ class Histories(RuleBasedStateMachine):
         return Vault(
             values=fuse.before(self.values) if fuse else self.values,
             keys=fuse.before(self.keys) if fuse else self.keys,
+            fingerprint_store=(
+                fuse.before(self.fingerprint_keys) if fuse else self.fingerprint_keys
+            ),
             clock=self.clock,
             kek=self.kek,
             metadata=self.metadata,
@@ -84,6 +104,51 @@ class Histories(RuleBasedStateMachine):
         assert outcome is (None if name in self.model else NotFoundError)
         if outcome is None:
             self.model[name], self.readable[name] = value, True
+
+    @rule(key=idempotency_keys, name=names, value=values)
+    def create_once(self, key: str, name: str, value: bytes) -> None:
+        """Created now, or answered as before, or refused: told by what was sent before."""
+        live = self.metadata.live.get((NAMESPACE, name))
+        try:
+            made = self.run(self.vault.create_once(key, a_write(name), value))
+        except InvalidArgumentError:
+            assert key in self.unrecognisable or self.sent[key][:2] != (name, value)
+        except AlreadyExistsError:
+            assert key not in self.sent
+            assert name in self.model
+        else:
+            self.expect_one_create(key, (name, value, made))
+            return
+        assert self.metadata.live.get((NAMESPACE, name)) == live
+
+    @rule(
+        key=idempotency_keys,
+        name=names,
+        value=values,
+        at=st.integers(0, 12),
+        death=st.sampled_from(Death),
+    )
+    def die_in_a_create_that_is_sent_again(
+        self, key: str, name: str, value: bytes, at: int, death: Death
+    ) -> None:
+        """Its caller hears nothing and sends it to another process."""
+        if name in self.model or key in self.sent:
+            return
+        before = self.metadata.last_versions.get((NAMESPACE, name), 0)
+        with contextlib.suppress(DiedError, KnownError):
+            self.run(self.process(Fuse(at, death)).create_once(key, a_write(name), value))
+        made = self.run(self.vault.create_once(key, a_write(name), value))
+        assert made.version == before + 1
+        assert self.metadata.last_versions[NAMESPACE, name] == before + 1
+        self.expect_one_create(key, (name, value, made))
+
+    def expect_one_create(self, key: str, sent: Sent) -> None:
+        assert key not in self.unrecognisable
+        if key in self.sent:
+            assert self.sent[key] == sent
+        else:
+            self.sent[key] = sent
+            self.model[sent[0]], self.readable[sent[0]] = sent[1], True
 
     @precondition(lambda self: self.model)
     @rule(data=st.data())
@@ -152,7 +217,9 @@ class Histories(RuleBasedStateMachine):
     def destroy_what_can_be(self) -> None:
         """Whatever is destroyed, no live value is lost by it."""
         for sample in self.run(self.keys.samples_per_kek(100)):
-            self.outcome(self.keys.destroy(NAMESPACE, sample.data_key_id))
+            gone = self.outcome(self.keys.destroy(NAMESPACE, sample.data_key_id)) is None
+            if gone and sample.purpose is KeyPurpose.FINGERPRINT:
+                self.unrecognisable |= self.sent.keys()
 
     @invariant()
     def every_name_reads_as_the_model_says(self) -> None:

@@ -5,31 +5,43 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from chassis.postgres import Database
 from chassis.sensitive import Sensitive
-from tests.fakes.vault_svc.stores import InMemoryDataKeyStore, InMemorySealedValueStore, Rows
-from tests.stateful.vault_svc.histories import Histories
-from vault_svc.ports.data_keys import DataKeyStore
-from vault_svc.ports.values import SealedValueStore
+from tests.fakes.vault_svc.stores import (
+    InMemoryDataKeyStore,
+    InMemoryFingerprintKeyStore,
+    InMemorySealedValueStore,
+    Rows,
+)
+from tests.stateful.vault_svc.histories import Histories, Stores
 from vault_svc.postgres.data_keys import PostgresDataKeyStore
+from vault_svc.postgres.fingerprint_keys import PostgresFingerprintKeyStore
 from vault_svc.postgres.sealed_values import PostgresSealedValueStore
 
 SLOW_IS_WELL = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
 class InMemoryHistories(Histories):
-    async def open_stores(self) -> tuple[SealedValueStore, DataKeyStore]:
+    async def open_stores(self) -> Stores:
         rows = Rows()
-        return InMemorySealedValueStore(rows), InMemoryDataKeyStore(rows)
+        return (
+            InMemorySealedValueStore(rows),
+            InMemoryDataKeyStore(rows),
+            InMemoryFingerprintKeyStore(rows),
+        )
 
 
 class PostgresHistories(Histories):
     dsn: Sensitive[str]
 
-    async def open_stores(self) -> tuple[SealedValueStore, DataKeyStore]:
+    async def open_stores(self) -> Stores:
         self.database = await Database.connect(
             self.dsn, application_name="histories", connections=1
         )
         await self.database.execute("TRUNCATE sealed_values, data_keys")
-        return PostgresSealedValueStore(self.database), PostgresDataKeyStore(self.database)
+        return (
+            PostgresSealedValueStore(self.database),
+            PostgresDataKeyStore(self.database),
+            PostgresFingerprintKeyStore(self.database),
+        )
 
     async def close_stores(self) -> None:
         await self.database.close()
