@@ -3,10 +3,13 @@
 - A request's head arrives within `head_seconds` and within `head_bytes`; so does whatever else
   brings a request no further, such as trailers without end.
 - A client that stops reading its answer is cut off after `write_seconds`.
+- A client that is gone without a word is found out in about a minute, also while there is
+  nothing to send to it: a watch may be silent for long.
 - What is no HTTP is answered with a `Status` as everything else is.
 """
 
 import asyncio
+import socket
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +24,16 @@ from chassis.request_id import accepted_or_new
 from gateway.errors import BadRequestError, HeadTooLargeError, HttpError
 from gateway.exchange import REQUEST_ID_HEADER, SECURITY_HEADERS
 from gateway.status import failure_of
+
+DEAD_PEER_OPTIONS = {
+    "TCP_KEEPIDLE": 30,
+    "TCP_KEEPINTVL": 10,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 60_000,
+}
+"""Seconds of silence, seconds between questions, questions; milliseconds without a receipt.
+Not every operating system has all of them.
+"""
 
 _log = structlog.get_logger("gateway")
 
@@ -57,6 +70,7 @@ class BoundedConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Begins to wait for the first request, or ends at once when there are too many."""
         super().connection_made(transport)
+        notice_dead_peer(transport.get_extra_info("socket"))
         if len(self.connections) > self._bounds.connections:
             self._refuse(ResourceExhaustedError())
         self._await_head()
@@ -157,6 +171,15 @@ class BoundedConnection(HttpToolsProtocol):
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
+
+
+def notice_dead_peer(connection: socket.socket) -> None:
+    """From here on a peer whose machine no longer answers ends the connection."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in DEAD_PEER_OPTIONS.items():
+        option = getattr(socket, name, None)
+        if option is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _brings_body(headers: list[tuple[bytes, bytes]]) -> bool:
