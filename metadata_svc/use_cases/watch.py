@@ -76,6 +76,7 @@ class Watches(Generic[ResourceT]):
     reading: asyncio.Semaphore
     telemetry: WatchTelemetry
     bookmark_seconds: float
+    page_size: int = PAGE_SIZE
 
     async def events(
         self, caller_now: CallerNow, request: WatchRequest
@@ -154,7 +155,7 @@ class _Watch(Generic[ResourceT]):
         if page.more:
             self._listed = page.items[-1].name
             return added
-        end = Event[ResourceT](
+        end: Event[ResourceT] = Event(
             type=EventType.BOOKMARK, resource_version=self._position, initial_end=True
         )
         return [*added, end]
@@ -207,7 +208,7 @@ class _Watch(Generic[ResourceT]):
             scope=self.scope,
             selector=self._request.selector,
             after_name=self._listed,
-            limit=PAGE_SIZE,
+            limit=self._watches.page_size,
         )
         async with self._watches.reading:
             page = await self._watches.pages.page(query)
@@ -220,7 +221,7 @@ class _Watch(Generic[ResourceT]):
             namespace=self._request.namespace,
             scope=self.scope,
             after=self._position,
-            limit=PAGE_SIZE,
+            limit=self._watches.page_size,
         )
         async with self._watches.reading:
             past = await self._watches.changes.after(query)

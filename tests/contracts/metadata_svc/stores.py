@@ -20,6 +20,7 @@ class Stores:
     reader: Reader
     keepers: KeeperReader
     secure_value_pages: Pages[SecureValue]
+    keeper_pages: Pages[Keeper]
     secure_value_changes: Changes[SecureValue]
     keeper_changes: Changes[Keeper]
     counters: Counters

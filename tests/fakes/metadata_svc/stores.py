@@ -187,6 +187,7 @@ def fake_stores(database: FakeDatabase) -> Stores:
         keepers=FakeKeeperReader(now),
         secure_value_pages=FakePages(now, lambda tables: tables.live),
         secure_value_changes=FakeChanges(now, Kind.SECURE_VALUE),
+        keeper_pages=FakePages(now, lambda tables: tables.keepers),
         keeper_changes=FakeChanges(now, Kind.KEEPER),
         counters=FakeCounters(now),
         idempotency=FakeIdempotencyReader(now, database.clock),

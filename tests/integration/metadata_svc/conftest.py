@@ -26,6 +26,7 @@ def postgres_stores(database: Database) -> Stores:
         keepers=stores.keepers,
         secure_value_pages=stores.secure_value_pages,
         secure_value_changes=stores.secure_value_changes,
+        keeper_pages=stores.keeper_pages,
         keeper_changes=stores.keeper_changes,
         counters=stores.counters,
         idempotency=stores.idempotency,
