@@ -15,8 +15,10 @@ from metadata_svc.domain.resource import (
     Resource,
     ResourceDraft,
     Stamp,
+    at_birth,
     first,
     revised,
+    taken_over,
 )
 
 SYSTEM_KEEPER = "system"
@@ -77,23 +79,9 @@ def is_system(keeper: str) -> bool:
 
 
 def created_keeper(draft: KeeperDraft, *, name: str, uid: UUID, stamp: Stamp) -> Keeper:
-    """A keeper before it is written, and so without a resource version; it is not active.
-
-    Raises InvalidArgumentError for too many fields.
-    """
+    """A keeper before it is written; not active. Raises InvalidArgumentError."""
     wanted = Keeper(
-        namespace=draft.namespace,
-        name=name,
-        uid=uid,
-        resource_version=0,
-        generation=1,
-        created_at=stamp.at,
-        created_by=stamp.by,
-        updated_at=stamp.at,
-        updated_by=stamp.by,
-        description=draft.description,
-        labels=dict(draft.labels),
-        annotations=dict(draft.annotations),
+        **at_birth(draft, name=name, uid=uid, stamp=stamp),
         active=False,
         aws=draft.aws or AwsKeeper(),
     )
@@ -105,13 +93,7 @@ def edited_keeper(live: Keeper, draft: KeeperDraft, stamp: Stamp) -> Keeper:
 
     Raises InvalidArgumentError for too many owners or owned fields.
     """
-    wanted = replace(
-        live,
-        description=draft.description,
-        labels=dict(draft.labels),
-        annotations=dict(draft.annotations),
-        aws=draft.aws or AwsKeeper(),
-    )
+    wanted = replace(live, **taken_over(draft), aws=draft.aws or AwsKeeper())
     return revised(live, wanted, manager=draft.manager, stamp=stamp)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from chassis.errors import AlreadyExistsError, ConflictError, NotFoundError
@@ -169,6 +169,31 @@ def require_live(
         raise not_found(kind, name)
     check_preconditions(live, preconditions)
     return live
+
+
+def at_birth(draft: ResourceDraft, *, name: str, uid: UUID, stamp: Stamp) -> dict[str, Any]:
+    """What is known of a new object of either kind before it is written: it has no number."""
+    return {
+        "namespace": draft.namespace,
+        "name": name,
+        "uid": uid,
+        "resource_version": 0,
+        "generation": 1,
+        "created_at": stamp.at,
+        "created_by": stamp.by,
+        "updated_at": stamp.at,
+        "updated_by": stamp.by,
+        **taken_over(draft),
+    }
+
+
+def taken_over(draft: ResourceDraft) -> dict[str, Any]:
+    """What an object of either kind takes over from a draft as it is."""
+    return {
+        "description": draft.description,
+        "labels": dict(draft.labels),
+        "annotations": dict(draft.annotations),
+    }
 
 
 def first(

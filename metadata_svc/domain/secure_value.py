@@ -16,10 +16,12 @@ from metadata_svc.domain.resource import (
     Resource,
     ResourceDraft,
     Stamp,
+    at_birth,
     first,
     require_free,
     require_live,
     revised,
+    taken_over,
 )
 
 _A_VALUE = frozenset({VALUE})
@@ -80,23 +82,12 @@ def superseded_by(
 
 
 def created(
-    prepared: PreparedWrite, draft: Draft, *, version: int, resource_version: int, stamp: Stamp
+    prepared: PreparedWrite, draft: Draft, *, version: int, stamp: Stamp
 ) -> SecureValue:
-    """The first state of a secure value. Raises InvalidArgumentError for too many fields."""
+    """A secure value before it is written. Raises InvalidArgumentError for too many fields."""
     wanted = SecureValue(
-        namespace=draft.namespace,
-        name=prepared.name,
-        uid=prepared.uid,
-        resource_version=resource_version,
-        generation=1,
-        created_at=stamp.at,
-        created_by=stamp.by,
-        updated_at=stamp.at,
-        updated_by=stamp.by,
-        description=draft.description,
+        **at_birth(draft, name=prepared.name, uid=prepared.uid, stamp=stamp),
         decrypters=draft.decrypters,
-        labels=dict(draft.labels),
-        annotations=dict(draft.annotations),
         keeper=prepared.keeper,
         version=version,
         value_id=prepared.value_id,
@@ -124,13 +115,7 @@ def edited(live: SecureValue, draft: Draft, stamp: Stamp) -> SecureValue:
 
 
 def _drafted(live: SecureValue, draft: Draft) -> SecureValue:
-    return replace(
-        live,
-        description=draft.description,
-        decrypters=draft.decrypters,
-        labels=dict(draft.labels),
-        annotations=dict(draft.annotations),
-    )
+    return replace(live, **taken_over(draft), decrypters=draft.decrypters)
 
 
 def recorded_for(outcome: SecureValue, prepared: PreparedWrite) -> bool:

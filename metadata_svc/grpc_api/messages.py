@@ -1,6 +1,7 @@
 """Messages to domain objects, and back."""
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from google.protobuf.duration_pb2 import Duration
@@ -9,11 +10,16 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
 from metadata_svc.domain.field_owners import FieldManager, FieldOwner, OwnerOperation
 from metadata_svc.domain.idempotency import Idempotency
-from metadata_svc.domain.resource import Operation, OwnerReference, Preconditions
+from metadata_svc.domain.resource import Operation, OwnerReference, Preconditions, Resource
 from metadata_svc.domain.secure_value import Draft, PreparedWrite, SecureValue
 from metadata_svc.domain.text import MAX_NAMESPACE_LENGTH
 from metadata_svc.domain.value_id import ValueKey
-from protos.splitkeep.metadata.v1 import field_owner_pb2, secure_value_pb2, vault_peer_pb2
+from protos.splitkeep.metadata.v1 import (
+    field_owner_pb2,
+    keepers_pb2,
+    secure_value_pb2,
+    vault_peer_pb2,
+)
 
 _OPERATIONS = {
     vault_peer_pb2.OPERATION_CREATE: Operation.CREATE,
@@ -29,59 +35,71 @@ _OWNER_OPERATIONS = {
 def secure_value_to_proto(secure_value: SecureValue) -> secure_value_pb2.SecureValue:
     """As callers see it: without its value id."""
     return secure_value_pb2.SecureValue(
-        namespace=secure_value.namespace,
-        name=secure_value.name,
-        uid=str(secure_value.uid),
-        resource_version=secure_value.resource_version,
-        generation=secure_value.generation,
-        created_at=timestamp(secure_value.created_at),
-        updated_at=timestamp(secure_value.updated_at),
-        created_by=secure_value.created_by,
-        updated_by=secure_value.updated_by,
-        description=secure_value.description,
+        **resource_fields(secure_value),
         decrypters=secure_value.decrypters,
-        labels=secure_value.labels,
-        annotations=secure_value.annotations,
         keeper=secure_value.keeper,
         version=secure_value.version,
-        field_owners=map(owner_to_proto, secure_value.field_owners),
     )
 
 
 def draft_from_proto(draft: secure_value_pb2.SecureValueDraft) -> Draft:
     """Field by field; nothing is checked."""
-    return Draft(
-        namespace=draft.namespace,
-        name=draft.name,
-        generate_name=draft.generate_name,
-        description=draft.description,
-        decrypters=tuple(draft.decrypters),
-        labels=dict(draft.labels),
-        annotations=dict(draft.annotations),
-        ref=draft.ref,
-        owner_references=tuple(map(owner_reference_from_proto, draft.owner_references)),
-        manager=manager_from_proto(draft.manager),
-    )
+    return Draft(**draft_fields(draft), decrypters=tuple(draft.decrypters), ref=draft.ref)
 
 
-def owner_reference_from_proto(owner: secure_value_pb2.OwnerReference) -> OwnerReference:
+def resource_fields(resource: Resource) -> dict[str, Any]:
+    """The fields that the messages of both kinds have in common."""
+    return {
+        "namespace": resource.namespace,
+        "name": resource.name,
+        "uid": str(resource.uid),
+        "resource_version": resource.resource_version,
+        "generation": resource.generation,
+        "created_at": _timestamp(resource.created_at),
+        "updated_at": _timestamp(resource.updated_at),
+        "created_by": resource.created_by,
+        "updated_by": resource.updated_by,
+        "description": resource.description,
+        "labels": resource.labels,
+        "annotations": resource.annotations,
+        "field_owners": map(_owner_to_proto, resource.field_owners),
+    }
+
+
+def draft_fields(
+    draft: secure_value_pb2.SecureValueDraft | keepers_pb2.KeeperDraft,
+) -> dict[str, Any]:
+    """What the drafts of both kinds have in common; nothing is checked."""
+    return {
+        "namespace": draft.namespace,
+        "name": draft.name,
+        "generate_name": draft.generate_name,
+        "description": draft.description,
+        "labels": dict(draft.labels),
+        "annotations": dict(draft.annotations),
+        "owner_references": tuple(map(_owner_reference_from_proto, draft.owner_references)),
+        "manager": _manager_from_proto(draft.manager),
+    }
+
+
+def _owner_reference_from_proto(owner: secure_value_pb2.OwnerReference) -> OwnerReference:
     """Field by field; nothing is checked."""
     return OwnerReference(api_version=owner.api_version, kind=owner.kind, name=owner.name)
 
 
-def manager_from_proto(manager: field_owner_pb2.FieldManager) -> FieldManager:
+def _manager_from_proto(manager: field_owner_pb2.FieldManager) -> FieldManager:
     """Who makes the write; what it applied, if it applies. Nothing is checked."""
     applied = frozenset(manager.applied.fields) if manager.HasField("applied") else None
     return FieldManager(name=manager.name, api_version=manager.api_version, applied=applied)
 
 
-def owner_to_proto(owner: FieldOwner) -> field_owner_pb2.FieldOwner:
+def _owner_to_proto(owner: FieldOwner) -> field_owner_pb2.FieldOwner:
     """One owner and its fields."""
     return field_owner_pb2.FieldOwner(
         manager=owner.manager,
         operation=_OWNER_OPERATIONS[owner.operation],
         api_version=owner.api_version,
-        at=timestamp(owner.at),
+        at=_timestamp(owner.at),
         fields=owner.fields,
     )
 
@@ -164,8 +182,7 @@ def _invalid(path: str, message: str) -> InvalidArgumentError:
     return InvalidArgumentError(violations=(FieldViolation(path, Rule.INVALID, message),))
 
 
-def timestamp(moment: datetime) -> Timestamp:
-    """The moment, in UTC."""
+def _timestamp(moment: datetime) -> Timestamp:
     timestamp = Timestamp()
     timestamp.FromDatetime(moment)
     return timestamp

@@ -129,7 +129,7 @@ def _after(
 ) -> SecureValue:
     write, draft = request.write, request.draft
     if live is None:
-        return created(write, draft, version=version, resource_version=0, stamp=stamp)
+        return created(write, draft, version=version, stamp=stamp)
     return with_value(live, draft, value_id=write.value_id, version=version, stamp=stamp)
 
 

@@ -125,7 +125,7 @@ class PrepareWrite:
             value_id=self.new_id(),
         )
         version = await self.reader.last_version(draft.namespace, name) + 1
-        preview = created(write, draft, version=version, resource_version=0, stamp=stamp)
+        preview = created(write, draft, version=version, stamp=stamp)
         return Prepared(write, preview)
 
     async def _update(self, draft: Draft, expected: Preconditions, stamp: Stamp) -> Prepared:
