@@ -89,17 +89,18 @@ def test_an_editor_writes_a_new_value(kubectl: Kubectl, decrypt: Callable[[str],
     assert decrypt("new-value") == value
 
 
-def test_a_refused_edit_names_the_field(kubectl: Kubectl, kind: Kind) -> None:
+def test_a_refused_edit_is_opened_again_with_its_reasons(
+    kubectl: Kubectl, kind: Kind, tmp_path: Path
+) -> None:
     make(kubectl, kind, "unedited")
+    seen, editor = tmp_path / "seen", tmp_path / "editor"
+    editor.write_text(f"cat $1 >> {seen}; sed -i s/description:.*/description:/ $1\n")
 
-    refusal = kubectl.fails(
-        "edit", kind.singular, "unedited", KUBE_EDITOR="sed -i s/description:.*/description:/"
-    )
+    refusal = kubectl.fails("edit", kind.singular, "unedited", KUBE_EDITOR=f"sh {editor}")
 
-    # kubectl tells the reasons as comments above the text, and keeps a copy of it.
-    kept = re.search(r'stored to "(.+)"', refusal)
-    assert kept is not None
-    assert "spec.description: Required value" in Path(kept[1]).read_text()
+    assert "Edit cancelled" in refusal
+    assert "# * spec.description: Required value" in seen.read_text()
+    assert description(kubectl, kind, "unedited") == "made by a client"
 
 
 @pytest.mark.parametrize(("verb", "place"), [("label", "labels"), ("annotate", "annotations")])

@@ -43,7 +43,8 @@ def test_the_official_client_manages_objects(objects: Objects, kind: Kind) -> No
     assert changed["metadata"]["labels"] == {"by": "official", "team": "a"}
 
     renamed = [{"op": "replace", "path": "/spec/description", "value": "replaced"}]
-    assert objects.patch("official", renamed)["spec"]["description"] == "replaced"
+    replaced = objects.patch("official", renamed, _content_type="application/json-patch+json")
+    assert replaced["spec"]["description"] == "replaced"
 
     with pytest.raises(client.ApiException) as caught:
         objects.replace("official", created)
