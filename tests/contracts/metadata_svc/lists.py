@@ -46,7 +46,7 @@ def a_page(**changes: Any) -> DeletePageRequest:
 
 
 def deletes(application: Application, **parts: Any) -> DeletePages[Any]:
-    whole = {
+    whole: dict[str, Any] = {
         "kind": Kind.SECURE_VALUE,
         "pages": application.stores.secure_value_pages,
         "deletes": application.edits,

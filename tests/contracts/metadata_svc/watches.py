@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -423,7 +423,7 @@ async def _write(application: Application, choice: random.Random, count: int) ->
 
 
 async def _believe(
-    watching: Watching, text: str, writers: list[asyncio.Future[None]], *, initial: bool
+    watching: Watching, text: str, writers: Sequence[asyncio.Future[None]], *, initial: bool
 ) -> None:
     """Lists and watches, or watches from what there is; knows in the end what there is."""
     selector, pages = parsed(text), watching.stores.secure_value_pages

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Generic, TypeVar
+from typing import Generic
 
 from metadata_svc.domain.keeper import Keeper
-from metadata_svc.domain.resource import Kind
+from metadata_svc.domain.resource import Kind, Resource, ResourceT
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.selector import matches, selectable
 from metadata_svc.ports.changes import ChangesQuery, Entry, Past, PastChange
@@ -13,15 +13,14 @@ from metadata_svc.ports.history import Change
 from metadata_svc.ports.reader import Page, PageQuery
 from tests.fakes.metadata_svc.tables import Address, Tables
 
-R = TypeVar("R", SecureValue, Keeper)
 Now = Callable[[], Tables]
 
 
-class FakePages(Generic[R]):
-    def __init__(self, now: Now, rows: Callable[[Tables], Mapping[Address, R]]) -> None:
+class FakePages(Generic[ResourceT]):
+    def __init__(self, now: Now, rows: Callable[[Tables], Mapping[Address, ResourceT]]) -> None:
         self._now, self._rows = now, rows
 
-    async def page(self, query: PageQuery) -> Page[R]:
+    async def page(self, query: PageQuery) -> Page[ResourceT]:
         tables = self._now()
         rows = self._rows(tables).values()
         found = sorted((r for r in rows if _is_on(r, query)), key=lambda r: r.name)
@@ -29,11 +28,11 @@ class FakePages(Generic[R]):
         return Page(tuple(found[: query.limit]), len(found) > query.limit, counter)
 
 
-class FakeChanges(Generic[R]):
+class FakeChanges(Generic[ResourceT]):
     def __init__(self, now: Now, kind: Kind) -> None:
         self._now, self._kind = now, kind
 
-    async def after(self, query: ChangesQuery) -> Past[R]:
+    async def after(self, query: ChangesQuery) -> Past[ResourceT]:
         tables = self._now()
         changes = sorted(
             (c for _, c in tables.changes if c.resource.namespace == query.namespace),
@@ -43,7 +42,7 @@ class FakeChanges(Generic[R]):
         counter = tables.counters.get(query.namespace, 0)
         return Past(tuple(entries[: query.limit]), counter)
 
-    def _entry(self, change: Change, query: ChangesQuery) -> Entry[R]:
+    def _entry(self, change: Change, query: ChangesQuery) -> Entry[ResourceT]:
         after = change.resource
         if after.kind is not self._kind or not query.scope.covers(after.name):
             return Entry(change.resource_version, None)
@@ -62,7 +61,7 @@ class FakeCounters:
         return {namespace: counters.get(namespace, 0) for namespace in namespaces}
 
 
-def _is_on(resource: SecureValue | Keeper, query: PageQuery) -> bool:
+def _is_on(resource: Resource, query: PageQuery) -> bool:
     return (
         resource.namespace == query.namespace
         and resource.name > query.after_name

@@ -110,8 +110,8 @@ async def wired(
     parts = assemble(config, database, metrics)
     mutual = Tls(config.peer_tls_certificate, config.peer_tls_private_key, config.peer_ca)
     servers = [
-        _server(parts.clients, Tls(config.tls_certificate, config.tls_private_key)),
-        _server((parts.peer,), mutual),
+        _server(config, parts.clients, Tls(config.tls_certificate, config.tls_private_key)),
+        _server(config, (parts.peer,), mutual),
     ]
     clients_target, peer_target = [f"localhost:{await s.start()}" for s in servers]
     wire = Wire(
@@ -144,6 +144,12 @@ async def wired(
             await server.stop(0)
 
 
-def _server(services: tuple[Service, ...], tls: Tls) -> GrpcServer:
-    port = Port("localhost:0", tls, services)
+def _server(config: Config, services: tuple[Service, ...], tls: Tls) -> GrpcServer:
+    port = Port(
+        "localhost:0",
+        tls,
+        services,
+        concurrent_calls=config.concurrent_calls,
+        concurrent_streams=config.concurrent_watches,
+    )
     return GrpcServer(port, frozenset(service.name for service in services), Metrics())

@@ -1,6 +1,7 @@
 """What watches promise, in memory; and the waking of those who wait."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -47,7 +48,7 @@ class CountedCounters:
         self.now = counters
         self.asked: list[list[str]] = []
 
-    async def counters(self, namespaces: list[str]) -> dict[str, int]:
+    async def counters(self, namespaces: Sequence[str]) -> dict[str, int]:
         self.asked.append(list(namespaces))
         return {namespace: self.now.get(namespace, 0) for namespace in namespaces}
 
