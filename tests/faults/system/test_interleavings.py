@@ -11,6 +11,7 @@ from dataclasses import replace
 from chassis.errors import (
     ConflictError,
     FailedPreconditionError,
+    InvalidArgumentError,
     NotFoundError,
     UnavailableError,
 )
@@ -151,7 +152,7 @@ async def test_a_create_while_a_keeper_is_active_stores_nothing_yet(
         installation.metadata().stores, a_keeper(namespace=TEAM, name="aws", active=True)
     )
 
-    assert await told(create(installation.vault(), TEAM)) is FailedPreconditionError
+    assert await told(create(installation.vault(), TEAM)) is InvalidArgumentError
     assert await broken_promises(installation, ABSENT) == []
     assert await installation.vault_database.fetch("SELECT FROM data_keys") == []
 
