@@ -52,6 +52,9 @@ class HttpServer:
         start.
         """
         listener = socket.create_server(self._address, backlog=1_024)
+        # Connections inherit it: asyncio sets it only on sockets that name their protocol, and
+        # an answer in two parts would wait for the client's delayed acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         port: int = listener.getsockname()[1]
         self._config.load()
         self._config.ssl = self._tls
