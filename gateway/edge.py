@@ -13,7 +13,7 @@ from chassis.request_id import accepted_or_new, bind_request_id
 from gateway.errors import ClientGoneError
 from gateway.exchange import REQUEST_ID_HEADER, Exchange
 from gateway.http_metrics import WATCH, HttpMetrics
-from gateway.paths import check_path
+from gateway.paths import canonical_path, check_path
 from gateway.request_state import is_watch, route_of, target_of
 from gateway.status import INTERNAL, failure_of
 
@@ -44,6 +44,7 @@ class Edge:
     async def _answer(self, scope: Scope, exchange: Exchange, request_id: str) -> None:
         try:
             check_path(scope["raw_path"])
+            scope["path"] = canonical_path(scope["path"])
             await self._app(scope, exchange.receive, exchange.send)
         except ClientGoneError:
             exchange.status = exchange.status or CLIENT_GONE

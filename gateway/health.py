@@ -35,12 +35,11 @@ class Health:
         self._asked_at = 0.0
 
     def paths(self) -> dict[str, Answer]:
-        """What is answered where; some client libraries ask for the version with a slash."""
+        """What is answered where."""
         return {
             "/healthz": self.alive,
             "/readyz": self.ready,
             "/version": self.version,
-            "/version/": self.version,
         }
 
     async def alive(self, _request: Request) -> Response:

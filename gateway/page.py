@@ -42,8 +42,7 @@ HEADERS = {
 
 def page_paths() -> dict[str, Answer]:
     """What is answered where; the files are read once."""
-    files = {path: _file(name, media_type) for path, (name, media_type) in FILES.items()}
-    return files | {"/docs/": files["/docs"]}
+    return {path: _file(name, media_type) for path, (name, media_type) in FILES.items()}
 
 
 def _file(name: str, media_type: str) -> Answer:

@@ -38,7 +38,7 @@ def discovery_paths(*, namespace: str) -> dict[str, Answer]:
         for version in group.versions:
             path = f"/apis/{group.name}/{version}"
             documents[path] = _plain(resource_list(group, version))
-    return documents | {f"{path}/": answer for path, answer in documents.items()}
+    return documents
 
 
 async def _refuse_namespaces(_request: Request) -> Response:

@@ -23,6 +23,7 @@ from gateway.discovery.groups import (
     SECRETS,
 )
 from gateway.kinds import Target
+from gateway.paths import canonical_path
 from gateway.request_json import JsonObject
 from gateway.reviews.questions import (
     API_VERSION,
@@ -60,9 +61,8 @@ class Reviews:
 
     def __init__(self, access: AccessClient, *, public_paths: Iterable[str]) -> None:
         self._access = access
-        # A template is no path that could be asked about; a slash at the end changes nothing.
-        plain = {path.removesuffix("/") for path in public_paths if "{" not in path}
-        self._public = tuple(sorted(plain))
+        # A template is no path that could be asked about.
+        self._public = tuple(sorted(path for path in public_paths if "{" not in path))
 
     async def access(
         self, _target: Target, request: Request, token: Sensitive[str]
@@ -99,7 +99,7 @@ class Reviews:
             return decided.allowed, decided.reason
         await self._access.review(ANY_QUESTION, token=token)
         if isinstance(question, PathQuestion):
-            path = question.path.removesuffix("/")
+            path = canonical_path(question.path)
             return path in self._public and question.verb.lower() in READING, ""
         allowed = _is_a_review(question)
         return allowed, "" if allowed else "there is no such group, resource or verb here"

@@ -229,7 +229,7 @@ async def test_a_verb_that_a_path_does_not_have_is_told_those_it_has(
 
 @pytest.mark.parametrize(
     "path",
-    ["/", f"{BASE}/namespaces/default/secrets", f"{VALUES}/a/decrypt", f"{VALUES}/",
+    ["/", f"{BASE}/namespaces/default/secrets", f"{VALUES}/a/decrypt",
      "/apis/secret.grafana.app/v2/namespaces/default/securevalues"],
 )  # fmt: skip
 async def test_an_unknown_path_is_not_found(gateway: Gateway, path: str) -> None:
