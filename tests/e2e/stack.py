@@ -219,15 +219,18 @@ class Stack:
         answered: dict[str, dict[str, str]] = json.loads(done.stdout)
         return answered
 
-    def decrypt_here(self, names: list[str]) -> dict[str, dict[str, str]]:
+    def decrypt_here(
+        self, names: list[str], *, token: str | None = None, namespace: str = "default"
+    ) -> dict[str, dict[str, str]]:
         """As decrypt, but in this process: for many calls in a row."""
         info = self.info
+        bearer = info["tokens"]["decrypter"] if token is None else token
         with grpc.secure_channel(
             info["vault"], grpc.ssl_channel_credentials(self.ca)
         ) as channel:
             answer = decrypt_pb2_grpc.SecureValueDecrypterStub(channel).DecryptSecureValues(
-                decrypt_pb2.SecureValueDecryptRequest(namespace="default", names=names),
-                metadata=(("x-access-token", info["tokens"]["decrypter"]),),
+                decrypt_pb2.SecureValueDecryptRequest(namespace=namespace, names=names),
+                metadata=(("x-access-token", bearer),),
                 timeout=20,
             )
         return {name: _as_json(result) for name, result in answer.decrypted_values.items()}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from splitkeep.issuer import ANY_NAME_PERMISSION
 from tests.e2e.clients.kinds import KINDS, Kind
 from tests.e2e.clients.kubeconfigs import write_kubeconfig
 from tests.e2e.clients.kubectl import Kubectl, find_program
@@ -38,16 +39,16 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     return chosen
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def decrypt(stack: Stack, namespace: str) -> Callable[[str], str]:
     """The value that the service on the list reads."""
     token = stack.token(
         *("--namespace", namespace),
         *("--service-identity", "k6-cloud"),
-        *("--permission", "secret.grafana.app/securevalues:decrypt"),
+        *("--permission", ANY_NAME_PERMISSION),
     )
 
     def read(name: str) -> str:
-        return stack.decrypt([name], token=token, namespace=namespace)[name]["value"]
+        return stack.decrypt_here([name], token=token, namespace=namespace)[name]["value"]
 
     return read
