@@ -6,6 +6,7 @@ A subclass opens the stores; each history has a namespace of its own.
 import asyncio
 from collections.abc import Awaitable
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -21,11 +22,13 @@ from hypothesis.stateful import (
 
 from chassis.errors import KnownError
 from metadata_svc.domain.access import Decision
+from metadata_svc.domain.idempotency import Idempotency
 from metadata_svc.domain.resource import Operation, Preconditions
 from metadata_svc.domain.secure_value import Draft, SecureValue
 from metadata_svc.domain.value_id import ValueKey
+from metadata_svc.use_cases.claim import ClaimRequest
 from metadata_svc.use_cases.lists import ListRequest
-from metadata_svc.use_cases.prepare import Prepared
+from metadata_svc.use_cases.prepare import Prepared, PrepareRequest
 from tests.contracts.metadata_svc.application import Application
 from tests.contracts.metadata_svc.stores import Stores
 from tests.fakes.metadata_svc.builders import a_caller, selecting
@@ -39,6 +42,8 @@ LABELS = st.fixed_dictionaries({}, optional={"team": st.sampled_from(["x", "y"])
 DECRYPTERS = st.lists(st.sampled_from(IDENTITIES), unique=True).map(tuple)
 DESCRIPTIONS = st.sampled_from(["one", "two"])
 # How far behind the last one a caller's resource version is; None: it does not say.
+# Few, so that they meet; without one, a create is none that may be sent again.
+IDEMPOTENCY_KEYS = st.sampled_from(["", "", "k1", "k2"])
 LAGS = st.sampled_from([None, None, 0, 0, 1])
 
 
@@ -85,25 +90,32 @@ class MetadataHistory(RuleBasedStateMachine):
         decrypters=DECRYPTERS,
         labels=LABELS,
         lag=LAGS,
+        key=IDEMPOTENCY_KEYS,
     )
-    def prepare(self, operation: Operation, lag: int | None, **fields: Any) -> Any:
+    def prepare(self, operation: Operation, lag: int | None, key: str, **fields: Any) -> Any:
         draft = Draft(namespace=self.namespace, **fields)
         expected = self._expected(draft.name, lag)
-        error = self.model.prepare(operation, draft.name, expected)
+        key = key if operation is Operation.CREATE else ""
+        request = PrepareRequest(
+            operation=operation,
+            draft=draft,
+            preconditions=_preconditions(expected),
+            idempotency=_idempotency(key, draft),
+        )
+        told: Live | str = ""
         prepared: Prepared | None = None
-        actual = ""
         try:
-            prepared = self.run(
-                self.application.prepare(
-                    draft, operation=operation, preconditions=_preconditions(expected)
-                )
-            )
+            answer = self.run(self.application.preparing.prepare(a_caller(), request))
+            if isinstance(answer, Prepared):
+                prepared = answer
+            else:
+                told = _seen(answer.secure_value)
         except KnownError as raised:
-            actual = type(raised).__name__
-        assert actual == error
+            told = type(raised).__name__
+        assert told == self.model.prepare(operation, draft, expected, key)
         if prepared is None:
             return multiple()
-        return Pending(prepared.write, draft, expected)
+        return Pending(prepared.write, draft, expected, key)
 
     @rule(target=claimed, write=consumes(pending))
     def claim(self, write: Pending) -> Any:
@@ -165,6 +177,11 @@ class MetadataHistory(RuleBasedStateMachine):
         assert self.run(self.application.outcomes.trim()) >= len(self.model.outcomes)
         self.model.forget_outcomes()
 
+    @rule()
+    def forget_idempotency_keys(self) -> None:
+        assert self.run(self.application.idempotency_keys.trim()) >= len(self.model.sent)
+        self.model.forget_keys()
+
     @rule(labels=LABELS, decrypter=st.sampled_from(["", *IDENTITIES]))
     def list_page_by_page(self, labels: dict[str, str], decrypter: str) -> None:
         met: list[SecureValue] = []
@@ -203,13 +220,13 @@ class MetadataHistory(RuleBasedStateMachine):
         return live.value_id if identity in live.spec[1] else Decision.NOT_AUTHORIZED
 
     def _claim(self, write: Pending) -> Live | str:
-        return self.outcome(
-            self.application.claim(
-                write.write,
-                write.draft,
-                preconditions=_preconditions(write.expected_version),
-            )
+        request = ClaimRequest(
+            write=write.write,
+            draft=write.draft,
+            preconditions=_preconditions(write.expected_version),
+            idempotency=_idempotency(write.idempotency_key, write.draft),
         )
+        return self.outcome(self.application.claiming.claim(a_caller(), request))
 
     def _expected(self, name: str, lag: int | None) -> int | None:
         live = self.model.live.get(name)
@@ -218,6 +235,13 @@ class MetadataHistory(RuleBasedStateMachine):
 
 def _preconditions(expected: int | None) -> Preconditions:
     return Preconditions(resource_version=None if expected is None else str(expected))
+
+
+def _idempotency(key: str, draft: Draft) -> Idempotency | None:
+    """As the vault asks: equal drafts have equal fingerprints."""
+    if not key:
+        return None
+    return Idempotency(key, sha256(repr(draft).encode()).digest())
 
 
 def _seen(secure_value: SecureValue) -> Live:

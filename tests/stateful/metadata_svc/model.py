@@ -27,6 +27,7 @@ class Pending:
     write: PreparedWrite
     draft: Draft
     expected_version: int | None  # the resource version it wants to find; None: any
+    idempotency_key: str = ""  # of a create that may be sent again
 
 
 @dataclass
@@ -35,15 +36,34 @@ class Namespace:
     versions: dict[str, int] = field(default_factory=dict)
     values: dict[UUID, str] = field(default_factory=dict)
     outcomes: dict[UUID, Live] = field(default_factory=dict)
+    # By idempotency key: what was created under it, and the answer.
+    sent: dict[str, tuple[Draft, Live]] = field(default_factory=dict)
     counter: int = 0
 
-    def prepare(self, operation: Operation, name: str, expected: int | None) -> str:
-        """The error's name, or nothing."""
+    def prepare(
+        self, operation: Operation, draft: Draft, expected: int | None, key: str
+    ) -> Live | str:
+        """The error's name, or nothing; or what the same create made before."""
+        if key in self.sent:
+            return self._sent_before(key, draft)
         if operation is Operation.CREATE:
-            return "AlreadyExistsError" if name in self.live else ""
-        return self._missing_or_stale(name, expected)
+            return "AlreadyExistsError" if draft.name in self.live else ""
+        return self._missing_or_stale(draft.name, expected)
 
     def claim(self, pending: Pending) -> Live | str:
+        key, draft = pending.idempotency_key, pending.draft
+        if key in self.sent:
+            return self._sent_before(key, draft)
+        answer = self._claim(pending)
+        if key and isinstance(answer, Live):
+            self.sent[key] = draft, answer
+        return answer
+
+    def _sent_before(self, key: str, draft: Draft) -> Live | str:
+        before, answer = self.sent[key]
+        return answer if before == draft else "InvalidArgumentError"
+
+    def _claim(self, pending: Pending) -> Live | str:
         value_id, name = pending.write.value_id, pending.write.name
         if value_id in self.outcomes:
             return self.outcomes[value_id]
@@ -104,6 +124,9 @@ class Namespace:
 
     def forget_outcomes(self) -> None:
         self.outcomes.clear()
+
+    def forget_keys(self) -> None:
+        self.sent.clear()
 
     def acknowledge(self, value_id: UUID) -> None:
         if self.values.get(value_id) == "released":

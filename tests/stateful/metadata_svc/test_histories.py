@@ -7,9 +7,9 @@ from hypothesis.stateful import run_state_machine_as_test
 from chassis.postgres import Database
 from chassis.sensitive import Sensitive
 from metadata_svc.domain.value_id import ValueKey, ValueRecord
-from metadata_svc.postgres.stores import PostgresStores
 from tests.contracts.metadata_svc.stores import Stores
 from tests.fakes.metadata_svc.stores import FakeDatabase, FakeValueIdStore, fake_stores
+from tests.integration.metadata_svc.conftest import postgres_stores
 from tests.stateful.metadata_svc.machine import MetadataHistory
 
 QUIET = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large)
@@ -42,12 +42,7 @@ def test_every_history_on_postgres_goes_as_the_model_says(
             self.database = await Database.connect(
                 metadata_dsn, application_name="history", connections=1
             )
-            stores = PostgresStores.on(self.database)
-
-            async def add_keeper(_namespace: str, _name: str, _active: bool) -> None:  # noqa: FBT001  # as Stores says
-                raise NotImplementedError
-
-            return Stores(stores.transactions, stores.reader, stores.keepers, add_keeper)
+            return postgres_stores(self.database)
 
         async def close_stores(self) -> None:
             await self.database.close()
