@@ -1,6 +1,7 @@
 """PATCH of both kinds, by JSON patch and by merge patch."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -238,7 +239,7 @@ async def test_an_object_that_is_not_there_is_not_found(gateway: Gateway) -> Non
 async def test_where_another_is_faster_the_patch_is_made_again(gateway: Gateway) -> None:
     drafts = [a_draft(description=f"by another {n}") for n in range(ATTEMPTS - 1)]
     gateway.store.interruptions = [
-        lambda draft=draft: gateway.store.put(draft, version=1) for draft in drafts
+        partial(gateway.store.put, draft, version=1) for draft in drafts
     ]
 
     answer = await patched(gateway, LABEL[MERGE_PATCH])

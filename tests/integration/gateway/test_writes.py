@@ -145,7 +145,7 @@ async def test_an_idempotency_key_of_a_post_is_passed_on(gateway: Gateway, path:
     "keys", [["a", "a"], [""], ["a" * 256], ["sch\xe4"], ["a\tb"]], ids=range(5)
 )
 async def test_a_key_that_is_none_is_a_bad_request(gateway: Gateway, keys: list[str]) -> None:
-    headers = [("Idempotency-Key", key.encode("latin-1")) for key in keys]
+    headers = [(b"Idempotency-Key", key.encode("latin-1")) for key in keys]
 
     async with gateway.http() as http:
         answer = await http.post(VALUES, json=a_body(value=VALUE), headers=headers)

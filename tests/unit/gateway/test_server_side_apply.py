@@ -23,7 +23,7 @@ APPLY = OwnerOperation.OWNER_OPERATION_APPLY
 UPDATE = OwnerOperation.OWNER_OPERATION_UPDATE
 MARK = "never-quoted"
 
-LIVE = {
+LIVE: dict[str, object] = {
     "apiVersion": API,
     "kind": "SecureValue",
     "metadata": {"name": "a", "labels": {"team": "x", "env": "prod"}, "uid": "u"},
