@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from splitkeep.local.child import Program
 from splitkeep.local.ports import LOOPBACK
-from splitkeep.local.services import Service, Services
+from splitkeep.local.services import START_SECONDS, Service, Services
 from splitkeep.local.settings import PORT_OPTIONS
 from splitkeep.local.state import State
 from splitkeep.local.supervisor import Supervisor
@@ -120,7 +120,7 @@ class ReplicatedStack(ProxiedStack):
         async def back() -> bool:
             return replica.pid != killed and replica.ready_file.exists()
 
-        await until(back)
+        await until(back, START_SECONDS)
 
     @asynccontextmanager
     async def replaced(self, service: str, module: str) -> AsyncIterator[None]:

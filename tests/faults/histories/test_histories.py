@@ -70,7 +70,7 @@ def _counted(workload: Workload) -> Counter[str]:
 AT_LEAST: dict[str, int] = {
     "histories": HISTORIES,
     "calls": 8_000,
-    "kills": 5,
+    "kills": 4,
     "cuts": 30,
     "pauses": 6,
     "histories with a call without an answer": 40,

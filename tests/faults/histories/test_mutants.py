@@ -9,7 +9,7 @@ from tests.faults.histories.workload import Workload
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-HISTORIES = 40
+HISTORIES = 24
 CALLERS = 8
 FAULTS = {
     "unlocked_claim": "metadata",

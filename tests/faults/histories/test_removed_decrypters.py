@@ -24,6 +24,8 @@ ROUNDS = 15
 LABELLERS = 5
 SEED = 1
 REMOVALS = (Verb.EDIT, Verb.PATCH, Verb.UPDATE)
+# A patch that was overtaken five times; a machine that is too busy.
+AGAIN = (Answer.CONFLICT, Answer.UNKNOWN)
 
 
 class Round:
@@ -52,24 +54,28 @@ class Round:
         return {"spec": spec, "value": self.history.new_value()}
 
     async def remove(self) -> None:
-        number = self.history.moments.next()
-        whole = Spec(f"d{number}", allowed=False, label=f"l{number}")
-        spec = Spec(allowed=False) if self.removal is Verb.PATCH else whole
-        value = self.history.new_value() if self.removal is Verb.UPDATE else ""
-        answer = Answer.CONFLICT
-        while answer is Answer.CONFLICT:  # a patch that was overtaken five times
-            asked = Operation(verb=self.removal, spec=spec, value=value)
-            answer = (await self.ask(0, asked)).answer
-        assert answer is Answer.DONE
+        """He is off the list: asked until somebody has said so."""
+        answer = Answer.UNKNOWN
+        while answer is not Answer.DONE:
+            number = self.history.moments.next()
+            description = None if self.removal is Verb.PATCH else f"d{number}"
+            value = self.history.new_value() if self.removal is Verb.UPDATE else ""
+            spec = Spec(description, allowed=False, label=f"l{number}")
+            done = await self.ask(0, Operation(verb=self.removal, spec=spec, value=value))
+            answer = done.answer
+            assert answer in {Answer.DONE, *AGAIN}
 
     async def label(self, caller: int) -> None:
         for _ in range(2):
             spec = Spec(label=f"l{self.history.moments.next()}")
             done = await self.ask(caller, Operation(verb=Verb.PATCH, spec=spec))
-            assert done.answer in {Answer.DONE, Answer.CONFLICT}
+            assert done.answer in {Answer.DONE, *AGAIN}
 
     async def decrypted(self) -> Answer:
-        return (await self.ask(0, Operation(verb=Verb.DECRYPT))).answer
+        answer = Answer.UNKNOWN
+        while answer is Answer.UNKNOWN:
+            answer = (await self.ask(0, Operation(verb=Verb.DECRYPT))).answer
+        return answer
 
     def labelled(self) -> set[bool]:
         """Whether labels were written before, after the removal."""

@@ -112,9 +112,9 @@ class Callers:
         return {tuple(row) for row in await self.rows("metadata", query)}
 
 
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
+async def until(true: Callable[[], Awaitable[bool]], seconds: float = PATIENCE_SECONDS) -> None:
     """Returns once it is true."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(seconds):
         while not await true():  # noqa: ASYNC110  # it becomes true in another process
             await asyncio.sleep(0.02)
 
