@@ -14,7 +14,6 @@ from gateway.representation.object_meta import (
     preconditions_from_json,
     without_empty,
 )
-from gateway.representation.representation import Column
 from gateway.request_json import JsonObject
 from gateway.schema import kinds
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldManager
@@ -45,15 +44,6 @@ class KeeperRepresentation:
     spec_fields = ("description", "aws")
     write_only = ()
     schema = kinds.KEEPER
-    columns = (
-        Column(name="Name", description="Name of the keeper", format="name"),
-        Column(name="Description", description="What the keeper is for"),
-        Column(name="Active", description="Whether new values are kept here", type="boolean"),
-    )
-
-    def cells(self, item: Keeper) -> list[object]:
-        """What stands in each of `columns`."""
-        return [item.name, item.description, item.active]
 
     def to_json(self, item: Keeper, target: Target) -> JsonObject:
         """The object as clients read it; empty collections are left out."""

@@ -1,6 +1,5 @@
 """What the gateway must know of a kind to speak it in JSON."""
 
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from gateway.kinds import Kind, Target
@@ -11,17 +10,6 @@ from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldManager
 
 ItemT_contra = TypeVar("ItemT_contra", bound=StoredObject, contravariant=True)
 WriteT_co = TypeVar("WriteT_co", covariant=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """A column of a `Table`; one of priority 1 is shown by `-o wide` only."""
-
-    name: str
-    description: str
-    type: str = "string"
-    format: str = ""
-    priority: int = 0
 
 
 class Representation(Protocol[ItemT_contra, WriteT_co]):
@@ -48,15 +36,6 @@ class Representation(Protocol[ItemT_contra, WriteT_co]):
     @property
     def write_only(self) -> tuple[tuple[str, ...], ...]:
         """Where in an object stands what can be written and never read."""
-        ...
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """The columns of the kind's `Table`, Age excepted."""
-        ...
-
-    def cells(self, item: ItemT_contra) -> list[object]:
-        """What stands in each of `columns`."""
         ...
 
     def to_json(self, item: ItemT_contra, target: Target) -> JsonObject:

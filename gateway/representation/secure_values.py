@@ -15,7 +15,6 @@ from gateway.representation.object_meta import (
     preconditions_from_json,
     without_empty,
 )
-from gateway.representation.representation import Column
 from gateway.request_json import JsonObject
 from gateway.schema import kinds
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldManager
@@ -42,16 +41,6 @@ class SecureValueRepresentation:
     spec_fields = ("description", "value", "ref", "decrypters")
     write_only = (("spec", "value"),)
     schema = kinds.SECURE_VALUE
-    columns = (
-        Column(name="Name", description="Name of the secure value", format="name"),
-        Column(name="Description", description="What the value is for"),
-        Column(name="Keeper", description="Where its values are kept"),
-        Column(name="Ref", description="Pointer to a secret of an external keeper"),
-    )
-
-    def cells(self, item: SecureValue) -> list[object]:
-        """What stands in each of `columns`. No value is kept by reference yet."""
-        return [item.name, item.description, item.keeper, ""]
 
     def to_json(self, item: SecureValue, target: Target) -> JsonObject:
         """The object as clients read it; empty collections are left out."""
