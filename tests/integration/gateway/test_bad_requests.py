@@ -51,11 +51,9 @@ async def test_a_path_with_two_readings_is_refused(gateway: Gateway, case: str) 
     ("sent", "meant"),
     [
         ("%61bc", "abc"),
-        ("ABC", "ABC"),
         ("*", "*"),
-        ("a;b", "a;b"),
+        ("a:b", "a:b"),
         ("a%2a", "a*"),
-        ("a%252f", "a%2f"),
     ],
 )
 async def test_a_name_is_decoded_once_and_then_only_a_name(
