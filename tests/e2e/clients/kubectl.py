@@ -27,19 +27,19 @@ from tests.e2e.stack import MARK
 
 OLDEST = (1, 30)
 CHOICE = "SPLITKEEP_TEST_KUBECTL"
+LOCKED = Path(sys.executable).with_name("kubectl")
 COMMAND_SECONDS = 60
 
 
-def find_program(environ: Mapping[str, str]) -> str:
+def find_program(environ: Mapping[str, str], locked: Path = LOCKED) -> str:
     """The kubectl to use. Skips the test, or fails it, where there is none."""
     chosen = environ.get(CHOICE)
     if chosen == "skip":
         pytest.skip(f"{CHOICE}=skip")
     if chosen:
         return chosen
-    beside = Path(sys.executable).parent / "kubectl"
-    if beside.exists():
-        return str(beside)
+    if locked.exists():
+        return str(locked)
     found = shutil.which("kubectl", path=environ.get("PATH"))
     if found is not None and client_version(found) >= OLDEST:
         return found
