@@ -18,7 +18,6 @@ from gateway.errors import BadRequestError, BodyTooLargeError
 from gateway.request_json import json_if_valid
 from gateway.request_tree import (
     MAX_DEPTH,
-    MAX_VALUES,
     Document,
     NotText,
     RefusedError,
@@ -27,6 +26,7 @@ from gateway.request_tree import (
 )
 
 MAX_YAML_BYTES = 262_144
+MAX_YAML_NODES = 5_000
 """Several times what an object can hold; YAML costs its reader more than JSON does."""
 
 _JSON_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
@@ -124,8 +124,8 @@ def _bounded_events(text: str) -> Iterator[yaml.Event]:
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if documents > 1:
             raise RefusedError("holds more than one YAML document")
-        if nodes > 2 * MAX_VALUES:
-            raise RefusedError(f"holds more than {MAX_VALUES} values")
+        if nodes > MAX_YAML_NODES:
+            raise RefusedError(f"holds more than {MAX_YAML_NODES} keys and values")
         if depth > MAX_DEPTH:
             raise RefusedError(f"is nested deeper than {MAX_DEPTH} levels")
         yield event

@@ -7,14 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import BadRequestError
-from gateway.kinds import KEEPER, Kind, Target
+from gateway.kinds import KEEPER, Target
 from gateway.representation.keepers import PROVIDERS, KeeperRepresentation
 from gateway.representation.representation import Representation
 from gateway.representation.secure_values import SecureValueRepresentation
 from gateway.schema.types import Struct
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldManager
 from protos.splitkeep.metadata.v1.keepers_pb2 import AwsAssumeRole, AwsKeeper, Keeper
-from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValue
 
 MANAGER = FieldManager(name="a test")
 NAMED = Target(kind=KEEPER, version="v1", namespace="default", name="aws")
@@ -85,12 +84,3 @@ def test_what_can_be_owned_is_what_the_published_spec_has(
             if getattr(field, "write_only", False)} == {
         ".".join(place) for place in representation.write_only
     }  # fmt: skip
-
-
-@pytest.mark.parametrize("representation", BOTH, ids=["secure value", "keeper"])
-def test_every_column_has_its_cell(representation: Representation[Any, Any]) -> None:
-    item: Any = Keeper(name="a") if representation.kind == KEEPER else SecureValue(name="a")
-
-    assert isinstance(representation.kind, Kind)
-    assert len(representation.cells(item)) == len(representation.columns)
-    assert representation.cells(item)[0] == "a"

@@ -19,12 +19,12 @@ values = st.recursive(
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
     | texts,
-    lambda inner: st.lists(inner) | st.dictionaries(texts, inner),
-    max_leaves=20,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=10,
 )
 
 
-@given(st.dictionaries(texts, values))
+@given(st.dictionaries(texts, values, max_size=5))
 def test_every_object_that_json_can_say_is_read_as_it_is(document: JsonObject) -> None:
     assert parse_json(json.dumps(document).encode()).tree == document
     assert parse_json(json.dumps(document, ensure_ascii=False).encode()).tree == document

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from gateway.errors import BadRequestError, BodyTooLargeError
 from gateway.fields import Fields
 from gateway.request_json import JsonObject
-from gateway.request_tree import MAX_DEPTH, MAX_VALUES, NotText
-from gateway.request_yaml import MAX_YAML_BYTES, parse_yaml
+from gateway.request_tree import MAX_DEPTH, NotText
+from gateway.request_yaml import MAX_YAML_BYTES, MAX_YAML_NODES, parse_yaml
 
 MARK = "never-quoted"
 
@@ -172,8 +172,8 @@ def test_nesting_is_bounded() -> None:
 
 
 def test_the_number_of_values_is_bounded() -> None:
-    with pytest.raises(BadRequestError, match=str(MAX_VALUES)):
-        parse_yaml(b"- 1\n" * (MAX_VALUES + 1))
+    with pytest.raises(BadRequestError, match=str(MAX_YAML_NODES)):
+        parse_yaml(b"- 1\n" * (MAX_YAML_NODES + 1))
 
 
 def test_more_bytes_than_an_object_has_are_not_read() -> None:
