@@ -316,6 +316,19 @@ async def test_nothing_is_read_over_all_namespaces(gateway: Gateway, query: str)
             assert (answer.status_code, answer.json()["reason"]) == (403, "Forbidden")
 
 
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [("", 200), ("?resourceVersion=0", 200), ("?resourceVersion=1", 200),
+     ("?resourceVersion=now", 400), ("?resourceVersion=1&resourceVersion=2", 400)],
+)  # fmt: skip
+async def test_one_object_is_read_as_it_is_now(gateway: Gateway, query: str, code: int) -> None:
+    (name,) = fill(gateway.store, 1)
+    async with gateway.http() as http:
+        answer = await http.get(f"{VALUES}/{name}{query}")
+
+    assert answer.status_code == code
+
+
 async def test_what_kubectl_sends_beside_is_accepted(gateway: Gateway) -> None:
     query = "limit=500&resourceVersion=0&timeout=32s&pretty=false&watch=false&unknown=1"
 
