@@ -131,7 +131,7 @@ def _review(kind: str, spec: JsonObject, status: JsonObject) -> JsonObject:
     return {
         "kind": kind,
         "apiVersion": API_VERSION,
-        "metadata": {"creationTimestamp": None},
+        "metadata": {},
         "spec": spec,
         "status": status,
     }
