@@ -28,6 +28,8 @@ MAX_PAGE_BYTES = 2 * 1024 * 1024
 # How many names of a leader are passed to see how far it reaches, and of how many leaders.
 PROBED_NAMES = 200
 PROBED_LEADERS = 16
+# How many times as many names are looked at when those looked at did not fill the page.
+MORE_NAMES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,11 @@ class PageQueries:
 
     page_of_namespace: str
     page_of_names: str
-    page_led: str
+    page_of_label: str
+    page_of_values: str
+    page_of_any_value: str
+    page_of_decrypter: str
+    page_of_keeper: str
     reaches: str
     page_of_keepers: str
 
@@ -47,6 +53,20 @@ def load_page_queries() -> PageQueries:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A statement and its parameters; how many names it looks at, if there is a bound."""
+
+    statement: str
+    parameters: tuple[object, ...]
+    names: int = 0
+
+    def with_more_names(self) -> "Asked":
+        """The same, looking at more names."""
+        more = self.names * MORE_NAMES
+        return Asked(self.statement, (*self.parameters[:-1], more), more)
+
+
+@dataclass(frozen=True, slots=True)
 class PostgresSecureValuePages:
     """See ports.Pages. Whichever requirement names fewest leads; a statement finds that out."""
 
@@ -54,21 +74,39 @@ class PostgresSecureValuePages:
     queries: PageQueries
 
     async def page(self, query: PageQuery) -> Page[SecureValue]:
-        statement, extra = await self._statement(query)
-        labels, fields = label_parameters(query.selector), field_parameters(query.selector)
-        rows = await self.database.fetch(statement, *_bounds(query), *labels, *fields, *extra)
+        asked = await self.asked(query)
+        rows = await self.database.fetch(asked.statement, *asked.parameters)
+        while asked.names and _is_cut(rows, query.limit):
+            asked = asked.with_more_names()
+            rows = await self.database.fetch(asked.statement, *asked.parameters)
         return _page(rows, query.limit, secure_value_from_row)
 
-    async def _statement(self, query: PageQuery) -> tuple[str, tuple[object, ...]]:
-        """The statement that reads fewest rows, and its own parameters."""
+    async def asked(self, query: PageQuery) -> Asked:
+        """The statement that reads fewest rows to answer the query."""
+        labels, fields = label_parameters(query.selector), field_parameters(query.selector)
+        usual = (*_bounds(query), *labels, *fields)
         names = names_selected(query.selector, query.scope)
         if names is not None:
-            return self.queries.page_of_names, (names,)
+            return Asked(self.queries.page_of_names, (*usual, names))
         candidates = leaders(query.selector)[:PROBED_LEADERS]
         if not candidates:
-            return self.queries.page_of_namespace, ()
+            return Asked(self.queries.page_of_namespace, usual)
         leader = candidates[0] if len(candidates) == 1 else await self._best(candidates, query)
-        return self.queries.page_led, leader.parameters
+        alone = len(query.selector.labels) + len(query.selector.fields) == 1
+        return self._led(leader, usual, (query.limit + 1) * (1 if alone else MORE_NAMES))
+
+    def _led(self, leader: Leader, usual: tuple[object, ...], names: int) -> Asked:
+        if leader.decrypter is not None:
+            return Asked(self.queries.page_of_decrypter, (*usual, leader.decrypter))
+        if leader.keeper is not None:
+            return Asked(self.queries.page_of_keeper, (*usual, leader.keeper))
+        if not leader.values:
+            passed = (leader.one_of, leader.at_least, leader.at_most)
+            return Asked(self.queries.page_of_any_value, (*usual, leader.label, *passed))
+        if len(leader.values) == 1:
+            return Asked(self.queries.page_of_label, (*usual, leader.label, leader.values[0]))
+        merged = (leader.label, leader.values, names)
+        return Asked(self.queries.page_of_values, (*usual, *merged), names)
 
     async def _best(self, candidates: Sequence[Leader], query: PageQuery) -> Leader:
         """The one with the fewest names from here on, as far as it costs little to know."""
@@ -111,6 +149,11 @@ class PostgresKeeperPages:
 
 def _bounds(query: PageQuery) -> tuple[object, ...]:
     return (query.namespace, query.after_name, query.limit + 1, MAX_PAGE_BYTES)
+
+
+def _is_cut(rows: Sequence[asyncpg.Record], limit: int) -> bool:
+    """Whether there may be more on this page than was looked at."""
+    return bool(rows[0]["cut"]) and (rows[0]["found"] or 0) <= limit
 
 
 def _page(

@@ -1,11 +1,13 @@
 -- One page each: $1 namespace, $2 after_name, $3 one more than the limit, $4 bytes that a page may
 -- weigh; then what must hold of every row: $5 labels it contains, $6 other requirements of labels
 -- or null, $7 decrypters it has, $8 those it has not, $9 keepers it has, $10 those it has not,
--- $11 names that it has not. They differ in what leads, in the order of names.
+-- $11 names that it has not. They differ in what leads, in the order of names; each reads no more
+-- rows than it must.
 --
 -- `found` counts what matched, up to $3; what would make the page too heavy is left off, but never
 -- the first. `counter` is the namespace's in the very state that the rows are of; with no row on
--- the page it stands alone.
+-- the page it stands alone. LIMIT 1 has the planner look up each name in turn, where it might else
+-- read the whole namespace beside the selected part.
 
 -- name: page_of_namespace
 SELECT
@@ -86,15 +88,8 @@ LEFT JOIN (
 ) AS w ON w.bytes_before < $4
 ORDER BY w.name
 
--- A leader is a label with some values, or with any, or a decrypter, or a keeper; what is not asked
--- for is null, and its branch names nothing. The branches are merged in the order of names, each
--- name being in one of them: OFFSET 0 keeps each branch a scan of its index in that order, where
--- the planner might else read all of them and sort. LIMIT 1 has it look up each name in turn, where
--- it might else read the whole namespace beside the selected part.
-
--- name: page_led
--- $12 label, $13 its values; $14 label with any value, $15 unless it must be one of these, $16 and
--- $17 unless it must be a number within these; $18 decrypter, $19 keeper
+-- name: page_of_label
+-- $12 label, $13 its value
 SELECT
     w.namespace, w.name, w.uid, w.resource_version, w.generation, w.version, w.value_id, w.keeper,
     w.description, w.decrypters, w.labels, w.annotations, w.created_at, w.created_by,
@@ -105,78 +100,71 @@ LEFT JOIN (
         sum(page.size_bytes) OVER (ORDER BY page.name) - page.size_bytes AS bytes_before
     FROM (
         SELECT s.*
-        FROM (
-            (
-                SELECT name FROM secure_value_labels
-                WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[1] AND name > $2
-                ORDER BY name OFFSET 0
-            )
-            UNION ALL
-            (
-                SELECT name FROM secure_value_labels
-                WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[2] AND name > $2
-                ORDER BY name OFFSET 0
-            )
-            UNION ALL
-            (
-                SELECT name FROM secure_value_labels
-                WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[3] AND name > $2
-                ORDER BY name OFFSET 0
-            )
-            UNION ALL
-            (
-                SELECT name FROM secure_value_labels
-                WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[4] AND name > $2
-                ORDER BY name OFFSET 0
-            )
-            UNION ALL
-            (
-                SELECT name FROM secure_value_labels
-                WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[5] AND name > $2
-                ORDER BY name OFFSET 0
-            )
-            UNION ALL
-            (
-                SELECT name FROM secure_value_labels
-                WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[6] AND name > $2
-                ORDER BY name OFFSET 0
-            )
-            UNION ALL
-            (
-                SELECT name FROM secure_value_labels
-                WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[7] AND name > $2
-                ORDER BY name OFFSET 0
-            )
-            UNION ALL
-            (
-                SELECT name FROM secure_value_labels
-                WHERE namespace = $1 AND label = $12 AND value = ($13::text [])[8] AND name > $2
-                ORDER BY name OFFSET 0
-            )
-            UNION ALL
-            (
-                SELECT name FROM secure_value_labels
-                WHERE namespace = $1 AND label = $14 AND name > $2
-                AND ($15::text [] IS NULL OR value = ANY ($15))
-                AND ($16::numeric IS NULL OR CASE
-                    WHEN value ~ '^[0-9]+$' THEN value::numeric BETWEEN $16 AND $17::numeric
+        FROM secure_value_labels AS leader
+        CROSS JOIN LATERAL (
+            SELECT *
+            FROM secure_values AS s
+            WHERE s.namespace = $1 AND s.name = leader.name
+            AND s.labels @> $5 AND s.decrypters @> $7::text [] AND NOT s.decrypters && $8::text []
+            AND s.keeper = ALL ($9::text []) AND s.keeper <> ALL ($10::text [])
+            AND s.name <> ALL ($11::text [])
+            AND ($6::jsonb IS NULL OR NOT EXISTS (
+                SELECT FROM jsonb_to_recordset($6) AS r (
+                    key text, one_of jsonb, none_of jsonb, present boolean,
+                    above numeric, below numeric
+                )
+                WHERE NOT CASE
+                    WHEN r.one_of IS NOT NULL THEN coalesce(r.one_of ? (s.labels ->> r.key), false)
+                    WHEN r.none_of IS NOT NULL
+                        THEN coalesce(NOT r.none_of ? (s.labels ->> r.key), true)
+                    WHEN r.present IS NOT NULL THEN (s.labels ? r.key) = r.present
+                    WHEN (s.labels ->> r.key) ~ '^[0-9]+$'
+                        THEN (s.labels ->> r.key)::numeric
+                            BETWEEN coalesce(r.above + 1, 0)
+                            AND coalesce(r.below - 1, 9223372036854775807)
                     ELSE false
-                END)
-                ORDER BY name OFFSET 0
-            )
-            UNION ALL
-            (
-                SELECT name FROM secure_value_decrypters
-                WHERE namespace = $1 AND decrypter = $18 AND name > $2
-                ORDER BY name OFFSET 0
-            )
-            UNION ALL
-            (
-                SELECT name FROM secure_values
-                WHERE namespace = $1 AND keeper = $19 AND name > $2
-                ORDER BY name OFFSET 0
-            )
-        ) AS leader
+                END
+            ))
+            LIMIT 1
+        ) AS s
+        WHERE leader.namespace = $1 AND leader.label = $12 AND leader.value = $13
+        AND leader.name > $2
+        ORDER BY leader.name
+        LIMIT $3
+    ) AS page
+) AS w ON w.bytes_before < $4
+ORDER BY w.name
+
+-- The first $14 names that have one of the values: they are among the first so many of each value.
+-- `cut` says that there may be more.
+
+-- name: page_of_values
+-- $12 label, $13 its values, $14 names to look at
+WITH merged AS MATERIALIZED (
+    SELECT l.name
+    FROM unnest($13::text []) AS v (value)
+    CROSS JOIN LATERAL (
+        SELECT name
+        FROM secure_value_labels
+        WHERE namespace = $1 AND label = $12 AND value = v.value AND name > $2
+        ORDER BY name
+        LIMIT $14
+    ) AS l
+    ORDER BY l.name
+    LIMIT $14
+)
+SELECT
+    w.namespace, w.name, w.uid, w.resource_version, w.generation, w.version, w.value_id, w.keeper,
+    w.description, w.decrypters, w.labels, w.annotations, w.created_at, w.created_by,
+    w.updated_at, w.updated_by, w.field_owners, w.found, c.counter,
+    (SELECT count(*) FROM merged) >= $14 AS cut
+FROM (SELECT coalesce((SELECT value FROM counters WHERE namespace = $1), 0) AS counter) AS c
+LEFT JOIN (
+    SELECT page.*, count(*) OVER () AS found,
+        sum(page.size_bytes) OVER (ORDER BY page.name) - page.size_bytes AS bytes_before
+    FROM (
+        SELECT s.*
+        FROM merged AS leader
         CROSS JOIN LATERAL (
             SELECT *
             FROM secure_values AS s
@@ -209,45 +197,177 @@ LEFT JOIN (
 ) AS w ON w.bytes_before < $4
 ORDER BY w.name
 
+-- The label's index has its values beside the names: those not asked for are passed over there.
+
+-- name: page_of_any_value
+-- $12 label; $13 values or null; $14 least and $15 greatest number, or null
+SELECT
+    w.namespace, w.name, w.uid, w.resource_version, w.generation, w.version, w.value_id, w.keeper,
+    w.description, w.decrypters, w.labels, w.annotations, w.created_at, w.created_by,
+    w.updated_at, w.updated_by, w.field_owners, w.found, c.counter
+FROM (SELECT coalesce((SELECT value FROM counters WHERE namespace = $1), 0) AS counter) AS c
+LEFT JOIN (
+    SELECT page.*, count(*) OVER () AS found,
+        sum(page.size_bytes) OVER (ORDER BY page.name) - page.size_bytes AS bytes_before
+    FROM (
+        SELECT s.*
+        FROM secure_value_labels AS leader
+        CROSS JOIN LATERAL (
+            SELECT *
+            FROM secure_values AS s
+            WHERE s.namespace = $1 AND s.name = leader.name
+            AND s.labels @> $5 AND s.decrypters @> $7::text [] AND NOT s.decrypters && $8::text []
+            AND s.keeper = ALL ($9::text []) AND s.keeper <> ALL ($10::text [])
+            AND s.name <> ALL ($11::text [])
+            AND ($6::jsonb IS NULL OR NOT EXISTS (
+                SELECT FROM jsonb_to_recordset($6) AS r (
+                    key text, one_of jsonb, none_of jsonb, present boolean,
+                    above numeric, below numeric
+                )
+                WHERE NOT CASE
+                    WHEN r.one_of IS NOT NULL THEN coalesce(r.one_of ? (s.labels ->> r.key), false)
+                    WHEN r.none_of IS NOT NULL
+                        THEN coalesce(NOT r.none_of ? (s.labels ->> r.key), true)
+                    WHEN r.present IS NOT NULL THEN (s.labels ? r.key) = r.present
+                    WHEN (s.labels ->> r.key) ~ '^[0-9]+$'
+                        THEN (s.labels ->> r.key)::numeric
+                            BETWEEN coalesce(r.above + 1, 0)
+                            AND coalesce(r.below - 1, 9223372036854775807)
+                    ELSE false
+                END
+            ))
+            LIMIT 1
+        ) AS s
+        WHERE leader.namespace = $1 AND leader.label = $12 AND leader.name > $2
+        AND ($13::text [] IS NULL OR leader.value = ANY ($13))
+        AND ($14::numeric IS NULL OR CASE
+            WHEN leader.value ~ '^[0-9]+$'
+                THEN leader.value::numeric BETWEEN $14 AND $15::numeric
+            ELSE false
+        END)
+        ORDER BY leader.name
+        LIMIT $3
+    ) AS page
+) AS w ON w.bytes_before < $4
+ORDER BY w.name
+
+-- name: page_of_decrypter
+-- $12 decrypter
+SELECT
+    w.namespace, w.name, w.uid, w.resource_version, w.generation, w.version, w.value_id, w.keeper,
+    w.description, w.decrypters, w.labels, w.annotations, w.created_at, w.created_by,
+    w.updated_at, w.updated_by, w.field_owners, w.found, c.counter
+FROM (SELECT coalesce((SELECT value FROM counters WHERE namespace = $1), 0) AS counter) AS c
+LEFT JOIN (
+    SELECT page.*, count(*) OVER () AS found,
+        sum(page.size_bytes) OVER (ORDER BY page.name) - page.size_bytes AS bytes_before
+    FROM (
+        SELECT s.*
+        FROM secure_value_decrypters AS leader
+        CROSS JOIN LATERAL (
+            SELECT *
+            FROM secure_values AS s
+            WHERE s.namespace = $1 AND s.name = leader.name
+            AND s.labels @> $5 AND s.decrypters @> $7::text [] AND NOT s.decrypters && $8::text []
+            AND s.keeper = ALL ($9::text []) AND s.keeper <> ALL ($10::text [])
+            AND s.name <> ALL ($11::text [])
+            AND ($6::jsonb IS NULL OR NOT EXISTS (
+                SELECT FROM jsonb_to_recordset($6) AS r (
+                    key text, one_of jsonb, none_of jsonb, present boolean,
+                    above numeric, below numeric
+                )
+                WHERE NOT CASE
+                    WHEN r.one_of IS NOT NULL THEN coalesce(r.one_of ? (s.labels ->> r.key), false)
+                    WHEN r.none_of IS NOT NULL
+                        THEN coalesce(NOT r.none_of ? (s.labels ->> r.key), true)
+                    WHEN r.present IS NOT NULL THEN (s.labels ? r.key) = r.present
+                    WHEN (s.labels ->> r.key) ~ '^[0-9]+$'
+                        THEN (s.labels ->> r.key)::numeric
+                            BETWEEN coalesce(r.above + 1, 0)
+                            AND coalesce(r.below - 1, 9223372036854775807)
+                    ELSE false
+                END
+            ))
+            LIMIT 1
+        ) AS s
+        WHERE leader.namespace = $1 AND leader.decrypter = $12 AND leader.name > $2
+        ORDER BY leader.name
+        LIMIT $3
+    ) AS page
+) AS w ON w.bytes_before < $4
+ORDER BY w.name
+
+-- name: page_of_keeper
+-- $12 keeper
+SELECT
+    w.namespace, w.name, w.uid, w.resource_version, w.generation, w.version, w.value_id, w.keeper,
+    w.description, w.decrypters, w.labels, w.annotations, w.created_at, w.created_by,
+    w.updated_at, w.updated_by, w.field_owners, w.found, c.counter
+FROM (SELECT coalesce((SELECT value FROM counters WHERE namespace = $1), 0) AS counter) AS c
+LEFT JOIN (
+    SELECT page.*, count(*) OVER () AS found,
+        sum(page.size_bytes) OVER (ORDER BY page.name) - page.size_bytes AS bytes_before
+    FROM (
+        SELECT s.*
+        FROM secure_values AS s
+        WHERE s.namespace = $1 AND s.keeper = $12 AND s.name > $2
+        AND s.labels @> $5 AND s.decrypters @> $7::text [] AND NOT s.decrypters && $8::text []
+        AND s.keeper = ALL ($9::text []) AND s.keeper <> ALL ($10::text [])
+        AND s.name <> ALL ($11::text [])
+        AND ($6::jsonb IS NULL OR NOT EXISTS (
+            SELECT FROM jsonb_to_recordset($6) AS r (
+                key text, one_of jsonb, none_of jsonb, present boolean,
+                above numeric, below numeric
+            )
+            WHERE NOT CASE
+                WHEN r.one_of IS NOT NULL THEN coalesce(r.one_of ? (s.labels ->> r.key), false)
+                WHEN r.none_of IS NOT NULL
+                    THEN coalesce(NOT r.none_of ? (s.labels ->> r.key), true)
+                WHEN r.present IS NOT NULL THEN (s.labels ? r.key) = r.present
+                WHEN (s.labels ->> r.key) ~ '^[0-9]+$'
+                    THEN (s.labels ->> r.key)::numeric
+                        BETWEEN coalesce(r.above + 1, 0)
+                        AND coalesce(r.below - 1, 9223372036854775807)
+                ELSE false
+            END
+        ))
+        ORDER BY s.name
+        LIMIT $3
+    ) AS page
+) AS w ON w.bytes_before < $4
+ORDER BY w.name
+
 -- How far each leader's names reach: the name that comes after $3 others, if there are so many. Who
 -- reaches farthest has the fewest names here, however many there are elsewhere.
 
 -- name: reaches
 -- $1 namespace, $2 after_name, $3 names to pass; of each leader: $4 label, $5 its value, $6 label
--- with any value, $7 decrypter, $8 keeper
-SELECT reach.name
-FROM unnest($4::text [], $5::text [], $6::text [], $7::text [], $8::text [])
-    WITH ORDINALITY AS l (label, value, any_value, decrypter, keeper, position)
-LEFT JOIN LATERAL (
-    SELECT name
-    FROM (
-        (
+-- with any value, $7 decrypter, $8 keeper; what is not asked for is null
+SELECT
+    CASE
+        WHEN l.label IS NOT NULL THEN (
             SELECT name FROM secure_value_labels
             WHERE namespace = $1 AND label = l.label AND value = l.value AND name > $2
-            ORDER BY name OFFSET 0
+            ORDER BY name LIMIT 1 OFFSET $3
         )
-        UNION ALL
-        (
+        WHEN l.any_value IS NOT NULL THEN (
             SELECT name FROM secure_value_labels
             WHERE namespace = $1 AND label = l.any_value AND name > $2
-            ORDER BY name OFFSET 0
+            ORDER BY name LIMIT 1 OFFSET $3
         )
-        UNION ALL
-        (
+        WHEN l.decrypter IS NOT NULL THEN (
             SELECT name FROM secure_value_decrypters
             WHERE namespace = $1 AND decrypter = l.decrypter AND name > $2
-            ORDER BY name OFFSET 0
+            ORDER BY name LIMIT 1 OFFSET $3
         )
-        UNION ALL
-        (
+        ELSE (
             SELECT name FROM secure_values
             WHERE namespace = $1 AND keeper = l.keeper AND name > $2
-            ORDER BY name OFFSET 0
+            ORDER BY name LIMIT 1 OFFSET $3
         )
-    ) AS named
-    ORDER BY name
-    LIMIT 1 OFFSET $3
-) AS reach ON true
+    END AS name
+FROM unnest($4::text [], $5::text [], $6::text [], $7::text [], $8::text [])
+    WITH ORDINALITY AS l (label, value, any_value, decrypter, keeper, position)
 ORDER BY l.position
 
 -- A namespace has few keepers: they are passed one by one, in the order of names.

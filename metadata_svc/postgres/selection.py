@@ -19,8 +19,8 @@ from metadata_svc.domain.selector import (
     Selector,
 )
 
-# Branches of `page_led` that each pass one value of a label; with more values, the label leads.
-MERGED_VALUES = 8
+# Of so many values of a label the names are merged; with more, the label leads with any value.
+MERGED_VALUES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +43,6 @@ class Leader:
     def with_any_value(self) -> str | None:
         """The label, if its names are passed whatever its value."""
         return None if self.values else self.label
-
-    @property
-    def parameters(self) -> tuple[object, ...]:
-        """As `page_led` takes them."""
-        return (
-            *(self.label if self.values else None, self.values),
-            *(self.with_any_value, self.one_of, self.at_least, self.at_most),
-            *(self.decrypter, self.keeper),
-        )
 
     @property
     def parts(self) -> tuple["Leader", ...]:

@@ -1,22 +1,60 @@
 """What a statement reads to do its work, as Postgres counts it."""
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from chassis.postgres import Connection
 
+_TIMES_PLANNED_APART = 5
+
+
+@dataclass(frozen=True)
+class Work:
+    """Rows that scans produced or threw away, buffers touched, indexes that named rows."""
+
+    rows: int
+    buffers: int
+    indexes: frozenset[str]
+
 
 async def explained(
     connection: Connection, statement: str, arguments: tuple[object, ...]
-) -> dict[str, int]:
-    """Rows that scans produced or threw away, and buffers touched, by the second execution."""
+) -> Work:
+    """The work of the second execution, planned for these arguments."""
     explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
     await connection.fetchval(explain, *arguments)  # the catalogue's own pages are read once
-    (plan,) = json.loads(await connection.fetchval(explain, *arguments))
-    return {
-        "rows": sum(_rows(node) for node in _nodes(plan["Plan"])),
-        "buffers": plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"],
-    }
+    return _work(await connection.fetchval(explain, *arguments))
+
+
+async def explained_when_used_to_it(
+    connection: Connection, statement: str, arguments: tuple[object, ...]
+) -> Work:
+    """The work as a connection does it that has prepared the statement and run it often.
+
+    From the sixth time on Postgres may plan for any arguments alike.
+    """
+    await connection.execute(f"PREPARE asked AS {statement}")
+    execute = f"EXECUTE asked ({', '.join(map(_literal, arguments))})"
+    for _ in range(_TIMES_PLANNED_APART):
+        await connection.execute(execute)
+    work = _work(
+        await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {execute}")
+    )
+    await connection.execute("DEALLOCATE asked")
+    return work
+
+
+def _work(explanation: str) -> Work:
+    (plan,) = json.loads(explanation)
+    nodes = _nodes(plan["Plan"])
+    return Work(
+        rows=sum(map(_rows, nodes)),
+        buffers=plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"],
+        indexes=frozenset(
+            node["Index Name"] for node in nodes if "Index Name" in node and _named(node)
+        ),
+    )
 
 
 def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
@@ -28,3 +66,15 @@ def _rows(node: dict[str, Any]) -> int:
         return 0
     rejected = sum(node.get(key, 0) for key in node if key.startswith("Rows Removed by"))
     return int((node["Actual Rows"] + rejected) * node["Actual Loops"])
+
+
+def _named(node: dict[str, Any]) -> bool:
+    return bool(node["Actual Rows"] and node["Actual Loops"])
+
+
+def _literal(argument: object) -> str:
+    if argument is None:
+        return "NULL"
+    if isinstance(argument, (list, tuple)):
+        return f"ARRAY[{', '.join(map(_literal, argument))}]::text[]"
+    return str(argument) if isinstance(argument, int) else f"'{argument}'"

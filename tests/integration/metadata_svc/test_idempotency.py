@@ -279,11 +279,11 @@ async def test_a_trim_reads_what_it_forgets_and_nothing_young(
         await connection.close()
 
     nothing, batch = costs
-    assert nothing["rows"] == 0
-    assert nothing["buffers"] < 10
+    assert nothing.rows == 0
+    assert nothing.buffers < 10
     # Each is found by the index and then by its key.
-    assert batch["rows"] == 2 * BATCH
-    assert batch["buffers"] < 40 * BATCH
+    assert batch.rows == 2 * BATCH
+    assert batch.buffers < 40 * BATCH
 
 
 async def test_a_key_someone_is_at_work_on_is_left_for_the_next_time(
