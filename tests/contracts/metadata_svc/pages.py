@@ -210,6 +210,26 @@ class PagesContract:
         assert tuple(met) == whole.items
         assert len(met) >= 2
 
+    @pytest.mark.parametrize("selector", ["team in (x,y),!plain", "team in (x,y),keeper=aws"])
+    async def test_what_is_selected_is_found_behind_many_that_are_half_selected(
+        self, stores: Stores, selector: str
+    ) -> None:
+        many = [
+            a_secure_value(
+                name=f"n{number:02}", labels={"team": "xy"[number % 2], "plain": "1"}
+            )
+            for number in range(70)
+        ]
+        wanted = [
+            a_secure_value(name=name, labels={"team": "y"}, keeper="aws")
+            for name in ("n65-a", "n69-a")
+        ]
+        await put(stores, *many, *wanted)
+
+        one = a_query(selector=parsed(selector), limit=1)
+        assert await names_on(stores, one) == (["n65-a"], True)
+        assert await names_on(stores, replace(one, after_name="n65-a")) == (["n69-a"], False)
+
     async def test_selectors_follow_a_replaced_row(self, stores: Stores) -> None:
         before = a_secure_value(
             labels={"a": "1", "b": "2", "c": "3"}, decrypters=("x", "y"), version=1

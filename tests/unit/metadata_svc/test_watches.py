@@ -1,11 +1,13 @@
 """What watches promise, in memory; and the waking of those who wait."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
 from metadata_svc.domain.event import EventType, event_type
+from metadata_svc.domain.secure_value import SecureValue
+from metadata_svc.ports.changes import ChangesQuery, Past
 from metadata_svc.use_cases.commits import Commits
 from tests.contracts.metadata_svc.application import Application
 from tests.contracts.metadata_svc.keeping import Keeping
@@ -91,6 +93,36 @@ async def test_who_comes_first_to_a_namespace_is_woken_by_the_first_poll() -> No
         event = waiting.next_write
         await commits.poll(counters)
         assert event.is_set()
+
+
+class WritesBehind:
+    """The history; a write comes as soon as it was read for the first time."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._changes = stores.secure_value_changes
+        self.write: Callable[[], Awaitable[None]] | None = None
+
+    async def after(self, query: ChangesQuery) -> Past[SecureValue]:
+        past = await self._changes.after(query)
+        write, self.write = self.write, None
+        if write is not None:
+            await write()
+        return past
+
+
+async def test_a_write_right_after_the_history_was_read_is_not_missed(
+    stores: Stores, application: Application
+) -> None:
+    changes = WritesBehind(stores)
+    watching = Watching(stores, changes=changes, bookmark_seconds=60)
+
+    async def write() -> None:
+        await application.create()
+        watching.commits.announce([NAMESPACE])
+
+    changes.write = write
+    async with watching.watcher() as watcher:
+        assert (await watcher.next()).resource_version == 1
 
 
 async def test_a_woken_watch_that_finds_nothing_waits_again(
