@@ -66,30 +66,31 @@ def _quotable(text: str) -> str:
 def _unknown(value: object, schema: Schema, path: str) -> Iterator[str]:
     """The paths that the schema has not, in the order sent; nothing below them.
 
-    Recursion is bounded by the schema's own depth.
+    Recursion is bounded by the schema's own depth: what stands where the schema knows of no
+    fields is not looked at. A wrong type is another rule's.
     """
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            below = _member(schema, name)
-            if below is None:
-                yield member_path(path, name)
-            else:
-                yield from _unknown(inner, below, member_path(path, name))
-    elif isinstance(value, list) and isinstance(schema, ListOf):
-        for index, inner in enumerate(value):
-            yield from _unknown(inner, schema.items, f"{path}[{index}]")
+    match schema:
+        case Struct() | MapOf() if isinstance(value, dict):
+            for name, inner in value.items():
+                below = _member(schema, name)
+                if below is None:
+                    yield member_path(path, name)
+                else:
+                    yield from _unknown(inner, below, member_path(path, name))
+        case ListOf() if isinstance(value, list):
+            for index, inner in enumerate(value):
+                yield from _unknown(inner, schema.items, f"{path}[{index}]")
 
 
 _FREE = Anything()
 
 
-def _member(schema: Schema, name: str) -> Schema | None:
-    """What the member is; None when there is no such. A wrong type is another rule's."""
+def _member(schema: Struct | MapOf, name: str) -> Schema | None:
+    """What the member is; None when there is no such."""
     match schema:
         case Struct() if name in schema.fields:
             return schema.fields[name]
-        case Struct() if not schema.knows(name):
-            return None
+        case Struct():
+            return _FREE if schema.knows(name) else None
         case MapOf():
             return schema.values
-    return _FREE

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from gateway.errors import BadRequestError
+from gateway.field_paths import LONGEST_SHOWN
 
 MAX_DEPTH = 64
 MAX_VALUES = 20_000
@@ -122,5 +123,10 @@ def _repetitions(value: object, path: str) -> Iterator[str]:
 
 
 def member_path(path: str, key: str) -> str:
-    """The path of the member `key` of the object under `path`."""
-    return f"{path}.{key}" if path else key
+    """The path of the member `key` of the object under `path`; no longer than is ever shown.
+
+    One long key above many others would else be copied once for each of them.
+    """
+    if len(path) > LONGEST_SHOWN:
+        return path
+    return (f"{path}.{key}" if path else key)[: LONGEST_SHOWN + 1]

@@ -33,6 +33,9 @@ _JSON_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 """Of so few digits that 64 bits hold it."""
 _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})\.[0-9]{1,17}([eE][-+]?[0-9]{1,2})?")
 
+_TAG_DIRECTIVE = re.compile("(?:^|[\n\r\x85\u2028\u2029])\ufeff?%TAG")
+"""At the start of what YAML 1.1 calls a line. The parser compares each with all before it."""
+
 OPENING = (b"{", b"[")
 """Most clients send JSON under YAML's name, and some with escapes that only JSON has."""
 
@@ -116,6 +119,8 @@ def _awaits_key(open_nodes: list[_Node]) -> bool:
 
 def _bounded_events(text: str) -> Iterator[yaml.Event]:
     depth = documents = nodes = 0
+    if _TAG_DIRECTIVE.search(text):
+        raise RefusedError("holds a YAML tag directive, which is not read")
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         _refuse_indirection(event)
         documents += isinstance(event, yaml.DocumentStartEvent)

@@ -97,6 +97,27 @@ def test_a_wrong_type_is_another_rules_affair() -> None:
     assert problems_in(tree, SECURE_VALUE, ()) == ()
 
 
+class NotLookedAt(dict[str, object]):
+    """An object that must not be walked through."""
+
+    def items(self) -> Any:
+        raise AssertionError("looked at")
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"spec": {"description": NotLookedAt()}},
+        {"spec": {"decrypters": [NotLookedAt()]}},
+        {"metadata": {"labels": {"a": NotLookedAt()}}},
+        {"metadata": {"managedFields": [{"fieldsV1": NotLookedAt()}]}},
+        {"metadata": [NotLookedAt()]},
+    ],
+)
+def test_what_stands_where_no_field_can_be_is_not_looked_at(tree: dict[str, Any]) -> None:
+    assert problems_in(tree, SECURE_VALUE, ()) == ()
+
+
 def test_strict_refuses_and_names_every_problem() -> None:
     problems = problems_in({"spec": {"foo": 1}}, SECURE_VALUE, ("spec.bar",))
 

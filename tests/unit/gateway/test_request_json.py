@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import BadRequestError
+from gateway.field_paths import LONGEST_SHOWN
 from gateway.request_json import JsonObject, parse_json
 from gateway.request_tree import MAX_DEPTH, MAX_REPETITIONS, MAX_VALUES
 
@@ -88,6 +89,15 @@ def test_of_a_repeated_key_the_last_stands_and_its_path_is_told() -> None:
 
     assert document.tree == {"a": {"d": 4}, "b": [{"c": 3}]}
     assert document.repeated == ("a", "b[0].c")
+
+
+def test_a_path_is_no_longer_than_is_shown_however_long_its_keys() -> None:
+    key, inner = "k" * 10_000, '{"a": 1, "a": 2, "bb": {"c": 1, "c": 2}}'
+
+    document = parse_json(f'{{"{key}": {{"{key}": [{inner}]}}}}'.encode())
+
+    assert len(document.repeated) == 2
+    assert max(map(len, document.repeated)) < LONGEST_SHOWN + 10
 
 
 def test_no_more_repetitions_are_told_than_anyone_reads() -> None:

@@ -191,6 +191,7 @@ def test_more_bytes_than_an_object_has_are_not_read() -> None:
         b"a: " + b"0_" * 100_000,
         b"'" * 200_000,
         b"%TAG ! tag:x:\n" * 10_000,
+        b"".join(b"%%TAG !%x! a\n" % number for number in range(17_000)),
         b"#" * 200_000,
         b"a: |\n" + b" \n" * 100_000,
         b"? " * 100_000,
@@ -198,7 +199,7 @@ def test_more_bytes_than_an_object_has_are_not_read() -> None:
         b"a,\n" * 60_000,
         b'"\\u0061' * 30_000,
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_no_body_takes_long(body: bytes) -> None:
     started = time.process_time()
@@ -206,6 +207,16 @@ def test_no_body_takes_long(body: bytes) -> None:
         parse_yaml(body)
 
     assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize("before", ["", "\ufeff", "# a\n", "# a\r", "# a\x85", "# a\u2028"])
+def test_a_tag_directive_is_refused_wherever_a_line_begins(before: str) -> None:
+    with pytest.raises(BadRequestError, match="tag directive"):
+        parse_yaml(f"{before}%TAG !a! tag:x\n---\na: b".encode())
+
+
+def test_what_only_contains_the_words_of_a_directive_is_read() -> None:
+    assert parse_yaml(b"%YAML 1.1\n---\na: x %TAG y").tree == {"a": "x %TAG y"}
 
 
 def test_an_empty_text_says_nothing() -> None:
