@@ -7,10 +7,11 @@
 """
 
 import asyncio
+import json
 import random
 import ssl
 from collections.abc import Iterator
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import asyncpg
 import httpx2
@@ -26,6 +27,7 @@ CREATES_IN_FLIGHT = 8
 FOUND = 200
 CREATED = frozenset({201, 409})  # 409: by an earlier run that was broken off
 KIND = "securevalues"
+LABEL, SHARES = "team", 100
 
 Row = tuple[object, ...]
 
@@ -58,6 +60,16 @@ def written_name(number: int) -> str:
 
 def filler_name(number: int) -> str:
     return f"filler-{number:06}"
+
+
+def label_value(number: int) -> str:
+    """One row in a hundred has it; its first row is that of the number."""
+    return f"team-{number % SHARES}"
+
+
+def decrypter_name(number: int) -> str:
+    """One row in a hundred allows it, and all allow DECRYPTER."""
+    return f"service-{number % SHARES}"
 
 
 def value_of(name: str) -> str:
@@ -128,19 +140,18 @@ async def _copy(connection: "asyncpg.Connection[asyncpg.Record]", numbers: range
 def _rows(numbers: range, first_resource_version: int) -> dict[str, list[Row]]:
     rows: dict[str, list[Row]] = {table: [] for table in TABLES}
     for resource_version, number in enumerate(numbers, first_resource_version):
-        name, value_id, team = filler_name(number), uuid4(), f"team-{number % 100}"
+        name, value_id, team = filler_name(number), uuid4(), label_value(number)
+        allowed = [DECRYPTER, decrypter_name(number)]
+        numbers_of_row = (resource_version, 1, 1, value_id, "system")
+        made = (SystemClock().now(), "user:load")
         rows["value_ids"].append((NAMESPACE, value_id, "claimed"))
         rows["names"].append((NAMESPACE, name, 1))
-        rows["secure_values"].append(_live(name, value_id, resource_version, team))
-        rows["secure_value_labels"].append((NAMESPACE, "team", team, name))
-        rows["secure_value_decrypters"].append((NAMESPACE, DECRYPTER, name))
+        rows["secure_values"].append(
+            (
+                *(NAMESPACE, name, uuid4(), *numbers_of_row, "a row without a value"),
+                *(allowed, json.dumps({LABEL: team}), "{}", *made, *made, 200),
+            )
+        )
+        rows["secure_value_labels"].append((NAMESPACE, LABEL, team, name))
+        rows["secure_value_decrypters"] += [(NAMESPACE, who, name) for who in allowed]
     return rows
-
-
-def _live(name: str, value_id: UUID, resource_version: int, team: str) -> Row:
-    made = (SystemClock().now(), "user:load")
-    return (
-        *(NAMESPACE, name, uuid4(), resource_version, 1, 1, value_id, "system"),
-        *("a row without a value", [DECRYPTER], f'{{"team": "{team}"}}', "{}"),
-        *(*made, *made, 200),
-    )
