@@ -8,13 +8,14 @@ from typing import Any
 from chassis.identity import Authenticator
 from metadata_svc.domain.keeper import Keeper
 from metadata_svc.grpc_api.keeper_messages import keeper_draft_from_proto, keeper_to_proto
-from metadata_svc.grpc_api.messages import preconditions_from_proto
+from metadata_svc.grpc_api.messages import identity_fields, preconditions_from_proto
 from metadata_svc.grpc_api.selections import (
     EVENT_TYPES,
     delete_page_request_from_proto,
     list_request_from_proto,
     watch_request_from_proto,
 )
+from metadata_svc.use_cases.access import may_read
 from metadata_svc.use_cases.delete_pages import DeletePages
 from metadata_svc.use_cases.edits import DeleteRequest
 from metadata_svc.use_cases.keepers import (
@@ -125,7 +126,11 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
                 dry_run=request.dry_run,
             ),
         )
-        return keepers_pb2.DeleteKeeperResponse(keeper=keeper_to_proto(gone))
+        return keepers_pb2.DeleteKeeperResponse(
+            keeper=keeper_to_proto(gone)
+            if may_read(caller, gone)
+            else keepers_pb2.Keeper(**identity_fields(gone))
+        )
 
     async def DeleteKeepers(
         self, request: keepers_pb2.DeleteKeepersRequest, context: Any

@@ -49,11 +49,7 @@ def draft_from_proto(draft: secure_value_pb2.SecureValueDraft) -> Draft:
 
 def resource_fields(resource: Resource) -> dict[str, Any]:
     """The fields that the messages of both kinds have in common."""
-    return {
-        "namespace": resource.namespace,
-        "name": resource.name,
-        "uid": str(resource.uid),
-        "resource_version": resource.resource_version,
+    return identity_fields(resource) | {
         "generation": resource.generation,
         "created_at": _timestamp(resource.created_at),
         "updated_at": _timestamp(resource.updated_at),
@@ -63,6 +59,16 @@ def resource_fields(resource: Resource) -> dict[str, Any]:
         "labels": resource.labels,
         "annotations": resource.annotations,
         "field_owners": map(_owner_to_proto, resource.field_owners),
+    }
+
+
+def identity_fields(resource: Resource) -> dict[str, Any]:
+    """Which object it is, and nothing of what stands in it."""
+    return {
+        "namespace": resource.namespace,
+        "name": resource.name,
+        "uid": str(resource.uid),
+        "resource_version": resource.resource_version,
     }
 
 

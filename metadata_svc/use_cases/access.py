@@ -5,6 +5,8 @@ import structlog
 from chassis.caller import Caller
 from chassis.errors import PermissionDeniedError
 from metadata_svc.domain.access import Action, Scope, managing_scope
+from metadata_svc.domain.resource import Resource
+from metadata_svc.use_cases.kinds import READ
 
 
 def authorise(caller: Caller, action: Action, namespace: str, name: str | None) -> None:
@@ -26,6 +28,12 @@ def readable(caller: Caller, action: Action, namespace: str) -> Scope:
     if scope.empty:
         raise _denied(caller, action, scope)
     return scope
+
+
+def may_read(caller: Caller, resource: Resource) -> bool:
+    """Whether the caller may learn what stands in it; another right is none to read."""
+    scope = managing_scope(caller, READ[resource.kind], resource.namespace)
+    return scope.covers(resource.name)
 
 
 def _denied(caller: Caller, action: Action, scope: Scope) -> PermissionDeniedError:

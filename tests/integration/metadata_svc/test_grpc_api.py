@@ -118,6 +118,26 @@ async def test_a_secure_value_is_created_read_listed_edited_and_deleted(wire: Wi
     assert error.value.message == 'securevalue.secret.grafana.app "pg-main" not found'
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_who_may_only_delete_is_told_which_one_and_no_more(
+    wire: Wire, *, dry_run: bool
+) -> None:
+    _, created = await write(wire, a_draft())
+    grants = [
+        {"action": "secret.securevalues:delete", "scope": "secret.securevalues:uid:pg-main"},
+        {"action": "secret.securevalues:read", "scope": "secret.securevalues:uid:another"},
+    ]
+    delete = clients_pb.DeleteSecureValueRequest(
+        namespace="default", name="pg-main", dry_run=dry_run
+    )
+
+    gone = await ask(wire, "DeleteSecureValue", delete, roles=[], grants=grants)
+
+    assert gone.secure_value == resource.SecureValue(
+        namespace="default", name="pg-main", uid=created.uid, resource_version=1
+    )
+
+
 async def test_a_secure_value_crosses_whole(wire: Wire) -> None:
     before = datetime.now(UTC)
     _, created = await write(wire, a_draft())

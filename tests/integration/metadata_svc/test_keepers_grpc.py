@@ -137,6 +137,16 @@ async def test_a_keeper_is_edited_activated_and_deleted(wire: Wire) -> None:
         await get(wire)
 
 
+async def test_who_may_only_delete_is_told_which_one_and_no_more(wire: Wire) -> None:
+    created = await create(wire)
+    grant = {"action": "secret.keepers:delete", "scope": "secret.keepers:*"}
+    delete = pb.DeleteKeeperRequest(**HERE, dry_run=True)
+
+    gone = (await ask(wire, "DeleteKeeper", delete, roles=[], grants=[grant])).keeper
+
+    assert gone == pb.Keeper(**HERE, uid=created.uid, resource_version=1)
+
+
 async def test_dry_runs_preview_and_write_nothing(wire: Wire) -> None:
     draft = a_draft(name="other")
     dry = (

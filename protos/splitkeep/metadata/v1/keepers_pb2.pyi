@@ -640,7 +640,9 @@ class DeleteKeeperResponse(_message.Message):
     KEEPER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def keeper(self) -> Global___Keeper:
-        """As it was when it left."""
+        """As it was when it left; to a caller who may not read it, namespace, name, uid and
+        resource_version only.
+        """
 
     def __init__(
         self,

@@ -287,7 +287,9 @@ class DeleteSecureValueResponse(_message.Message):
     SECURE_VALUE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def secure_value(self) -> _secure_value_pb2.SecureValue:
-        """As it was when it left."""
+        """As it was when it left; to a caller who may not read it, namespace, name, uid and
+        resource_version only.
+        """
 
     def __init__(
         self,
