@@ -7,17 +7,23 @@ from typing import Generic, Protocol, TypeVar
 from metadata_svc.domain.access import Scope
 from metadata_svc.ports.history import ChangeType
 
+MAX_BYTES = 1024 * 1024
+
 T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangesQuery:
-    """The writes of a namespace after number `after`, as far as the scope covers them."""
+    """The writes of a namespace after number `after`, as far as the scope covers them.
+
+    At most `limit`, whose objects weigh at most about `max_bytes`, but for a single one.
+    """
 
     namespace: str
     scope: Scope
     after: int
     limit: int
+    max_bytes: int = MAX_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,18 +8,25 @@ from metadata_svc.domain.access import Location, Scope
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.selector import Selector
 
+# Half of what a gRPC client takes by default; one secure value alone may weigh about 0.3 MiB.
+MAX_PAGE_BYTES = 2 * 1024 * 1024
+
 T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageQuery:
-    """One page of a namespace: names after `after_name`, in byte order, that are selected."""
+    """One page of a namespace: names after `after_name`, in byte order, that are selected.
+
+    It has at most `limit` items, which weigh at most about `max_bytes`, but for a single one.
+    """
 
     namespace: str
     scope: Scope
     selector: Selector = field(default_factory=Selector)
     after_name: str = ""
     limit: int
+    max_bytes: int = MAX_PAGE_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,6 @@ from metadata_svc.postgres.rows import keeper_from_json, secure_value_from_json
 
 T = TypeVar("T")
 
-# About what one watch holds of the history at a time.
-MAX_BYTES = 1024 * 1024
-
 
 @dataclass(frozen=True, slots=True)
 class ChangeQueries:
@@ -72,7 +69,7 @@ class PostgresChanges(Generic[T]):
             self.stored.kind.value,
             None if query.scope.everything else sorted(query.scope.names),
             query.limit,
-            MAX_BYTES,
+            query.max_bytes,
         )
         entries = (self._entry(row) for row in rows if row["resource_version"] is not None)
         return Past(tuple(entries), rows[0]["counter"])

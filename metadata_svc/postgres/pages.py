@@ -23,8 +23,6 @@ from metadata_svc.postgres.selection import (
 
 T = TypeVar("T")
 
-# Half of what a gRPC client takes by default; one secure value alone may weigh about 0.3 MiB.
-MAX_PAGE_BYTES = 2 * 1024 * 1024
 # How many names of a leader are passed to see how far it reaches, and of how many leaders.
 PROBED_NAMES = 200
 PROBED_LEADERS = 16
@@ -148,7 +146,7 @@ class PostgresKeeperPages:
 
 
 def _bounds(query: PageQuery) -> tuple[object, ...]:
-    return (query.namespace, query.after_name, query.limit + 1, MAX_PAGE_BYTES)
+    return (query.namespace, query.after_name, query.limit + 1, query.max_bytes)
 
 
 def _is_cut(rows: Sequence[asyncpg.Record], limit: int) -> bool:

@@ -40,7 +40,9 @@ from metadata_svc.use_cases.kinds import FIELDS, READ
 CallerNow = Callable[[], Awaitable[Caller]]
 """Who is watching. Raises UnauthenticatedError once the token is no longer accepted."""
 
-PAGE_SIZE = 100  # items, or changes, that a watch holds at a time
+# What a watch holds at a time: so many items or changes, and of more than one so many bytes.
+PAGE_SIZE = 100
+PAGE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +211,7 @@ class _Watch(Generic[ResourceT]):
             selector=self._request.selector,
             after_name=self._listed,
             limit=self._watches.page_size,
+            max_bytes=PAGE_BYTES,
         )
         async with self._watches.reading:
             page = await self._watches.pages.page(query)
@@ -222,6 +225,7 @@ class _Watch(Generic[ResourceT]):
             scope=self.scope,
             after=self._position,
             limit=self._watches.page_size,
+            max_bytes=PAGE_BYTES,
         )
         async with self._watches.reading:
             past = await self._watches.changes.after(query)

@@ -106,7 +106,8 @@ async def test_names_are_looked_up_one_by_one(
         query = a_query(scope=NAMES, limit=PAGE)
         asked = await pages.asked(query)
         work = await explain(connection, asked.statement, asked.parameters)
-        assert (work.indexes, work.rows) == ({NAME}, PAGE + 1)
+        assert work.indexes == {NAME}
+        assert work.rows == PAGE + 1
         assert work.buffers <= 5 * (PAGE + 1)
     names = sorted(NAMES.names)
     found = await explained(connection, load_reader_queries().locate, ("default", names))

@@ -9,20 +9,22 @@ import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from chassis.errors import ResourceExhaustedError
-from chassis.grpc_client import call, open_channel
+from chassis.errors import ResourceExhaustedError, UnavailableError
+from chassis.grpc_client import call, open_channel, stream
 from chassis.sensitive import Sensitive
 from protos.splitkeep.metadata.v1 import secure_values_pb2, secure_values_pb2_grpc
 from tests.integration.metadata_svc.wire import Credentials
 
 PREFIX = "SPLITKEEP_METADATA_"
 READY_SECONDS = 30.0
+DRAIN_SECONDS = 10.0  # the default
 
 
 @pytest.fixture
@@ -94,6 +96,19 @@ def fetched(port: int, path: str) -> str:
         return text
 
 
+@asynccontextmanager
+async def watching(credentials: Credentials, port: int) -> AsyncIterator[AsyncIterator[Any]]:
+    request = secure_values_pb2.WatchSecureValuesRequest(namespace="default", initial=True)
+    async with open_channel(f"localhost:{port}", ca=credentials.clients.certificate) as channel:
+        stub = secure_values_pb2_grpc.SecureValuesStub(channel)
+        yield stream(
+            stub.WatchSecureValues,
+            request,
+            deadline_seconds=READY_SECONDS,
+            token=credentials.token(),
+        )
+
+
 async def test_it_migrates_serves_and_drains(empty_dsn: Sensitive[str], tmp_path: Path) -> None:
     credentials = Credentials(tmp_path)
     variables = environment(empty_dsn, credentials, tmp_path)
@@ -107,9 +122,14 @@ async def test_it_migrates_serves_and_drains(empty_dsn: Sensitive[str], tmp_path
         with pytest.raises(ResourceExhaustedError):
             await _list(credentials, ports["clients"], after_name="x" * 1024 * 1024)
         health = await asyncio.to_thread(fetched, ports["operations"], "/readyz")
-        metrics = await asyncio.to_thread(fetched, ports["operations"], "/metrics")
-        process.send_signal(signal.SIGTERM)
-        out, log = await process.communicate()
+        async with watching(credentials, ports["clients"]) as events:
+            assert (await anext(events)).initial_end
+            metrics = await asyncio.to_thread(fetched, ports["operations"], "/metrics")
+            async with asyncio.timeout(DRAIN_SECONDS / 2):
+                process.send_signal(signal.SIGTERM)
+                with pytest.raises(UnavailableError):
+                    await anext(events)
+                out, log = await process.communicate()
 
     assert (first[0], second[0], process.returncode, out) == (0, 0, 0, b"")
     assert "0001_secure_values.sql" in first[1]
@@ -117,6 +137,7 @@ async def test_it_migrates_serves_and_drains(empty_dsn: Sensitive[str], tmp_path
     assert (list(listed.secure_values), listed.resource_version) == ([], 0)
     assert json.loads(health)["ready"] is True
     assert 'method="ListSecureValues"' in metrics
+    assert "\nmetadata_watchers 1.0\n" in metrics
     lines = [json.loads(line) for line in log.decode().splitlines()]
     assert [line["event"] for line in lines if "clients" in line] == ["ready"]
     assert set(ports) == {"clients", "peer", "operations"}
