@@ -1,23 +1,30 @@
 """Claim: the transaction whose commit is the moment a write with a value happens.
 
 - The idempotency key, if the caller chose one, decides which of its equal creates happens: the
-  others get that one's outcome, and their value ids stay unclaimed.
+  others get that one's outcome, and their value ids are refused.
 - The value id's key decides against Refuse and against a second Claim, before all the rest.
 - The checks of Prepare are repeated under locks; only the keeper is not chosen again.
 - Asked again for the same write, it answers the recorded outcome and moves nothing; once the
   outcome is forgotten, it fails and moves nothing.
+- A Claim whose answer is that it failed has not happened and never will: another like it may
+  still be on its way, and what it failed by may pass. So its id is refused before the answer,
+  and everybody's last word is that one row.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from chassis.caller import Caller
 from chassis.clock import Clock
 from chassis.errors import (
+    DeadlineExceededError,
     FailedPreconditionError,
     FieldViolation,
     InvalidArgumentError,
+    KnownError,
     Rule,
+    UnavailableError,
 )
 from metadata_svc.domain.generated_name import is_completion
 from metadata_svc.domain.idempotency import Idempotency, idempotency_violations
@@ -36,10 +43,10 @@ from metadata_svc.domain.secure_value import (
 )
 from metadata_svc.domain.text import is_name
 from metadata_svc.domain.validation import require_valid
-from metadata_svc.domain.value_id import ValueKey, ValueRecord
+from metadata_svc.domain.value_id import ValueKey, ValueRecord, ValueState
 from metadata_svc.ports.history import Change, ChangeType
 from metadata_svc.ports.transactions import Transaction, Transactions
-from metadata_svc.use_cases.idempotency import DAY, made_once, repeatable
+from metadata_svc.use_cases.idempotency import DAY, Repeatable, made_once, repeatable
 from metadata_svc.use_cases.prepare import KEEPER_IS_GONE, authorise_write
 
 
@@ -75,6 +82,10 @@ class ClaimWrite:
         NotFoundError and ConflictError (update), ConflictError (the id was refused, or claimed
         so long ago that the outcome is forgotten), FailedPreconditionError (the keeper is gone,
         or the id was claimed for another write).
+
+        After the last four no Claim of the id moves anything any more, not even one that is
+        still on its way. The first two may be found before the id is looked at, and then say
+        nothing of another Claim; UnavailableError leaves everything open.
         """
         authorise_write(caller, request.write.operation, request.draft)
         require_valid(request.draft, request.write.operation)
@@ -88,9 +99,27 @@ class ClaimWrite:
         sent = repeatable(
             caller, draft.namespace, request.idempotency, self.idempotency_retention
         )
-        return await self.transactions.run(
-            lambda tx: made_once(tx, sent, SecureValue, lambda: _claim(tx, wanted, stamp))
+        return await self._settled(
+            wanted.key, lambda tx: _claim_or_repeat(tx, wanted, sent, stamp)
         )
+
+    async def _settled(
+        self, key: ValueKey, attempt: Callable[[Transaction], Awaitable[SecureValue]]
+    ) -> SecureValue:
+        """What the attempt makes; or what it raises, and nobody will ever claim the id.
+
+        Only a failure costs the second transaction.
+        """
+        try:
+            return await self.transactions.run(attempt)
+        except (UnavailableError, DeadlineExceededError):
+            raise
+        except KnownError:
+            states = await self.transactions.run(lambda tx: tx.value_ids.refuse([key]))
+            if states[key] is ValueState.REFUSED:
+                raise
+        # It was claimed before, or in between by a Claim like this one: what is recorded of it.
+        return await self.transactions.run(attempt)
 
 
 def _require_own_name(request: ClaimRequest) -> None:
@@ -103,6 +132,16 @@ def _require_own_name(request: ClaimRequest) -> None:
     raise InvalidArgumentError(
         violations=(FieldViolation("prepared.name", Rule.INVALID, message),)
     )
+
+
+async def _claim_or_repeat(
+    tx: Transaction, request: ClaimRequest, sent: Repeatable | None, stamp: Stamp
+) -> SecureValue:
+    made = await made_once(tx, sent, SecureValue, lambda: _claim(tx, request, stamp))
+    if made.value_id != request.write.value_id:
+        # Made under another id. The key that says so is forgotten one day; this is not.
+        await tx.value_ids.refuse([request.key])
+    return made
 
 
 async def _claim(tx: Transaction, request: ClaimRequest, stamp: Stamp) -> SecureValue:

@@ -117,7 +117,8 @@ class MetadataClient(Protocol):
 
         If the same request was claimed first under another value id, what that one made.
         After UnavailableError and DeadlineExceededError it may have happened; after any other
-        error it has not.
+        error this Claim has not. After AlreadyExistsError, ConflictError, NotFoundError and
+        FailedPreconditionError no Claim of the id happens any more, nor one still on its way.
         """
         ...
 

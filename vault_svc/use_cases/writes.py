@@ -52,6 +52,8 @@ NAME_ATTEMPTS = 3
 STALE_KEY_ATTEMPTS = 3
 CLAIM_PAUSES_SECONDS = (0.05, 0.2, 0.5, 1.0)
 
+# Metadata answers these only of an id that is decided by then: an earlier Claim that is still
+# on its way finds it refused. Any other error may have been found before it looked at the id.
 _DECIDED_BY_THE_ID = (
     AlreadyExistsError,
     ConflictError,
@@ -175,8 +177,9 @@ class Writes:
     async def _claimed_already(self, write: Write, prepared: PreparedWrite) -> SecureValue:
         """The outcome of a Claim whose answer was lost: asked again, it is the recorded one.
 
-        Only what metadata decides after it looked at the id is the first Claim's answer too. A
-        token that expired in between says nothing of it: then UnavailableError.
+        Only what metadata decides by the id is the first Claim's answer too, even if that one
+        arrives later. A token that expired in between says nothing of it, nor does a rule that
+        the request breaks by now: then UnavailableError.
         """
         for pause_seconds in self.claim_pauses_seconds:
             await asyncio.sleep(pause_seconds)

@@ -195,17 +195,6 @@ class ClaimsContract:
             await application.claim(prepared.write, DRAFT)
         assert await application.stores.reader.get(NAMESPACE, DRAFT.name) is None
 
-    async def test_a_failed_claim_leaves_its_id_to_be_refused(
-        self, application: Application
-    ) -> None:
-        late = await application.prepare(DRAFT)
-        await application.create()
-        with pytest.raises(AlreadyExistsError):
-            await application.claim(late.write, DRAFT)
-
-        key = ValueKey(NAMESPACE, late.write.value_id)
-        assert await application.values.refuse([key]) == ((key, ValueState.REFUSED),)
-
     async def test_refusing_tells_where_each_id_stands_in_the_order_asked(
         self, application: Application
     ) -> None:

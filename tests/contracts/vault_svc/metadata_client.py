@@ -155,6 +155,23 @@ class MetadataClientContract:
         with pytest.raises(AlreadyExistsError):
             await client.claim(write, slow)
 
+    async def test_a_claim_that_failed_never_happens_later(
+        self, client: MetadataClient, known: InMemoryMetadata
+    ) -> None:
+        write = a_write("a")
+        slow = await prepared_by(client, write)
+        await self.claimed(client, "a")
+        with pytest.raises(AlreadyExistsError):
+            await client.claim(write, slow)
+        known.delete(NAMESPACE, "a")
+
+        with pytest.raises(ConflictError):
+            await client.claim(write, slow)
+
+        assert await client.resolve(NAMESPACE, ["a"], IDENTITY) == (
+            Resolution("a", Decision.NOT_FOUND),
+        )
+
     async def test_an_update_of_what_was_re_created_meanwhile_is_a_conflict(
         self, client: MetadataClient, known: InMemoryMetadata
     ) -> None:

@@ -85,12 +85,19 @@ class InMemoryMetadata:
         return Preparation(prepared, preview)
 
     async def claim(self, write: Write, prepared: PreparedWrite) -> SecureValue:
-        draft = self._admitted(write)
-        if (recorded := self._written_before(write)) is not None:
-            return recorded
+        self._admitted(write)
         key = ValueKey(write.namespace, prepared.value_id)
+        try:
+            made = self._written_before(write) or self._claim(write, prepared, key)
+        finally:
+            # Whatever was not claimed by now never will be.
+            self.ids.setdefault(key, IdRow(ValueState.REFUSED))
+        return made
+
+    def _claim(self, write: Write, prepared: PreparedWrite, key: ValueKey) -> SecureValue:
         if key in self.ids:
             return self._recorded(key)
+        draft = write.draft
         place = (write.namespace, prepared.name)
         current = self._checked(prepared.operation, write, prepared.name, uid=prepared.uid)
         version = self.last_versions.get(place, 0) + 1

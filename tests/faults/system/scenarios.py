@@ -117,6 +117,27 @@ async def sweep_before_a_late_claim(installation: Installation) -> tuple[object,
     return outcome, await broken_promises(installation, expected)
 
 
+async def refused_create_that_arrives_late(
+    installation: Installation,
+) -> tuple[object, object, list[str]]:
+    """A create's Claim is lost on its way; when asked again, another has taken the name.
+
+    The other one is deleted, and then the first Claim arrives.
+    """
+    late: list[Deliver] = []
+
+    async def lose(deliver: Deliver) -> Any:
+        late.append(deliver)
+        await create(installation.vault(), TEAM, b"other")
+        raise LostError
+
+    vault = installation.vault(script=Once("Claim", lose))
+    outcome = await told(create(vault, TEAM))
+    await installation.metadata().delete(TEAM, NAME)
+    arrived = await told(late[0]())
+    return outcome, arrived, await broken_promises(installation, ABSENT)
+
+
 async def delete_before_a_waiting_update(
     installation: Installation,
 ) -> tuple[object, list[str]]:

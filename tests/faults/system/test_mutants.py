@@ -17,6 +17,7 @@ from tests.faults.system.scenarios import (
     answer_lost_then_another_writer,
     delete_before_a_waiting_update,
     every_answer_lost,
+    refused_create_that_arrives_late,
     sweep_before_a_late_claim,
     update_before_a_waiting_edit,
 )
@@ -49,9 +50,7 @@ def found(broken: list[str]) -> set[str]:
     return {promise.partition(":")[0] for promise in broken}
 
 
-async def test_a_refuse_that_says_refused_and_inserts_nothing_is_found_out(
-    installation: Installation,
-) -> None:
+def with_refusals_that_insert_nothing(installation: Installation) -> None:
     states = patched(
         installation.queries.value_ids.states,
         "SELECT v.namespace, v.value_id, v.state",
@@ -63,9 +62,26 @@ async def test_a_refuse_that_says_refused_and_inserts_nothing_is_found_out(
         states=patched(states, "INNER JOIN", "LEFT JOIN"),
     )
 
+
+async def test_a_refuse_that_says_refused_and_inserts_nothing_is_found_out(
+    installation: Installation,
+) -> None:
+    with_refusals_that_insert_nothing(installation)
+
     _, broken = await sweep_before_a_late_claim(installation)
 
     assert "live without bytes" in found(broken)
+
+
+async def test_a_failed_claim_that_refuses_nothing_is_found_out(
+    installation: Installation,
+) -> None:
+    with_refusals_that_insert_nothing(installation)
+
+    outcome, _, broken = await refused_create_that_arrives_late(installation)
+
+    assert isinstance(outcome, type)  # told that it failed, and it happens
+    assert "a reader gets something else" in found(broken)
 
 
 async def test_a_claim_that_moves_the_pointer_twice_is_found_out(

@@ -3,10 +3,15 @@
 from tests.contracts.metadata_svc.claims import ClaimsContract
 from tests.contracts.metadata_svc.edits import EditsContract
 from tests.contracts.metadata_svc.keeper_repeats import KeeperRepeatsContract
+from tests.contracts.metadata_svc.late_claims import LateClaimsContract
 from tests.contracts.metadata_svc.repeats import RepeatsContract
 
 
 class TestClaims(ClaimsContract):
+    pass
+
+
+class TestLateClaims(LateClaimsContract):
     pass
 
 

@@ -53,10 +53,13 @@ class Namespace:
     def claim(self, pending: Pending) -> Live | str:
         key, draft = pending.idempotency_key, pending.draft
         if key in self.sent:
-            return self._sent_before(key, draft)
-        answer = self._claim(pending)
-        if key and isinstance(answer, Live):
-            self.sent[key] = draft, answer
+            answer = self._sent_before(key, draft)
+        else:
+            answer = self._claim(pending)
+            if key and isinstance(answer, Live):
+                self.sent[key] = draft, answer
+        # Whatever was not claimed by now never will be.
+        self.refuse(pending.write.value_id)
         return answer
 
     def _sent_before(self, key: str, draft: Draft) -> Live | str:

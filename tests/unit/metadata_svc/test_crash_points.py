@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from chassis.errors import AlreadyExistsError, ConflictError, KnownError
 from metadata_svc.domain.resource import Operation
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.value_id import ValueKey, ValueState
@@ -33,6 +34,17 @@ async def survive(write: Awaitable[SecureValue]) -> bool:
     except BlownError:
         return False
     return True
+
+
+async def is_answered(write: Awaitable[SecureValue], error: type[KnownError]) -> bool:
+    """Whether the write was answered with this error; if not, it died or succeeded."""
+    try:
+        await write
+    except error:
+        return True
+    except BlownError:
+        return False
+    return False
 
 
 @pytest.mark.parametrize("moment", Moment)
@@ -84,6 +96,35 @@ async def test_a_claim_that_dies_anywhere_and_is_never_asked_again_leaves_no_orp
         if through:
             return
     pytest.fail("the write never got through")
+
+
+@pytest.mark.parametrize("moment", Moment)
+async def test_a_claim_that_failed_and_died_before_it_said_so_is_all_that_may_happen_later(
+    moment: Moment,
+) -> None:
+    """Its name was taken; then the name is free, and the same Claim arrives once more."""
+    seen = set()
+    for at in range(LONGEST_WRITE):
+        stores = fake_stores(FakeDatabase())
+        application = Application(stores)
+        prepared = await application.prepare(DRAFT)
+        await application.create()
+        fuse = Fuse(at, moment)
+
+        failing = fused(stores, fuse).claim(prepared.write, DRAFT)
+        answered = await is_answered(failing, AlreadyExistsError)
+        await application.delete(NAMESPACE, DRAFT.name)
+        late = application.claim(prepared.write, DRAFT)
+        barred = await is_answered(late, ConflictError)
+
+        assert (await stores.reader.get(NAMESPACE, DRAFT.name) is None) == barred
+        seen.add((answered, barred))
+        if fuse.calls <= at:
+            break
+
+    # Only a death after the refusal's commit bars what nobody was told of.
+    untold = {(False, True)} if moment is Moment.AFTER else set()
+    assert seen == {(False, False), *untold, (True, True)}
 
 
 @pytest.mark.parametrize("moment", Moment)

@@ -28,6 +28,7 @@ from tests.contracts.metadata_svc.application import Application, described
 from tests.contracts.metadata_svc.claims import ClaimsContract
 from tests.contracts.metadata_svc.edits import EditsContract
 from tests.contracts.metadata_svc.keeper_repeats import KeeperRepeatsContract
+from tests.contracts.metadata_svc.late_claims import LateClaimsContract
 from tests.contracts.metadata_svc.repeats import RepeatsContract
 from tests.contracts.metadata_svc.stores import Stores, key_of, put_keepers
 from tests.fakes.metadata_svc.builders import (
@@ -47,6 +48,10 @@ Ask = Callable[[Application, Caller], Awaitable[object]]
 
 
 class TestClaims(ClaimsContract):
+    pass
+
+
+class TestLateClaims(LateClaimsContract):
     pass
 
 

@@ -81,6 +81,8 @@ class VaultPeerServicer(object):
     def Claim(self, request, context):
         """Makes a prepared write happen, once. Needs the caller's token.
         Asked again with the same value id, it moves nothing and answers the recorded outcome, which is kept for a day.
+        After ALREADY_EXISTS, NOT_FOUND, ABORTED and FAILED_PRECONDITION no Claim of that value id moves anything any more,
+        not even one that is still on its way; any other failure says nothing of another Claim.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

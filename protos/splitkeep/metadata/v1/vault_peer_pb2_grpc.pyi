@@ -38,6 +38,8 @@ class VaultPeerStub:
     Claim: _grpc.UnaryUnaryMultiCallable[_vault_peer_pb2.ClaimRequest, _vault_peer_pb2.ClaimResponse]
     """Makes a prepared write happen, once. Needs the caller's token.
     Asked again with the same value id, it moves nothing and answers the recorded outcome, which is kept for a day.
+    After ALREADY_EXISTS, NOT_FOUND, ABORTED and FAILED_PRECONDITION no Claim of that value id moves anything any more,
+    not even one that is still on its way; any other failure says nothing of another Claim.
     """
     Resolve: _grpc.UnaryUnaryMultiCallable[_vault_peer_pb2.ResolveRequest, _vault_peer_pb2.ResolveResponse]
     """Decides, name by name, whether a service identity that the vault verified may decrypt."""
@@ -58,6 +60,8 @@ class VaultPeerAsyncStub(VaultPeerStub):
     Claim: _aio.UnaryUnaryMultiCallable[_vault_peer_pb2.ClaimRequest, _vault_peer_pb2.ClaimResponse]  # type: ignore[assignment]
     """Makes a prepared write happen, once. Needs the caller's token.
     Asked again with the same value id, it moves nothing and answers the recorded outcome, which is kept for a day.
+    After ALREADY_EXISTS, NOT_FOUND, ABORTED and FAILED_PRECONDITION no Claim of that value id moves anything any more,
+    not even one that is still on its way; any other failure says nothing of another Claim.
     """
     Resolve: _aio.UnaryUnaryMultiCallable[_vault_peer_pb2.ResolveRequest, _vault_peer_pb2.ResolveResponse]  # type: ignore[assignment]
     """Decides, name by name, whether a service identity that the vault verified may decrypt."""
@@ -87,6 +91,8 @@ class VaultPeerServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_vault_peer_pb2.ClaimResponse, _abc.Awaitable[_vault_peer_pb2.ClaimResponse]]:
         """Makes a prepared write happen, once. Needs the caller's token.
         Asked again with the same value id, it moves nothing and answers the recorded outcome, which is kept for a day.
+        After ALREADY_EXISTS, NOT_FOUND, ABORTED and FAILED_PRECONDITION no Claim of that value id moves anything any more,
+        not even one that is still on its way; any other failure says nothing of another Claim.
         """
 
     @_abc_1.abstractmethod
