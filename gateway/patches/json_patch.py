@@ -126,10 +126,13 @@ def _touches(operation: dict[str, object], unreadable: Sequence[Sequence[str]]) 
 
 
 def _applied(tree: object, operation: dict[str, object]) -> tuple[object, bool]:
-    """The tree afterwards, and whether the operation fits it."""
+    """The tree afterwards, and whether the operation fits it.
+
+    Moves may have nested the tree deeper than any body could be, and than Python can walk.
+    """
     try:
         return jsonpatch.JsonPatch([operation]).apply(tree, in_place=True), True
-    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException):
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, RecursionError):
         return tree, False
 
 

@@ -271,6 +271,37 @@ def test_copies_of_a_long_text_count_its_length() -> None:
         patch_of(copies).applied_to({"a": text})
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"op": "test", "path": "/a", "value": {}},
+        {"op": "copy", "from": "/a", "path": "/z"},
+    ],
+)
+def test_what_moves_have_nested_too_deep_to_be_walked_does_not_fit(
+    last: dict[str, Any],
+) -> None:
+    depth, times = 15, 200
+    layer = json.loads('{"c":' * depth + "{}" + "}" * depth)
+    inside = "/b" + "/c" * depth + "/d"
+    operations = [
+        {"op": "add", "path": "/a", "value": {}},
+        *(
+            operation
+            for _ in range(times)
+            for operation in (
+                {"op": "add", "path": "/b", "value": copy.deepcopy(layer)},
+                {"op": "move", "from": "/a", "path": inside},
+                {"op": "move", "from": "/b", "path": "/a"},
+            )
+        ),
+        last,
+    ]
+
+    with pytest.raises(UnprocessableError):
+        json_patch_from(Document(operations), unreadable=VALUE).applied_to({})
+
+
 def test_a_patch_does_not_print() -> None:
     assert MARK not in repr(patch_of([{"op": "add", "path": "/a", "value": MARK}]))
 
