@@ -6,17 +6,20 @@ Nothing here is anybody's: discovery, API descriptions and the files of the docu
 import asyncio
 import gzip
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TypeAlias
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from gateway.accept import accepts_gzip
 
 Answer: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 SMALLEST_COMPRESSED = 1_024  # bytes; below it, compression saves no packet
+
+PART_BYTES = 65_536
+"""Sent at a time: a client that does not read holds this much, and it needs no token to ask."""
 
 FOREVER = "public, max-age=31536000, immutable"
 """For an address that names the document by its hash."""
@@ -44,7 +47,8 @@ class Published:
         if self._is_known_to(request):
             return Response(status_code=304, headers=told)
         body = await self._gzipped() if compressed else self._body
-        return Response(body, media_type=self._media_type, headers=told)
+        told["content-length"] = str(len(body))
+        return StreamingResponse(_parts(body), media_type=self._media_type, headers=told)
 
     def _headers(self, request: Request, *, compressed: bool) -> dict[str, str]:
         by_hash = request.query_params.get("hash") == self.hash
@@ -65,3 +69,8 @@ class Published:
         if not self._compressed:
             self._compressed = await asyncio.to_thread(gzip.compress, self._body, mtime=0)
         return self._compressed
+
+
+async def _parts(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), PART_BYTES):
+        yield body[start : start + PART_BYTES]
