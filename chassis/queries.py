@@ -2,6 +2,9 @@
 
 A file is a row of sections, each headed by `-- name: read_active`. What the heading names is
 a field of the dataclass; a heading without a field, or the reverse, fails at loading.
+
+What several statements share is a section headed by `-- part: live`. A line `-- include: live`
+below it stands for the part's lines. Text is put together when the file is read, never later.
 """
 
 import dataclasses
@@ -11,7 +14,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_HEADING = re.compile(r"^-- name: ([a-z][a-z0-9_]*)$", re.MULTILINE)
+_HEADING = re.compile(r"^-- (name|part): ([a-z][a-z0-9_]*)$", re.MULTILINE)
+_INCLUDE = re.compile(r"^ *-- include: ([a-z][a-z0-9_]*)$", re.MULTILINE)
 
 
 class QueryFileError(Exception):
@@ -22,7 +26,7 @@ def load_queries(kind: type[T], package: str, file: str) -> T:
     """The statements of `file` in `package`, one per field of the dataclass `kind`.
 
     Raises QueryFileError naming every heading without a field, field without a heading,
-    repeated heading and section without a statement.
+    repeated heading and section without a statement; or the part that is not there.
     """
     sections = _split(resources.files(package).joinpath(file).read_text("utf-8"))
     names = [name for name, _ in sections]
@@ -42,10 +46,25 @@ def load_queries(kind: type[T], package: str, file: str) -> T:
 
 
 def _split(text: str) -> list[tuple[str, str]]:
-    preamble, *parts = _HEADING.split(text)
+    """The statements and their names, the parts put where they are included."""
+    preamble, *rest = _HEADING.split(text)
     if _has_statement(preamble):
         raise QueryFileError("there is a statement above the first `-- name:` heading")
-    return [(name, body.strip()) for name, body in zip(parts[::2], parts[1::2], strict=True)]
+    parts: dict[str, str] = {}
+    sections = []
+    for heading, name, body in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
+        whole = _INCLUDE.sub(lambda found: _part(parts, found[1]), body).strip()
+        if heading == "part":
+            parts[name] = whole
+        else:
+            sections.append((name, whole))
+    return sections
+
+
+def _part(parts: dict[str, str], name: str) -> str:
+    if name not in parts:
+        raise QueryFileError(f"there is no part named {name} above where it is included")
+    return parts[name]
 
 
 def _has_statement(text: str) -> bool:

@@ -9,131 +9,94 @@
 -- the page it stands alone. LIMIT 1 has the planner look up each name in turn, where it might else
 -- read the whole namespace beside the selected part.
 
--- name: page_of_namespace
-SELECT
+-- part: columns
     w.namespace, w.name, w.uid, w.resource_version, w.generation, w.version, w.value_id, w.keeper,
     w.description, w.decrypters, w.labels, w.annotations, w.created_at, w.created_by,
     w.updated_at, w.updated_by, w.field_owners, w.found, c.counter
+
+-- part: counted
 FROM (SELECT coalesce((SELECT value FROM counters WHERE namespace = $1), 0) AS counter) AS c
 LEFT JOIN (
     SELECT page.*, count(*) OVER () AS found,
         sum(page.size_bytes) OVER (ORDER BY page.name) - page.size_bytes AS bytes_before
     FROM (
-        SELECT s.*
-        FROM secure_values AS s
-        WHERE s.namespace = $1 AND s.name > $2
-        AND s.labels @> $5 AND s.decrypters @> $7::text [] AND NOT s.decrypters && $8::text []
-        AND s.keeper = ALL ($9::text []) AND s.keeper <> ALL ($10::text [])
-        AND s.name <> ALL ($11::text [])
-        AND ($6::jsonb IS NULL OR NOT EXISTS (
-            SELECT FROM jsonb_to_recordset($6) AS r (
-                key text, one_of jsonb, none_of jsonb, present boolean,
-                above numeric, below numeric
-            )
-            WHERE NOT CASE
-                WHEN r.one_of IS NOT NULL THEN coalesce(r.one_of ? (s.labels ->> r.key), false)
-                WHEN r.none_of IS NOT NULL
-                    THEN coalesce(NOT r.none_of ? (s.labels ->> r.key), true)
-                WHEN r.present IS NOT NULL THEN (s.labels ? r.key) = r.present
-                WHEN (s.labels ->> r.key) ~ '^[0-9]+$'
-                    THEN (s.labels ->> r.key)::numeric
-                        BETWEEN coalesce(r.above + 1, 0)
-                        AND coalesce(r.below - 1, 9223372036854775807)
-                ELSE false
-            END
-        ))
-        ORDER BY s.name
+
+-- part: bounded
         LIMIT $3
     ) AS page
 ) AS w ON w.bytes_before < $4
 ORDER BY w.name
+
+-- part: labels
+AND s.labels @> $5
+AND ($6::jsonb IS NULL OR NOT EXISTS (
+    SELECT FROM jsonb_to_recordset($6) AS r (
+        key text, one_of jsonb, none_of jsonb, present boolean,
+        above numeric, below numeric
+    )
+    WHERE NOT CASE
+        WHEN r.one_of IS NOT NULL THEN coalesce(r.one_of ? (s.labels ->> r.key), false)
+        WHEN r.none_of IS NOT NULL
+            THEN coalesce(NOT r.none_of ? (s.labels ->> r.key), true)
+        WHEN r.present IS NOT NULL THEN (s.labels ? r.key) = r.present
+        WHEN (s.labels ->> r.key) ~ '^[0-9]+$'
+            THEN (s.labels ->> r.key)::numeric
+                BETWEEN coalesce(r.above + 1, 0)
+                AND coalesce(r.below - 1, 9223372036854775807)
+        ELSE false
+    END
+))
+
+-- part: rules
+-- include: labels
+AND s.decrypters @> $7::text [] AND NOT s.decrypters && $8::text []
+AND s.keeper = ALL ($9::text []) AND s.keeper <> ALL ($10::text [])
+AND s.name <> ALL ($11::text [])
+
+-- part: looked_up
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM secure_values AS s
+    WHERE s.namespace = $1 AND s.name = leader.name
+    -- include: rules
+    LIMIT 1
+) AS s
+
+-- name: page_of_namespace
+SELECT
+-- include: columns
+-- include: counted
+        SELECT s.*
+        FROM secure_values AS s
+        WHERE s.namespace = $1 AND s.name > $2
+        -- include: rules
+        ORDER BY s.name
+-- include: bounded
 
 -- name: page_of_names
 -- $12 names
 SELECT
-    w.namespace, w.name, w.uid, w.resource_version, w.generation, w.version, w.value_id, w.keeper,
-    w.description, w.decrypters, w.labels, w.annotations, w.created_at, w.created_by,
-    w.updated_at, w.updated_by, w.field_owners, w.found, c.counter
-FROM (SELECT coalesce((SELECT value FROM counters WHERE namespace = $1), 0) AS counter) AS c
-LEFT JOIN (
-    SELECT page.*, count(*) OVER () AS found,
-        sum(page.size_bytes) OVER (ORDER BY page.name) - page.size_bytes AS bytes_before
-    FROM (
+-- include: columns
+-- include: counted
         SELECT s.*
         FROM secure_values AS s
         WHERE s.namespace = $1 AND s.name > $2 AND s.name = ANY ($12::text [])
-        AND s.labels @> $5 AND s.decrypters @> $7::text [] AND NOT s.decrypters && $8::text []
-        AND s.keeper = ALL ($9::text []) AND s.keeper <> ALL ($10::text [])
-        AND s.name <> ALL ($11::text [])
-        AND ($6::jsonb IS NULL OR NOT EXISTS (
-            SELECT FROM jsonb_to_recordset($6) AS r (
-                key text, one_of jsonb, none_of jsonb, present boolean,
-                above numeric, below numeric
-            )
-            WHERE NOT CASE
-                WHEN r.one_of IS NOT NULL THEN coalesce(r.one_of ? (s.labels ->> r.key), false)
-                WHEN r.none_of IS NOT NULL
-                    THEN coalesce(NOT r.none_of ? (s.labels ->> r.key), true)
-                WHEN r.present IS NOT NULL THEN (s.labels ? r.key) = r.present
-                WHEN (s.labels ->> r.key) ~ '^[0-9]+$'
-                    THEN (s.labels ->> r.key)::numeric
-                        BETWEEN coalesce(r.above + 1, 0)
-                        AND coalesce(r.below - 1, 9223372036854775807)
-                ELSE false
-            END
-        ))
+        -- include: rules
         ORDER BY s.name
-        LIMIT $3
-    ) AS page
-) AS w ON w.bytes_before < $4
-ORDER BY w.name
+-- include: bounded
 
 -- name: page_of_label
 -- $12 label, $13 its value
 SELECT
-    w.namespace, w.name, w.uid, w.resource_version, w.generation, w.version, w.value_id, w.keeper,
-    w.description, w.decrypters, w.labels, w.annotations, w.created_at, w.created_by,
-    w.updated_at, w.updated_by, w.field_owners, w.found, c.counter
-FROM (SELECT coalesce((SELECT value FROM counters WHERE namespace = $1), 0) AS counter) AS c
-LEFT JOIN (
-    SELECT page.*, count(*) OVER () AS found,
-        sum(page.size_bytes) OVER (ORDER BY page.name) - page.size_bytes AS bytes_before
-    FROM (
+-- include: columns
+-- include: counted
         SELECT s.*
         FROM secure_value_labels AS leader
-        CROSS JOIN LATERAL (
-            SELECT *
-            FROM secure_values AS s
-            WHERE s.namespace = $1 AND s.name = leader.name
-            AND s.labels @> $5 AND s.decrypters @> $7::text [] AND NOT s.decrypters && $8::text []
-            AND s.keeper = ALL ($9::text []) AND s.keeper <> ALL ($10::text [])
-            AND s.name <> ALL ($11::text [])
-            AND ($6::jsonb IS NULL OR NOT EXISTS (
-                SELECT FROM jsonb_to_recordset($6) AS r (
-                    key text, one_of jsonb, none_of jsonb, present boolean,
-                    above numeric, below numeric
-                )
-                WHERE NOT CASE
-                    WHEN r.one_of IS NOT NULL THEN coalesce(r.one_of ? (s.labels ->> r.key), false)
-                    WHEN r.none_of IS NOT NULL
-                        THEN coalesce(NOT r.none_of ? (s.labels ->> r.key), true)
-                    WHEN r.present IS NOT NULL THEN (s.labels ? r.key) = r.present
-                    WHEN (s.labels ->> r.key) ~ '^[0-9]+$'
-                        THEN (s.labels ->> r.key)::numeric
-                            BETWEEN coalesce(r.above + 1, 0)
-                            AND coalesce(r.below - 1, 9223372036854775807)
-                    ELSE false
-                END
-            ))
-            LIMIT 1
-        ) AS s
+        -- include: looked_up
         WHERE leader.namespace = $1 AND leader.label = $12 AND leader.value = $13
         AND leader.name > $2
         ORDER BY leader.name
-        LIMIT $3
-    ) AS page
-) AS w ON w.bytes_before < $4
-ORDER BY w.name
+-- include: bounded
 
 -- The first $14 names that have one of the values: they are among the first so many of each value.
 -- `cut` says that there may be more.
@@ -154,90 +117,25 @@ WITH merged AS MATERIALIZED (
     LIMIT $14
 )
 SELECT
-    w.namespace, w.name, w.uid, w.resource_version, w.generation, w.version, w.value_id, w.keeper,
-    w.description, w.decrypters, w.labels, w.annotations, w.created_at, w.created_by,
-    w.updated_at, w.updated_by, w.field_owners, w.found, c.counter,
-    (SELECT count(*) FROM merged) >= $14 AS cut
-FROM (SELECT coalesce((SELECT value FROM counters WHERE namespace = $1), 0) AS counter) AS c
-LEFT JOIN (
-    SELECT page.*, count(*) OVER () AS found,
-        sum(page.size_bytes) OVER (ORDER BY page.name) - page.size_bytes AS bytes_before
-    FROM (
+-- include: columns
+    , (SELECT count(*) FROM merged) >= $14 AS cut
+-- include: counted
         SELECT s.*
         FROM merged AS leader
-        CROSS JOIN LATERAL (
-            SELECT *
-            FROM secure_values AS s
-            WHERE s.namespace = $1 AND s.name = leader.name
-            AND s.labels @> $5 AND s.decrypters @> $7::text [] AND NOT s.decrypters && $8::text []
-            AND s.keeper = ALL ($9::text []) AND s.keeper <> ALL ($10::text [])
-            AND s.name <> ALL ($11::text [])
-            AND ($6::jsonb IS NULL OR NOT EXISTS (
-                SELECT FROM jsonb_to_recordset($6) AS r (
-                    key text, one_of jsonb, none_of jsonb, present boolean,
-                    above numeric, below numeric
-                )
-                WHERE NOT CASE
-                    WHEN r.one_of IS NOT NULL THEN coalesce(r.one_of ? (s.labels ->> r.key), false)
-                    WHEN r.none_of IS NOT NULL
-                        THEN coalesce(NOT r.none_of ? (s.labels ->> r.key), true)
-                    WHEN r.present IS NOT NULL THEN (s.labels ? r.key) = r.present
-                    WHEN (s.labels ->> r.key) ~ '^[0-9]+$'
-                        THEN (s.labels ->> r.key)::numeric
-                            BETWEEN coalesce(r.above + 1, 0)
-                            AND coalesce(r.below - 1, 9223372036854775807)
-                    ELSE false
-                END
-            ))
-            LIMIT 1
-        ) AS s
+        -- include: looked_up
         ORDER BY leader.name
-        LIMIT $3
-    ) AS page
-) AS w ON w.bytes_before < $4
-ORDER BY w.name
+-- include: bounded
 
 -- The label's index has its values beside the names: those not asked for are passed over there.
 
 -- name: page_of_any_value
 -- $12 label; $13 values or null; $14 least and $15 greatest number, or null
 SELECT
-    w.namespace, w.name, w.uid, w.resource_version, w.generation, w.version, w.value_id, w.keeper,
-    w.description, w.decrypters, w.labels, w.annotations, w.created_at, w.created_by,
-    w.updated_at, w.updated_by, w.field_owners, w.found, c.counter
-FROM (SELECT coalesce((SELECT value FROM counters WHERE namespace = $1), 0) AS counter) AS c
-LEFT JOIN (
-    SELECT page.*, count(*) OVER () AS found,
-        sum(page.size_bytes) OVER (ORDER BY page.name) - page.size_bytes AS bytes_before
-    FROM (
+-- include: columns
+-- include: counted
         SELECT s.*
         FROM secure_value_labels AS leader
-        CROSS JOIN LATERAL (
-            SELECT *
-            FROM secure_values AS s
-            WHERE s.namespace = $1 AND s.name = leader.name
-            AND s.labels @> $5 AND s.decrypters @> $7::text [] AND NOT s.decrypters && $8::text []
-            AND s.keeper = ALL ($9::text []) AND s.keeper <> ALL ($10::text [])
-            AND s.name <> ALL ($11::text [])
-            AND ($6::jsonb IS NULL OR NOT EXISTS (
-                SELECT FROM jsonb_to_recordset($6) AS r (
-                    key text, one_of jsonb, none_of jsonb, present boolean,
-                    above numeric, below numeric
-                )
-                WHERE NOT CASE
-                    WHEN r.one_of IS NOT NULL THEN coalesce(r.one_of ? (s.labels ->> r.key), false)
-                    WHEN r.none_of IS NOT NULL
-                        THEN coalesce(NOT r.none_of ? (s.labels ->> r.key), true)
-                    WHEN r.present IS NOT NULL THEN (s.labels ? r.key) = r.present
-                    WHEN (s.labels ->> r.key) ~ '^[0-9]+$'
-                        THEN (s.labels ->> r.key)::numeric
-                            BETWEEN coalesce(r.above + 1, 0)
-                            AND coalesce(r.below - 1, 9223372036854775807)
-                    ELSE false
-                END
-            ))
-            LIMIT 1
-        ) AS s
+        -- include: looked_up
         WHERE leader.namespace = $1 AND leader.label = $12 AND leader.name > $2
         AND ($13::text [] IS NULL OR leader.value = ANY ($13))
         AND ($14::numeric IS NULL OR CASE
@@ -246,96 +144,31 @@ LEFT JOIN (
             ELSE false
         END)
         ORDER BY leader.name
-        LIMIT $3
-    ) AS page
-) AS w ON w.bytes_before < $4
-ORDER BY w.name
+-- include: bounded
 
 -- name: page_of_decrypter
 -- $12 decrypter
 SELECT
-    w.namespace, w.name, w.uid, w.resource_version, w.generation, w.version, w.value_id, w.keeper,
-    w.description, w.decrypters, w.labels, w.annotations, w.created_at, w.created_by,
-    w.updated_at, w.updated_by, w.field_owners, w.found, c.counter
-FROM (SELECT coalesce((SELECT value FROM counters WHERE namespace = $1), 0) AS counter) AS c
-LEFT JOIN (
-    SELECT page.*, count(*) OVER () AS found,
-        sum(page.size_bytes) OVER (ORDER BY page.name) - page.size_bytes AS bytes_before
-    FROM (
+-- include: columns
+-- include: counted
         SELECT s.*
         FROM secure_value_decrypters AS leader
-        CROSS JOIN LATERAL (
-            SELECT *
-            FROM secure_values AS s
-            WHERE s.namespace = $1 AND s.name = leader.name
-            AND s.labels @> $5 AND s.decrypters @> $7::text [] AND NOT s.decrypters && $8::text []
-            AND s.keeper = ALL ($9::text []) AND s.keeper <> ALL ($10::text [])
-            AND s.name <> ALL ($11::text [])
-            AND ($6::jsonb IS NULL OR NOT EXISTS (
-                SELECT FROM jsonb_to_recordset($6) AS r (
-                    key text, one_of jsonb, none_of jsonb, present boolean,
-                    above numeric, below numeric
-                )
-                WHERE NOT CASE
-                    WHEN r.one_of IS NOT NULL THEN coalesce(r.one_of ? (s.labels ->> r.key), false)
-                    WHEN r.none_of IS NOT NULL
-                        THEN coalesce(NOT r.none_of ? (s.labels ->> r.key), true)
-                    WHEN r.present IS NOT NULL THEN (s.labels ? r.key) = r.present
-                    WHEN (s.labels ->> r.key) ~ '^[0-9]+$'
-                        THEN (s.labels ->> r.key)::numeric
-                            BETWEEN coalesce(r.above + 1, 0)
-                            AND coalesce(r.below - 1, 9223372036854775807)
-                    ELSE false
-                END
-            ))
-            LIMIT 1
-        ) AS s
+        -- include: looked_up
         WHERE leader.namespace = $1 AND leader.decrypter = $12 AND leader.name > $2
         ORDER BY leader.name
-        LIMIT $3
-    ) AS page
-) AS w ON w.bytes_before < $4
-ORDER BY w.name
+-- include: bounded
 
 -- name: page_of_keeper
 -- $12 keeper
 SELECT
-    w.namespace, w.name, w.uid, w.resource_version, w.generation, w.version, w.value_id, w.keeper,
-    w.description, w.decrypters, w.labels, w.annotations, w.created_at, w.created_by,
-    w.updated_at, w.updated_by, w.field_owners, w.found, c.counter
-FROM (SELECT coalesce((SELECT value FROM counters WHERE namespace = $1), 0) AS counter) AS c
-LEFT JOIN (
-    SELECT page.*, count(*) OVER () AS found,
-        sum(page.size_bytes) OVER (ORDER BY page.name) - page.size_bytes AS bytes_before
-    FROM (
+-- include: columns
+-- include: counted
         SELECT s.*
         FROM secure_values AS s
         WHERE s.namespace = $1 AND s.keeper = $12 AND s.name > $2
-        AND s.labels @> $5 AND s.decrypters @> $7::text [] AND NOT s.decrypters && $8::text []
-        AND s.keeper = ALL ($9::text []) AND s.keeper <> ALL ($10::text [])
-        AND s.name <> ALL ($11::text [])
-        AND ($6::jsonb IS NULL OR NOT EXISTS (
-            SELECT FROM jsonb_to_recordset($6) AS r (
-                key text, one_of jsonb, none_of jsonb, present boolean,
-                above numeric, below numeric
-            )
-            WHERE NOT CASE
-                WHEN r.one_of IS NOT NULL THEN coalesce(r.one_of ? (s.labels ->> r.key), false)
-                WHEN r.none_of IS NOT NULL
-                    THEN coalesce(NOT r.none_of ? (s.labels ->> r.key), true)
-                WHEN r.present IS NOT NULL THEN (s.labels ? r.key) = r.present
-                WHEN (s.labels ->> r.key) ~ '^[0-9]+$'
-                    THEN (s.labels ->> r.key)::numeric
-                        BETWEEN coalesce(r.above + 1, 0)
-                        AND coalesce(r.below - 1, 9223372036854775807)
-                ELSE false
-            END
-        ))
+        -- include: rules
         ORDER BY s.name
-        LIMIT $3
-    ) AS page
-) AS w ON w.bytes_before < $4
-ORDER BY w.name
+-- include: bounded
 
 -- How far each leader's names reach: the name that comes after $3 others, if there are so many. Who
 -- reaches farthest has the fewest names here, however many there are elsewhere.
@@ -378,34 +211,11 @@ SELECT
     w.namespace, w.name, w.uid, w.resource_version, w.generation, w.active, w.config,
     w.description, w.labels, w.annotations, w.created_at, w.created_by, w.updated_at,
     w.updated_by, w.field_owners, w.found, c.counter
-FROM (SELECT coalesce((SELECT value FROM counters WHERE namespace = $1), 0) AS counter) AS c
-LEFT JOIN (
-    SELECT page.*, count(*) OVER () AS found,
-        sum(page.size_bytes) OVER (ORDER BY page.name) - page.size_bytes AS bytes_before
-    FROM (
-        SELECT k.*
-        FROM keepers AS k
-        WHERE k.namespace = $1 AND k.name > $2 AND k.labels @> $5
-        AND k.name <> ALL ($7::text []) AND ($8::text [] IS NULL OR k.name = ANY ($8))
-        AND ($6::jsonb IS NULL OR NOT EXISTS (
-            SELECT FROM jsonb_to_recordset($6) AS r (
-                key text, one_of jsonb, none_of jsonb, present boolean,
-                above numeric, below numeric
-            )
-            WHERE NOT CASE
-                WHEN r.one_of IS NOT NULL THEN coalesce(r.one_of ? (k.labels ->> r.key), false)
-                WHEN r.none_of IS NOT NULL
-                    THEN coalesce(NOT r.none_of ? (k.labels ->> r.key), true)
-                WHEN r.present IS NOT NULL THEN (k.labels ? r.key) = r.present
-                WHEN (k.labels ->> r.key) ~ '^[0-9]+$'
-                    THEN (k.labels ->> r.key)::numeric
-                        BETWEEN coalesce(r.above + 1, 0)
-                        AND coalesce(r.below - 1, 9223372036854775807)
-                ELSE false
-            END
-        ))
-        ORDER BY k.name
-        LIMIT $3
-    ) AS page
-) AS w ON w.bytes_before < $4
-ORDER BY w.name
+-- include: counted
+        SELECT s.*
+        FROM keepers AS s
+        WHERE s.namespace = $1 AND s.name > $2
+        AND s.name <> ALL ($7::text []) AND ($8::text [] IS NULL OR s.name = ANY ($8))
+        -- include: labels
+        ORDER BY s.name
+-- include: bounded

@@ -39,6 +39,16 @@ def test_each_section_is_a_field(package: Path) -> None:
     assert queries == Queries(read_one="-- $1 n\nSELECT $1;", write_one="X\nY")
 
 
+def test_a_part_stands_where_it_is_included(package: Path) -> None:
+    queries = load(
+        package,
+        "-- part: one\n$1\n-- part: both\n-- include: one\nAND $2\n"
+        "-- name: read_one\nSELECT\n  -- include: both\n-- name: write_one\n-- include: one\n",
+    )
+
+    assert queries == Queries(read_one="SELECT\n$1\nAND $2", write_one="$1")
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -49,6 +59,7 @@ def test_each_section_is_a_field(package: Path) -> None:
         ),
         ("-- name: read_one\nX\n-- name: read_one\nX\n-- name: write_one\nX", "is there twice"),
         ("-- name: read_one\n-- nothing\n-- name: write_one\nX", "read_one is empty"),
+        ("-- name: read_one\n-- include: x\n-- part: x\nX", "no part named x above"),
         ("SELECT 1;\n-- name: read_one\nX\n-- name: write_one\nX", "above the first"),
     ],
 )
