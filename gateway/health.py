@@ -13,7 +13,7 @@ from gateway.published import Answer
 
 Checks = Mapping[str, Callable[[], Awaitable[None]]]
 
-KUBERNETES_MAJOR, KUBERNETES_MINOR = "1", "32"
+KUBERNETES_MAJOR, KUBERNETES_MINOR = "1", "35"
 """The Kubernetes release whose API conventions are followed: client libraries compare it."""
 
 UNSAID = dict.fromkeys(
