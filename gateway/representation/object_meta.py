@@ -74,6 +74,11 @@ def metadata_to_json(item: StoredObject) -> JsonObject:
     )
 
 
+def is_told_whole(item: StoredObject) -> bool:
+    """Whether the services told more than which object it is: every object has a generation."""
+    return item.generation > 0
+
+
 def identity_to_json(item: StoredObject, target: Target) -> JsonObject:
     """All that a caller is told who may write the object and not read it."""
     return {

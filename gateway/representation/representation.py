@@ -1,13 +1,18 @@
 """What the gateway must know of a kind to speak it in JSON."""
 
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from gateway.kinds import Kind, Target
-from gateway.representation.object_meta import StoredObject
+from gateway.representation.object_meta import (
+    StoredObject,
+    identity_to_json,
+    is_told_whole,
+)
 from gateway.request_json import JsonObject
 from gateway.schema.types import Struct
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldManager
 
+ItemT = TypeVar("ItemT", bound=StoredObject)
 ItemT_contra = TypeVar("ItemT_contra", bound=StoredObject, contravariant=True)
 WriteT_co = TypeVar("WriteT_co", covariant=True)
 
@@ -45,3 +50,11 @@ class Representation(Protocol[ItemT_contra, WriteT_co]):
     def write_from(self, tree: JsonObject, target: Target, manager: FieldManager) -> WriteT_co:
         """What a body asks for. Raises BadRequestError: a type or a place does not fit."""
         ...
+
+
+def as_told(
+    item: ItemT, representation: Representation[ItemT, Any], target: Target
+) -> JsonObject:
+    """A written object: to a caller who may not read it, its identity only."""
+    to_json = representation.to_json if is_told_whole(item) else identity_to_json
+    return to_json(item, target)

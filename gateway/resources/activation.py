@@ -10,6 +10,7 @@ from gateway.clients.keepers import KeepersClient
 from gateway.kinds import Target
 from gateway.query import dry_run, query_from
 from gateway.representation.keepers import KeeperRepresentation
+from gateway.representation.representation import as_told
 from gateway.status import success
 
 
@@ -25,7 +26,8 @@ class Activation:
     ) -> Response:
         """POST: 200 and the keeper; for `system`, which is no object, a `Status`.
 
-        A body says nothing here, and may be left out.
+        A body says nothing here, and may be left out. Who may not read the keeper is told which
+        one it is, and no more.
         """
         query = query_from(request.scope["query_string"])
         await read_object_if_any(request)
@@ -37,4 +39,4 @@ class Activation:
         )
         if keeper is None:
             return answer(success(target), request)
-        return answer(self._representation.to_json(keeper, target), request)
+        return answer(as_told(keeper, self._representation, target), request)

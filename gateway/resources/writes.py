@@ -13,7 +13,7 @@ from gateway.content_type import JSON, OBJECT_TYPES
 from gateway.field_validation import problems_in, warnings_of
 from gateway.kinds import Target
 from gateway.representation.object_meta import StoredObject, name_in
-from gateway.representation.representation import Representation
+from gateway.representation.representation import Representation, as_told
 from gateway.request_state import name_target
 from gateway.write_query import WriteQuery, idempotency_key_of, write_query_from
 
@@ -46,12 +46,16 @@ class Writes(Generic[ItemT, WriteT]):
     async def replace(
         self, target: Target, request: Request, token: Sensitive[str]
     ) -> Response:
-        """PUT: 200 and the object; without `spec.value` the value stays as it is."""
+        """PUT: 200 and the object; without `spec.value` the value stays as it is.
+
+        Who may write and not read is told which object it is, and no more.
+        """
         asked = write_query_from(request, target)
         options = WriteOptions(dry_run=asked.dry_run)
         write, warnings = await self._write_of(target, request, asked)
         made = await self._client.update(write, options=options, token=token)
-        return answer(self._representation.to_json(made, target), request, warnings=warnings)
+        document = as_told(made, self._representation, target)
+        return answer(document, request, warnings=warnings)
 
     async def _write_of(
         self, target: Target, request: Request, asked: WriteQuery

@@ -7,15 +7,15 @@ from typing import Any
 
 from chassis.identity import Authenticator
 from metadata_svc.domain.keeper import Keeper
+from metadata_svc.grpc_api.disclosure import keeper_for
 from metadata_svc.grpc_api.keeper_messages import keeper_draft_from_proto, keeper_to_proto
-from metadata_svc.grpc_api.messages import identity_fields, preconditions_from_proto
+from metadata_svc.grpc_api.messages import preconditions_from_proto
 from metadata_svc.grpc_api.selections import (
     EVENT_TYPES,
     delete_page_request_from_proto,
     list_request_from_proto,
     watch_request_from_proto,
 )
-from metadata_svc.use_cases.access import may_read
 from metadata_svc.use_cases.delete_pages import DeletePages
 from metadata_svc.use_cases.edits import DeleteRequest
 from metadata_svc.use_cases.keepers import (
@@ -111,7 +111,7 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
                 dry_run=request.dry_run,
             ),
         )
-        return keepers_pb2.UpdateKeeperResponse(keeper=keeper_to_proto(keeper))
+        return keepers_pb2.UpdateKeeperResponse(keeper=keeper_for(caller, keeper))
 
     async def DeleteKeeper(
         self, request: keepers_pb2.DeleteKeeperRequest, context: Any
@@ -126,11 +126,7 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
                 dry_run=request.dry_run,
             ),
         )
-        return keepers_pb2.DeleteKeeperResponse(
-            keeper=keeper_to_proto(gone)
-            if may_read(caller, gone)
-            else keepers_pb2.Keeper(**identity_fields(gone))
-        )
+        return keepers_pb2.DeleteKeeperResponse(keeper=keeper_for(caller, gone))
 
     async def DeleteKeepers(
         self, request: keepers_pb2.DeleteKeepersRequest, context: Any
@@ -152,5 +148,5 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
             ),
         )
         return keepers_pb2.ActivateKeeperResponse(
-            keeper=None if active is None else keeper_to_proto(active)
+            keeper=None if active is None else keeper_for(caller, active)
         )

@@ -7,9 +7,9 @@ from typing import Any
 
 from chassis.identity import Authenticator
 from metadata_svc.domain.secure_value import SecureValue
+from metadata_svc.grpc_api.disclosure import secure_value_for
 from metadata_svc.grpc_api.messages import (
     draft_from_proto,
-    identity_fields,
     preconditions_from_proto,
     secure_value_to_proto,
 )
@@ -19,17 +19,12 @@ from metadata_svc.grpc_api.selections import (
     list_request_from_proto,
     watch_request_from_proto,
 )
-from metadata_svc.use_cases.access import may_read
 from metadata_svc.use_cases.delete_pages import DeletePages
 from metadata_svc.use_cases.edits import DeleteRequest, EditRequest, SecureValueEdits
 from metadata_svc.use_cases.lists import Lists
 from metadata_svc.use_cases.reads import GetRequest, Reads
 from metadata_svc.use_cases.watch import Watches
-from protos.splitkeep.metadata.v1 import (
-    secure_value_pb2,
-    secure_values_pb2,
-    secure_values_pb2_grpc,
-)
+from protos.splitkeep.metadata.v1 import secure_values_pb2, secure_values_pb2_grpc
 
 SERVICE = secure_values_pb2.DESCRIPTOR.services_by_name["SecureValues"].full_name
 OPEN_ENDED = frozenset({"WatchSecureValues"})
@@ -101,7 +96,7 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
             ),
         )
         return secure_values_pb2.UpdateSecureValueResponse(
-            secure_value=secure_value_to_proto(after)
+            secure_value=secure_value_for(caller, after)
         )
 
     async def DeleteSecureValue(
@@ -118,9 +113,7 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
             ),
         )
         return secure_values_pb2.DeleteSecureValueResponse(
-            secure_value=secure_value_to_proto(gone)
-            if may_read(caller, gone)
-            else secure_value_pb2.SecureValue(**identity_fields(gone))
+            secure_value=secure_value_for(caller, gone)
         )
 
     async def DeleteSecureValues(

@@ -6,9 +6,13 @@ Prepare and Claim need the caller's token besides; the others carry none and nev
 from dataclasses import dataclass
 from typing import Any
 
+from chassis.caller import Caller
 from chassis.identity import Authenticator
 from metadata_svc.domain.access import Decision, Resolution
+from metadata_svc.domain.resource import Operation
+from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.value_id import ValueState
+from metadata_svc.grpc_api.disclosure import secure_value_for
 from metadata_svc.grpc_api.messages import (
     age_from_proto,
     draft_from_proto,
@@ -25,7 +29,11 @@ from metadata_svc.use_cases.claim import ClaimRequest, ClaimWrite
 from metadata_svc.use_cases.prepare import PrepareRequest, PrepareWrite, WrittenBefore
 from metadata_svc.use_cases.resolve import ResolveNames
 from metadata_svc.use_cases.values import ValueFates
-from protos.splitkeep.metadata.v1 import vault_peer_pb2, vault_peer_pb2_grpc
+from protos.splitkeep.metadata.v1 import (
+    secure_value_pb2,
+    vault_peer_pb2,
+    vault_peer_pb2_grpc,
+)
 
 SERVICE = vault_peer_pb2.DESCRIPTOR.services_by_name["VaultPeer"].full_name
 
@@ -70,9 +78,10 @@ class VaultPeerServicer(vault_peer_pb2_grpc.VaultPeerServicer):
         if isinstance(prepared, WrittenBefore):
             recorded = secure_value_to_proto(prepared.secure_value)
             return vault_peer_pb2.PrepareResponse(recorded=recorded)
-        preview = secure_value_to_proto(prepared.preview) if request.dry_run else None
+        operation, preview = prepared.write.operation, prepared.preview
         return vault_peer_pb2.PrepareResponse(
-            prepared=prepared_to_proto(prepared.write), preview=preview
+            prepared=prepared_to_proto(prepared.write),
+            preview=_written(caller, operation, preview) if request.dry_run else None,
         )
 
     async def Claim(
@@ -80,16 +89,19 @@ class VaultPeerServicer(vault_peer_pb2_grpc.VaultPeerServicer):
     ) -> vault_peer_pb2.ClaimResponse:
         caller = await self.authenticator.caller(context.invocation_metadata())
         named = request.HasField("idempotency")
+        write = prepared_from_proto(request.prepared)
         after = await self.claim.claim(
             caller,
             ClaimRequest(
-                write=prepared_from_proto(request.prepared),
+                write=write,
                 draft=draft_from_proto(request.draft),
                 preconditions=preconditions_from_proto(request.preconditions),
                 idempotency=idempotency_from_proto(request.idempotency) if named else None,
             ),
         )
-        return vault_peer_pb2.ClaimResponse(secure_value=secure_value_to_proto(after))
+        return vault_peer_pb2.ClaimResponse(
+            secure_value=_written(caller, write.operation, after)
+        )
 
     async def Resolve(
         self, request: vault_peer_pb2.ResolveRequest, context: Any
@@ -125,6 +137,15 @@ class VaultPeerServicer(vault_peer_pb2_grpc.VaultPeerServicer):
     ) -> vault_peer_pb2.AcknowledgeResponse:
         await self.values.acknowledge([value_key_from_proto(key) for key in request.values])
         return vault_peer_pb2.AcknowledgeResponse()
+
+
+def _written(
+    caller: Caller, operation: Operation, secure_value: SecureValue
+) -> secure_value_pb2.SecureValue:
+    """Who creates has said all that there is."""
+    if operation is Operation.CREATE:
+        return secure_value_to_proto(secure_value)
+    return secure_value_for(caller, secure_value)
 
 
 def _resolution(resolution: Resolution) -> vault_peer_pb2.Resolution:

@@ -81,22 +81,22 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
             )
 
     async def UpdateKeeper(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's
-        self._store.admit("write", "keepers.Update", request, context)
+        rights = self._store.admit("write", "keepers.Update", request, context)
         check_keeper(request.draft)
         before = found_in(self._store.keepers, request.draft.namespace, request.draft.name)
         compare(request.preconditions, before)
         made = self._store.put_keeper(request.draft, dry_run=request.dry_run)
-        return keepers_pb2.UpdateKeeperResponse(keeper=made)
+        return keepers_pb2.UpdateKeeperResponse(keeper=self._store.told(made, rights))
 
     async def DeleteKeeper(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's
-        self._store.admit("delete", "keepers.Delete", request, context)
+        rights = self._store.admit("delete", "keepers.Delete", request, context)
         found = found_in(self._store.keepers, request.namespace, request.name)
         compare(request.preconditions, found)
         if any(item.keeper == request.name for item in self._store.objects.values()):
             raise FailedPreconditionError("the keeper is in use")
         if not request.dry_run:
             self._store.remove(self._store.keepers, (request.namespace, request.name))
-        return keepers_pb2.DeleteKeeperResponse(keeper=found)
+        return keepers_pb2.DeleteKeeperResponse(keeper=self._store.told(found, rights))
 
     async def DeleteKeepers(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's
         self._store.admit("delete", "keepers.DeletePage", request, context)
@@ -104,7 +104,7 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
         return keepers_pb2.DeleteKeepersResponse(deleted_names=names, after_name=after_name)
 
     async def ActivateKeeper(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's
-        self._store.admit("write", "keepers.Activate", request, context)
+        rights = self._store.admit("write", "keepers.Activate", request, context)
         if request.name == "system":
             if not request.dry_run:
                 self._store.activate(request.namespace, "")
@@ -113,4 +113,4 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
         if not request.dry_run:
             self._store.activate(request.namespace, request.name)
         found = self._store.keepers[request.namespace, request.name]
-        return keepers_pb2.ActivateKeeperResponse(keeper=found)
+        return keepers_pb2.ActivateKeeperResponse(keeper=self._store.told(found, rights))

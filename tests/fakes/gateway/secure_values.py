@@ -82,20 +82,22 @@ class MetadataServicer(metadata_grpc.SecureValuesServicer):
             )
 
     async def UpdateSecureValue(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's
-        self._store.admit("write", "metadata.Update", request, context)
+        rights = self._store.admit("write", "metadata.Update", request, context)
         check(request.draft)
         before = self._store.named(request.draft.namespace, request.draft.name)
         compare(request.preconditions, before)
         made = self._store.put(request.draft, version=before.version, dry_run=request.dry_run)
-        return metadata_pb2.UpdateSecureValueResponse(secure_value=made)
+        told = self._store.told(made, rights)
+        return metadata_pb2.UpdateSecureValueResponse(secure_value=told)
 
     async def DeleteSecureValue(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's
-        self._store.admit("delete", "metadata.Delete", request, context)
+        rights = self._store.admit("delete", "metadata.Delete", request, context)
         found = self._store.named(request.namespace, request.name)
         compare(request.preconditions, found)
         if not request.dry_run:
             self._store.remove(self._store.objects, (request.namespace, request.name))
-        return metadata_pb2.DeleteSecureValueResponse(secure_value=found)
+        told = self._store.told(found, rights)
+        return metadata_pb2.DeleteSecureValueResponse(secure_value=told)
 
     async def DeleteSecureValues(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's
         self._store.admit("delete", "metadata.DeletePage", request, context)
@@ -136,7 +138,7 @@ class VaultServicer(vault_grpc.SecureValuesServicer):
         return vault_pb2.CreateSecureValueResponse(secure_value=made)
 
     async def UpdateSecureValue(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's
-        self._store.admit("write", "vault.Update", request, context)
+        rights = self._store.admit("write", "vault.Update", request, context)
         draft = request.draft
         check(draft, request.value)
         before = self._store.named(draft.namespace, draft.name)
@@ -144,4 +146,5 @@ class VaultServicer(vault_grpc.SecureValuesServicer):
         made = self._store.put(
             draft, version=before.version + 1, dry_run=request.dry_run, value=request.value
         )
-        return vault_pb2.UpdateSecureValueResponse(secure_value=made)
+        told = self._store.told(made, rights)
+        return vault_pb2.UpdateSecureValueResponse(secure_value=told)

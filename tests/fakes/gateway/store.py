@@ -7,7 +7,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -29,6 +29,8 @@ from protos.splitkeep.metadata.v1.selector_pb2 import Selector
 from protos.splitkeep.metadata.v1.watch_pb2 import EventType
 from tests.fakes.gateway.field_owners import owners_after
 from tests.fakes.gateway.selection import selects
+
+ItemT = TypeVar("ItemT", SecureValue, Keeper)
 
 ADMIN, READER, WRITER = "admin-token", "reader-token", "writer-token"
 CREATOR, DELETER = "creator-token", "deleter-token"
@@ -127,6 +129,18 @@ class Store:
         if right in {"create", "write"} and not rpc.endswith("Get") and self.interruptions:
             self.interruptions.pop(0)()
         return rights
+
+    @staticmethod
+    def told(item: ItemT, rights: frozenset[str]) -> ItemT:
+        """The item to who may read it, else which one it is."""
+        if "read" in rights:
+            return item
+        return type(item)(
+            namespace=item.namespace,
+            name=item.name,
+            uid=item.uid,
+            resource_version=item.resource_version,
+        )
 
     def named(self, namespace: str, name: str) -> SecureValue:
         found: SecureValue = found_in(self.objects, namespace, name)

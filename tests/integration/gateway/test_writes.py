@@ -7,6 +7,7 @@ import pytest
 
 from protos.splitkeep.metadata.v1.keepers_pb2 import AwsAssumeRole, AwsKeeper, KeeperDraft
 from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValueDraft
+from tests.fakes.gateway.store import WRITER
 from tests.integration.gateway.conftest import KEEPERS, VALUES, Gateway
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -48,6 +49,48 @@ async def test_a_keeper_is_created_read_and_replaced(gateway: Gateway) -> None:
     assert replaced.json()["spec"]["aws"]["region"] == "us-east-1"
     assert replaced.json()["metadata"]["uid"] == made.json()["metadata"]["uid"]
     assert gateway.store.rpcs() == ["keepers.Create", "keepers.Get", "keepers.Update"]
+
+
+@pytest.mark.parametrize("spec", [{}, {"value": VALUE}])
+async def test_who_may_replace_and_not_read_is_told_the_identity_only(
+    gateway: Gateway, spec: dict[str, Any]
+) -> None:
+    found = gateway.store.put(
+        SecureValueDraft(namespace="default", name="pg-main", description="d"), version=1
+    )
+
+    async with gateway.http(WRITER) as http:
+        answer = await http.put(f"{VALUES}/pg-main?dryRun=All", json=a_body(**spec))
+
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "kind": "SecureValue",
+        "apiVersion": API,
+        "metadata": {
+            "name": "pg-main",
+            "namespace": "default",
+            "uid": found.uid,
+            "resourceVersion": answer.json()["metadata"]["resourceVersion"],
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("PUT", f"{KEEPERS}/aws", KEEPER), ("POST", f"{KEEPERS}/aws/activate", {})],
+)
+async def test_who_may_write_a_keeper_and_not_read_it_is_told_the_identity_only(
+    gateway: Gateway, method: str, path: str, body: dict[str, Any]
+) -> None:
+    found = a_keeper(gateway)
+
+    async with gateway.http(WRITER) as http:
+        answer = await http.request(method, f"{path}?dryRun=All", json=body)
+
+    assert answer.status_code == 200
+    assert answer.json().keys() == {"kind", "apiVersion", "metadata"}
+    assert answer.json()["metadata"]["uid"] == found.uid
+    assert len(answer.json()["metadata"]) == 4
 
 
 @pytest.mark.parametrize(

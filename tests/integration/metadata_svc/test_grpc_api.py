@@ -138,6 +138,57 @@ async def test_who_may_only_delete_is_told_which_one_and_no_more(
     )
 
 
+UPDATER = {
+    "roles": [],
+    "grants": [
+        {"action": "secret.securevalues:write", "scope": "secret.securevalues:uid:pg-main"}
+    ],
+}
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_who_may_only_write_is_told_which_one_and_no_more(
+    wire: Wire, *, dry_run: bool
+) -> None:
+    _, created = await write(wire, a_draft())
+    edit = clients_pb.UpdateSecureValueRequest(
+        draft=a_draft(description="new"), dry_run=dry_run
+    )
+
+    edited = (await ask(wire, "UpdateSecureValue", edit, **UPDATER)).secure_value
+
+    assert edited == resource.SecureValue(
+        namespace="default",
+        name="pg-main",
+        uid=created.uid,
+        resource_version=1 if dry_run else 2,
+    )
+
+
+async def test_a_new_value_tells_who_may_only_write_no_more_either(wire: Wire) -> None:
+    _, created = await write(wire, a_draft())
+    token = wire.credentials.token(**UPDATER)
+    prepare = peer_pb.PrepareRequest(operation=UPDATE, draft=a_draft(), dry_run=True)
+    prepared = await ask_peer(wire, "Prepare", prepare, token=token)
+    claim = peer_pb.ClaimRequest(prepared=prepared.prepared, draft=a_draft())
+    claimed = (await ask_peer(wire, "Claim", claim, token=token)).secure_value
+
+    which: dict[str, Any] = {"namespace": "default", "name": "pg-main", "uid": created.uid}
+    assert prepared.preview == resource.SecureValue(**which, resource_version=1)
+    assert claimed == resource.SecureValue(**which, resource_version=2)
+
+
+async def test_who_may_only_create_is_told_what_was_created(wire: Wire) -> None:
+    grant = {"action": "secret.securevalues:create", "scope": "secret.securevalues:*"}
+    token = wire.credentials.token(roles=[], grants=[grant])
+    prepare = peer_pb.PrepareRequest(operation=CREATE, draft=a_draft(), dry_run=True)
+    prepared = await ask_peer(wire, "Prepare", prepare, token=token)
+    claim = peer_pb.ClaimRequest(prepared=prepared.prepared, draft=a_draft())
+    claimed = (await ask_peer(wire, "Claim", claim, token=token)).secure_value
+
+    assert prepared.preview.description == claimed.description == "Main PG password"
+
+
 async def test_a_secure_value_crosses_whole(wire: Wire) -> None:
     before = datetime.now(UTC)
     _, created = await write(wire, a_draft())

@@ -147,6 +147,22 @@ async def test_who_may_only_delete_is_told_which_one_and_no_more(wire: Wire) -> 
     assert gone == pb.Keeper(**HERE, uid=created.uid, resource_version=1)
 
 
+@pytest.mark.parametrize("method", ["UpdateKeeper", "ActivateKeeper"])
+async def test_who_may_only_write_is_told_which_one_and_no_more(
+    wire: Wire, method: str
+) -> None:
+    created = await create(wire)
+    grant = {"action": "secret.keepers:write", "scope": "secret.keepers:uid:aws-main"}
+    requests = {
+        "UpdateKeeper": pb.UpdateKeeperRequest(draft=a_draft(), dry_run=True),
+        "ActivateKeeper": pb.ActivateKeeperRequest(**HERE, dry_run=True),
+    }
+
+    told = (await ask(wire, method, requests[method], roles=[], grants=[grant])).keeper
+
+    assert told == pb.Keeper(**HERE, uid=created.uid, resource_version=1)
+
+
 async def test_dry_runs_preview_and_write_nothing(wire: Wire) -> None:
     draft = a_draft(name="other")
     dry = (

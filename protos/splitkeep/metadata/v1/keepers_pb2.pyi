@@ -359,7 +359,9 @@ class ActivateKeeperResponse(_message.Message):
     KEEPER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def keeper(self) -> Global___Keeper:
-        """Not set for "system"."""
+        """Not set for "system". To a caller who may not read it, namespace, name, uid and
+        resource_version only.
+        """
 
     def __init__(
         self,
@@ -590,7 +592,9 @@ class UpdateKeeperResponse(_message.Message):
 
     KEEPER_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def keeper(self) -> Global___Keeper: ...
+    def keeper(self) -> Global___Keeper:
+        """To a caller who may not read it, namespace, name, uid and resource_version only."""
+
     def __init__(
         self,
         *,

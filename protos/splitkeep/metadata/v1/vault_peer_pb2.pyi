@@ -185,7 +185,7 @@ class PrepareResponse(_message.Message):
     def prepared(self) -> Global___PreparedWrite: ...
     @_builtins.property
     def preview(self) -> _secure_value_pb2.SecureValue:
-        """What the write would make; set for a dry run only."""
+        """What the write would make, told as in ClaimResponse; set for a dry run only."""
 
     @_builtins.property
     def recorded(self) -> _secure_value_pb2.SecureValue:
@@ -246,7 +246,9 @@ class ClaimResponse(_message.Message):
 
     SECURE_VALUE_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def secure_value(self) -> _secure_value_pb2.SecureValue: ...
+    def secure_value(self) -> _secure_value_pb2.SecureValue:
+        """Of an update, as UpdateSecureValueResponse tells it."""
+
     def __init__(
         self,
         *,

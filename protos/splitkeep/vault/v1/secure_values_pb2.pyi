@@ -107,7 +107,9 @@ class UpdateSecureValueResponse(_message.Message):
 
     SECURE_VALUE_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def secure_value(self) -> _secure_value_pb2.SecureValue: ...
+    def secure_value(self) -> _secure_value_pb2.SecureValue:
+        """To a caller who may not read it, namespace, name, uid and resource_version only."""
+
     def __init__(
         self,
         *,
