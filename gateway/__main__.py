@@ -25,15 +25,15 @@ from gateway.clients.health import PeerHealth
 from gateway.clients.keepers import KeepersClient
 from gateway.clients.secure_values import METADATA_SERVICE, VAULT_SERVICE, SecureValuesClient
 from gateway.config import PREFIX, Config
-from gateway.connection import BoundedConnection, ConnectionBounds
 from gateway.discovery.served import discovery_paths
+from gateway.edge.connection import BoundedConnection, ConnectionBounds
+from gateway.edge.http_metrics import HttpMetrics
+from gateway.edge.room import Room
 from gateway.health import Checks, Health
-from gateway.http_metrics import HttpMetrics
 from gateway.openapi.served import openapi_paths
 from gateway.page import page_paths
 from gateway.resources.event_streams import Streaming
 from gateway.reviews.answers import Reviews
-from gateway.room import Room
 from gateway.routes import keeper_verbs, review_verbs, secure_value_verbs
 
 KEEP_ALIVE_SECONDS = 75

@@ -13,17 +13,17 @@ from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis.clock import Clock
-from gateway.credentials import credential_of
-from gateway.edge import Edge
+from gateway.edge.credentials import credential_of
+from gateway.edge.edge import Edge
+from gateway.edge.http_metrics import HttpMetrics
+from gateway.edge.request_state import set_form, set_route, set_target
+from gateway.edge.room import Room
 from gateway.errors import MethodNotAllowedError, UnknownPathError
-from gateway.http_metrics import HttpMetrics
 from gateway.kinds import Kind, Target
 from gateway.published import Answer
-from gateway.query import query_from
+from gateway.queries.query import query_from
 from gateway.rendering.forms import Asked, Form, form_for
-from gateway.request_state import set_form, set_route, set_target
 from gateway.resources.event_streams import EventStream
-from gateway.room import Room
 from gateway.routes import KindVerbs, Verbs, paths_of
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from gateway.accept import accepts_gzip
+from gateway.rendering.accept import accepts_gzip
 
 Answer: TypeAlias = Callable[[Request], Awaitable[Response]]
 

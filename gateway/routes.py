@@ -13,7 +13,7 @@ from gateway.clients.resources import Resources
 from gateway.clients.secure_values import SecureValuesClient
 from gateway.discovery.groups import ACCESS_REVIEW, AUTHORIZATION, RULES_REVIEW
 from gateway.kinds import KEEPER, SECURE_VALUE, VERSIONS, Kind, Target
-from gateway.query import query_from
+from gateway.queries.query import query_from
 from gateway.representation.keepers import KeeperRepresentation
 from gateway.representation.object_meta import StoredObject
 from gateway.representation.representation import Representation

@@ -24,6 +24,7 @@ from chassis.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from gateway.bodies.request_json import JsonObject
 from gateway.errors import (
     ApplyConflictError,
     BadRequestError,
@@ -41,7 +42,6 @@ from gateway.errors import (
     UnsupportedMediaTypeError,
 )
 from gateway.kinds import Target
-from gateway.request_json import JsonObject
 
 RETRY_AFTER_SECONDS = 1
 LONGEST_QUOTED_NAME = 253

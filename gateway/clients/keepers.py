@@ -17,7 +17,7 @@ from gateway.clients.resources import (
     WatchAsk,
     WriteOptions,
 )
-from gateway.delete_options import DeleteOptions
+from gateway.queries.delete_options import DeleteOptions
 from gateway.representation.keepers import KeeperWrite
 from protos.splitkeep.metadata.v1 import keepers_pb2
 from protos.splitkeep.metadata.v1.keepers_pb2 import Keeper

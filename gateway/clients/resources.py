@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 from chassis.sensitive import Sensitive
-from gateway.delete_options import DeleteOptions
+from gateway.queries.delete_options import DeleteOptions
 from protos.splitkeep.metadata.v1.selector_pb2 import Selector
 from protos.splitkeep.metadata.v1.watch_pb2 import EventType
 

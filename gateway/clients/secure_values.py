@@ -17,7 +17,7 @@ from gateway.clients.resources import (
     WatchAsk,
     WriteOptions,
 )
-from gateway.delete_options import DeleteOptions
+from gateway.queries.delete_options import DeleteOptions
 from gateway.representation.secure_values import SecureValueWrite
 from protos.splitkeep.metadata.v1 import secure_values_pb2 as metadata_pb2
 from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValue

@@ -6,8 +6,8 @@ apidiscovery.k8s.io v2 and v2beta1 (APIGroupDiscoveryList), which tells everythi
 
 from collections.abc import Iterable
 
+from gateway.bodies.request_json import JsonObject
 from gateway.discovery.groups import Group, Resource
-from gateway.request_json import JsonObject
 
 DISCOVERY_GROUP = "apidiscovery.k8s.io"
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import PermissionDeniedError
-from gateway.accept import MediaRange, media_ranges
+from gateway.bodies.request_json import JsonObject
 from gateway.discovery.documents import (
     DISCOVERY_GROUP,
     aggregated,
@@ -19,7 +19,7 @@ from gateway.discovery.documents import (
 from gateway.discovery.groups import GROUPS, Group
 from gateway.errors import NotAcceptableError
 from gateway.published import Answer, Published
-from gateway.request_json import JsonObject
+from gateway.rendering.accept import MediaRange, media_ranges
 
 JSON = "application/json"
 AGGREGATED_VERSIONS = ("v2", "v2beta1")

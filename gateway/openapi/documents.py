@@ -6,13 +6,13 @@ documents with their hashes, and the `x-kubernetes-…` extensions.
 
 from collections.abc import Iterable
 
+from gateway.bodies.request_json import JsonObject
 from gateway.kinds import GROUP, KEEPER, SECURE_VALUE, VERSIONS
 from gateway.openapi import openapi3, swagger2
 from gateway.openapi.kind_operations import kind_operations
 from gateway.openapi.operations import Operation
 from gateway.openapi.review_operations import review_operations
 from gateway.openapi.schemas import Definitions, Dialect, GroupVersionKind
-from gateway.request_json import JsonObject
 
 REVIEWS = "authorization.k8s.io/v1"
 SERVED = (

@@ -1,8 +1,8 @@
 """Bodies as people would send them, shown by the documentation page."""
 
+from gateway.bodies.request_json import JsonObject
 from gateway.kinds import GROUP, KEEPER, SECURE_VALUE, Kind
 from gateway.openapi.operations import APPLY_PATCH, JSON_PATCH_TYPE, MERGE_PATCH_TYPE
-from gateway.request_json import JsonObject
 
 SPECS: dict[Kind, JsonObject] = {
     SECURE_VALUE: {

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
+from gateway.bodies.request_json import JsonObject
 from gateway.openapi.operations import Body, Content, Operation
 from gateway.openapi.parameters import Parameter
 from gateway.openapi.schemas import Definitions
-from gateway.request_json import JsonObject
 from gateway.schema.types import Schema
 
 

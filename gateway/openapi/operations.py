@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from gateway.bodies.request_json import JsonObject
 from gateway.openapi.kubernetes import STATUS
 from gateway.openapi.parameters import Parameter
 from gateway.openapi.schemas import GROUP_VERSION_KIND, GroupVersionKind
-from gateway.request_json import JsonObject
 from gateway.schema.types import Schema
 
 JSON = "application/json"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gateway.request_json import JsonObject
+from gateway.bodies.request_json import JsonObject
 from gateway.schema.types import Flag, Text, Whole
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from gateway.request_json import JsonObject
+from gateway.bodies.request_json import JsonObject
 from gateway.schema.kinds import GROUP_PACKAGE
 from gateway.schema.types import Anything, Flag, ListOf, MapOf, Schema, Struct, Text, Whole
 

@@ -6,10 +6,10 @@ for good and still notices a change (Kubernetes' OpenAPI v3 discovery).
 
 import msgspec
 
+from gateway.bodies.request_json import JsonObject
 from gateway.discovery.served import JSON, plain_answer
 from gateway.openapi.documents import group_version_documents, whole_document
 from gateway.published import Answer, Published
-from gateway.request_json import JsonObject
 
 INDEX = "/openapi/v3"
 

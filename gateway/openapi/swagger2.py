@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
+from gateway.bodies.request_json import JsonObject
 from gateway.openapi.operations import JSON, YAML, Answer, Body, Operation
 from gateway.openapi.schemas import Definitions
-from gateway.request_json import JsonObject
 
 
 def paths(operations: Iterable[Operation], definitions: Definitions) -> dict[str, JsonObject]:

@@ -6,9 +6,9 @@ Every field of `spec` is owned as a whole, labels and annotations one by one.
 
 from collections.abc import Mapping, Sequence
 
-from gateway.fields import Fields
+from gateway.bodies.fields import Fields
+from gateway.bodies.request_json import JsonObject
 from gateway.representation.object_meta import annotations_from_json
-from gateway.request_json import JsonObject
 
 
 def owned_fields(tree: Mapping[str, object], spec_fields: Sequence[str]) -> JsonObject:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import jsonpatch
 
 from chassis.errors import PermissionDeniedError
+from gateway.bodies.request_tree import MAX_VALUES, Document
 from gateway.errors import BadRequestError, BodyTooLargeError, UnprocessableError
 from gateway.patches.patch import Live
-from gateway.request_tree import MAX_VALUES, Document
 
 MAX_OPERATIONS = 1_000
 MAX_COPIED = MAX_VALUES

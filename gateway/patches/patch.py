@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.request_json import JsonObject
+from gateway.bodies.request_json import JsonObject
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldOwner
 
 

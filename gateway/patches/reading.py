@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
-from gateway.body import object_in
-from gateway.content_type import APPLY_PATCH, JSON_PATCH
+from gateway.bodies.body import object_in
+from gateway.bodies.content_type import APPLY_PATCH, JSON_PATCH
+from gateway.bodies.request_tree import Document
 from gateway.patches.json_patch import json_patch_from
 from gateway.patches.merge_patch import MergePatch
 from gateway.patches.patch import Patch
 from gateway.patches.server_side_apply import apply_patch_from
+from gateway.queries.write_query import WriteQuery
 from gateway.representation.representation import Representation
-from gateway.request_tree import Document
-from gateway.write_query import WriteQuery
 from protos.splitkeep.metadata.v1.field_owner_pb2 import AppliedFields, FieldManager
 
 

@@ -9,12 +9,12 @@ conflicts with every other owner; it is never removed.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gateway.bodies.request_json import JsonObject
 from gateway.errors import ApplyConflictError, FieldConflict
 from gateway.patches.field_sets import object_of_fields, owned_fields
 from gateway.patches.patch import Live
 from gateway.representation.managed_fields import path_parts
 from gateway.representation.object_meta import timestamp_to_json
-from gateway.request_json import JsonObject
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldOwner, OwnerOperation
 
 APPLY = OwnerOperation.OWNER_OPERATION_APPLY

@@ -5,10 +5,10 @@ from datetime import datetime
 
 import msgspec
 
+from gateway.bodies.request_json import JsonObject
 from gateway.kinds import Target
 from gateway.rendering.forms import Form
 from gateway.rendering.shapes import shaped
-from gateway.request_json import JsonObject
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 """The annotation of the bookmark that follows what there was when the watch began."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 
-from gateway.accept import MediaRange, accepts_gzip, media_ranges
 from gateway.errors import BadRequestError, NotAcceptableError
-from gateway.query import Query
+from gateway.queries.query import Query
+from gateway.rendering.accept import MediaRange, accepts_gzip, media_ranges
 
 JSON, YAML = "application/json", "application/yaml"
 META_GROUP = "meta.k8s.io"

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from gateway.bodies.request_json import JsonObject
 from gateway.rendering.forms import META_GROUP, Form, Shape
-from gateway.request_json import JsonObject
 
 
 def metadata_alone(item: Mapping[str, object], form: Form) -> JsonObject:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from gateway.bodies.request_json import JsonObject
 from gateway.rendering.forms import Form, Shape
 from gateway.rendering.partial_metadata import metadata_alone, metadata_list_head
 from gateway.rendering.tables import COLUMNS, table_head, table_row
-from gateway.request_json import JsonObject
 
 LIST = "List"
 

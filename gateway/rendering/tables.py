@@ -7,11 +7,11 @@ they are, ages included.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gateway.bodies.request_json import JsonObject
 from gateway.kinds import KEEPER, SECURE_VALUE
 from gateway.rendering.ages import UNKNOWN, age
 from gateway.rendering.forms import META_GROUP, Form, Included
 from gateway.rendering.partial_metadata import metadata_alone
-from gateway.request_json import JsonObject
 
 NONE = "<none>"
 """How kubectl shows that there is nothing to show."""

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import msgspec
 import yaml
 
+from gateway.bodies.request_json import JsonObject
 from gateway.rendering.forms import YAML, Form
-from gateway.request_json import JsonObject
 
 INDENT = 2
 _INNER = b"\n" + b" " * 2 * INDENT

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.fields import Fields
+from gateway.bodies.fields import Fields
+from gateway.bodies.request_json import JsonObject
 from gateway.kinds import KEEPER, Target
 from gateway.representation.object_meta import (
     annotations_from_json,
@@ -14,7 +15,6 @@ from gateway.representation.object_meta import (
     preconditions_from_json,
     without_empty,
 )
-from gateway.request_json import JsonObject
 from gateway.schema import kinds
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldManager
 from protos.splitkeep.metadata.v1.keepers_pb2 import (

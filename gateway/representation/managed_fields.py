@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.request_json import JsonObject
+from gateway.bodies.request_json import JsonObject
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldOwner, OwnerOperation
 
 _KEYED = re.compile(r"(?P<path>[^\[]+)\[(?P<key>.*)\]", re.DOTALL)

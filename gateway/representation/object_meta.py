@@ -11,11 +11,11 @@ from typing import Protocol
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from gateway.bodies.fields import Fields
+from gateway.bodies.request_json import JsonObject
 from gateway.errors import BadRequestError
-from gateway.fields import Fields
 from gateway.kinds import Target
 from gateway.representation.managed_fields import managed_fields_to_json
-from gateway.request_json import JsonObject
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldOwner
 from protos.splitkeep.metadata.v1.secure_value_pb2 import OwnerReference, Preconditions
 

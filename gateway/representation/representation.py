@@ -2,13 +2,13 @@
 
 from typing import Any, Protocol, TypeVar
 
+from gateway.bodies.request_json import JsonObject
 from gateway.kinds import Kind, Target
 from gateway.representation.object_meta import (
     StoredObject,
     identity_to_json,
     is_told_whole,
 )
-from gateway.request_json import JsonObject
 from gateway.schema.types import Struct
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldManager
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chassis.sensitive import Sensitive
-from gateway.fields import Fields
+from gateway.bodies.fields import Fields
+from gateway.bodies.request_json import JsonObject
 from gateway.kinds import SECURE_VALUE, Target
 from gateway.representation.object_meta import (
     annotations_from_json,
@@ -15,7 +16,6 @@ from gateway.representation.object_meta import (
     preconditions_from_json,
     without_empty,
 )
-from gateway.request_json import JsonObject
 from gateway.schema import kinds
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldManager
 from protos.splitkeep.metadata.v1.secure_value_pb2 import (

@@ -4,11 +4,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.sensitive import Sensitive
-from gateway.answers import answer
-from gateway.body import read_object_if_any
+from gateway.bodies.body import read_object_if_any
 from gateway.clients.keepers import KeepersClient
 from gateway.kinds import Target
-from gateway.query import dry_run, query_from
+from gateway.queries.query import dry_run, query_from
+from gateway.rendering.answers import answer
 from gateway.representation.keepers import KeeperRepresentation
 from gateway.representation.representation import as_told
 from gateway.status import success

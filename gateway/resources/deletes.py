@@ -8,13 +8,13 @@ from starlette.responses import Response
 
 from chassis.errors import DeadlineExceededError
 from chassis.sensitive import Sensitive
-from gateway.answers import answer
-from gateway.body import read_object_if_any
+from gateway.bodies.body import read_object_if_any
 from gateway.clients.resources import DeletePageAsk, Resources
-from gateway.delete_options import delete_options_from
 from gateway.errors import BadRequestError
 from gateway.kinds import Target
-from gateway.query import Query, query_from
+from gateway.queries.delete_options import delete_options_from
+from gateway.queries.query import Query, query_from
+from gateway.rendering.answers import answer
 from gateway.representation.object_meta import StoredObject
 from gateway.representation.representation import Representation
 from gateway.selectors.selection import selector_from

@@ -23,10 +23,10 @@ from chassis.errors import (
     ResourceExhaustedError,
     UnavailableError,
 )
+from gateway.edge.http_metrics import HttpMetrics
+from gateway.edge.request_state import route_of, set_watch
+from gateway.edge.room import Room
 from gateway.errors import ClientGoneError
-from gateway.http_metrics import HttpMetrics
-from gateway.request_state import route_of, set_watch
-from gateway.room import Room
 
 OPENING_SECONDS = 0.5
 """How long a failure may take to be told by its status code, where nothing happens first."""

@@ -14,15 +14,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.sensitive import Sensitive
-from gateway.answers import answer, list_answer
+from gateway.bodies.request_json import JsonObject
 from gateway.clients.resources import PageAsk, PageOf, Resources
 from gateway.kinds import Target
-from gateway.paging import MAX_LIMIT, ListIdentity, Position, continue_token, position_from
-from gateway.query import Query, query_from
+from gateway.queries.paging import (
+    MAX_LIMIT,
+    ListIdentity,
+    Position,
+    continue_token,
+    position_from,
+)
+from gateway.queries.query import Query, query_from
+from gateway.queries.resource_versions import ListedState, check_exists, listed_state_from
+from gateway.rendering.answers import answer, list_answer
 from gateway.representation.object_meta import StoredObject
 from gateway.representation.representation import Representation
-from gateway.request_json import JsonObject
-from gateway.resource_versions import ListedState, check_exists, listed_state_from
 from gateway.selectors.selection import selection_from
 
 ItemT = TypeVar("ItemT", bound=StoredObject)

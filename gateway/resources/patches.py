@@ -13,16 +13,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.sensitive import Sensitive
-from gateway.answers import answer
-from gateway.body import read_document
+from gateway.bodies.body import read_document
+from gateway.bodies.content_type import PATCH_TYPES
 from gateway.clients.resources import Resources
-from gateway.content_type import PATCH_TYPES
 from gateway.kinds import Target
 from gateway.patches.reading import PatchRead, patch_from
+from gateway.queries.write_query import WriteQuery, write_query_from
+from gateway.rendering.answers import answer
 from gateway.representation.object_meta import StoredObject
 from gateway.representation.representation import Representation
 from gateway.resources.patching import Patching
-from gateway.write_query import WriteQuery, write_query_from
 
 ItemT = TypeVar("ItemT", bound=StoredObject)
 WriteT = TypeVar("WriteT")

@@ -5,17 +5,17 @@ from typing import Generic, TypeVar
 
 from chassis.errors import AlreadyExistsError, ConflictError, NotFoundError
 from chassis.sensitive import Sensitive
+from gateway.bodies.field_validation import problems_in, warnings_of
+from gateway.bodies.request_json import JsonObject
+from gateway.bodies.request_tree import check_tree
 from gateway.clients.resources import Found, Resources, WriteOptions
 from gateway.errors import UnprocessableError
-from gateway.field_validation import problems_in, warnings_of
 from gateway.kinds import Target
 from gateway.patches.patch import Live
 from gateway.patches.reading import PatchRead
+from gateway.queries.write_query import WriteQuery
 from gateway.representation.object_meta import StoredObject, identity_to_json
 from gateway.representation.representation import Representation
-from gateway.request_json import JsonObject
-from gateway.request_tree import check_tree
-from gateway.write_query import WriteQuery
 
 ItemT = TypeVar("ItemT", bound=StoredObject)
 WriteT = TypeVar("WriteT")

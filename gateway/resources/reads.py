@@ -7,13 +7,13 @@ from starlette.responses import Response
 
 from chassis.errors import PermissionDeniedError
 from chassis.sensitive import Sensitive
-from gateway.answers import answer
 from gateway.clients.resources import Resources
 from gateway.kinds import Target
-from gateway.query import query_from
+from gateway.queries.query import query_from
+from gateway.queries.resource_versions import resource_version_from
+from gateway.rendering.answers import answer
 from gateway.representation.object_meta import StoredObject
 from gateway.representation.representation import Representation
-from gateway.resource_versions import resource_version_from
 
 ItemT = TypeVar("ItemT", bound=StoredObject)
 WriteT = TypeVar("WriteT")

@@ -15,16 +15,16 @@ from starlette.responses import Response
 from chassis.errors import KnownError
 from chassis.request_id import current_request_id
 from chassis.sensitive import Sensitive
+from gateway.bodies.request_json import JsonObject
 from gateway.clients.resources import Event, PageAsk, Resources, WatchAsk
+from gateway.edge.request_state import form_of
 from gateway.kinds import Target
-from gateway.query import Query, query_from
+from gateway.queries.query import Query, query_from
+from gateway.queries.resource_versions import WatchStart, check_exists, watch_start_from
 from gateway.rendering.events import BOOKMARK, bookmark_of, error_line, event_line
 from gateway.rendering.forms import Form
 from gateway.representation.object_meta import StoredObject
 from gateway.representation.representation import Representation
-from gateway.request_json import JsonObject
-from gateway.request_state import form_of
-from gateway.resource_versions import WatchStart, check_exists, watch_start_from
 from gateway.resources.event_streams import EventStream, Streaming
 from gateway.selectors.selection import selection_from
 from gateway.status import failure_of

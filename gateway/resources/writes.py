@@ -6,16 +6,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.sensitive import Sensitive
-from gateway.answers import answer
-from gateway.body import object_in, read_document
+from gateway.bodies.body import object_in, read_document
+from gateway.bodies.content_type import JSON, OBJECT_TYPES
+from gateway.bodies.field_validation import problems_in, warnings_of
 from gateway.clients.resources import Resources, WriteOptions
-from gateway.content_type import JSON, OBJECT_TYPES
-from gateway.field_validation import problems_in, warnings_of
+from gateway.edge.request_state import name_target
 from gateway.kinds import Target
+from gateway.queries.write_query import WriteQuery, idempotency_key_of, write_query_from
+from gateway.rendering.answers import answer
 from gateway.representation.object_meta import StoredObject, name_in
 from gateway.representation.representation import Representation, as_told
-from gateway.request_state import name_target
-from gateway.write_query import WriteQuery, idempotency_key_of, write_query_from
 
 ItemT = TypeVar("ItemT", bound=StoredObject)
 WriteT = TypeVar("WriteT")

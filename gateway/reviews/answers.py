@@ -12,19 +12,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.sensitive import Sensitive
-from gateway.answers import answer
-from gateway.body import read_bytes, read_object
+from gateway.bodies.body import read_bytes, read_object
+from gateway.bodies.content_type import JSON, OBJECT_TYPES, content_type_of
+from gateway.bodies.request_json import JsonObject
 from gateway.clients.access import AccessClient
-from gateway.content_type import JSON, OBJECT_TYPES, content_type_of
 from gateway.discovery.groups import (
     ACCESS_REVIEW,
     AUTHORIZATION,
     RULES_REVIEW,
     SECRETS,
 )
+from gateway.edge.paths import canonical_path
 from gateway.kinds import Target
-from gateway.paths import canonical_path
-from gateway.request_json import JsonObject
+from gateway.rendering.answers import answer
 from gateway.reviews.questions import (
     API_VERSION,
     PathQuestion,

@@ -10,10 +10,10 @@ from typing import TypeAlias, TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
+from gateway.bodies.fields import Fields
+from gateway.bodies.request_json import JsonObject
 from gateway.discovery.groups import ACCESS_REVIEW, AUTHORIZATION, RULES_REVIEW
 from gateway.errors import BadRequestError
-from gateway.fields import Fields
-from gateway.request_json import JsonObject
 from protos.splitkeep.kubernetes.v1 import reviews_pb2
 
 MAGIC = b"k8s\0"

@@ -1,7 +1,7 @@
 """A request's two selectors, as the one message that the services take."""
 
 from gateway.kinds import SECURE_VALUE, Kind, Target
-from gateway.query import Query
+from gateway.queries.query import Query
 from gateway.selectors.fields import FieldTerm, field_terms
 from gateway.selectors.labels import label_requirements
 from protos.splitkeep.metadata.v1.selector_pb2 import FieldRequirement, SelectedField, Selector

@@ -8,7 +8,7 @@ import metadata_svc.config
 import vault_svc.config
 from chassis.config import FieldDescription, describe
 from chassis.metrics import MetricDescription, Metrics
-from gateway.http_metrics import HttpMetrics
+from gateway.edge.http_metrics import HttpMetrics
 from metadata_svc.use_cases.commits import Commits
 from metadata_svc.watch_metrics import WatchMetrics
 from vault_svc.decision_log import StructuredDecisionLog

@@ -23,7 +23,7 @@ from gateway.clients.resources import (
     WatchAsk,
     WriteOptions,
 )
-from gateway.delete_options import DeleteOptions
+from gateway.queries.delete_options import DeleteOptions
 from protos.splitkeep.metadata.v1.secure_value_pb2 import Preconditions
 from protos.splitkeep.metadata.v1.selector_pb2 import (
     FieldRequirement,

@@ -12,6 +12,7 @@ from metadata_svc.domain.resource import Kind, ResourceT
 from metadata_svc.domain.selector import Selector
 from metadata_svc.use_cases.commits import Commits
 from metadata_svc.use_cases.watch import CallerNow, Watches, WatchRequest
+from metadata_svc.use_cases.watch_shares import WatchShares
 from tests.contracts.metadata_svc.stores import Stores
 from tests.fakes.metadata_svc.builders import NAMESPACE, a_caller
 
@@ -79,6 +80,7 @@ class Watching:
             "commits": self.commits,
             "reading": asyncio.Semaphore(2),
             "telemetry": self.telemetry,
+            "shares": WatchShares(100),
             "bookmark_seconds": 0.02,
             "page_size": 2,
         } | settings

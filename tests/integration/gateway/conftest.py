@@ -27,15 +27,15 @@ from gateway.clients.access import AccessClient
 from gateway.clients.health import PeerHealth
 from gateway.clients.keepers import KeepersClient
 from gateway.clients.secure_values import METADATA_SERVICE, VAULT_SERVICE, SecureValuesClient
-from gateway.connection import BoundedConnection, ConnectionBounds
 from gateway.discovery.served import discovery_paths
+from gateway.edge.connection import BoundedConnection, ConnectionBounds
+from gateway.edge.http_metrics import HttpMetrics
+from gateway.edge.room import Room
 from gateway.health import Health
-from gateway.http_metrics import HttpMetrics
 from gateway.openapi.served import openapi_paths
 from gateway.page import page_paths
 from gateway.resources.event_streams import Streaming
 from gateway.reviews.answers import Reviews
-from gateway.room import Room
 from gateway.routes import keeper_verbs, review_verbs, secure_value_verbs
 from splitkeep.certificates import KeyPair, ensure_authority, ensure_leaf
 from tests.fakes.gateway.services import ADMIN, Store, metadata_services, vault_services

@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from gateway import body
+from gateway.bodies import body
 from tests.fakes.gateway.services import ADMIN
 from tests.integration.gateway.conftest import (
     VALUES,

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +282,72 @@ async def test_watches_are_bounded_and_counted(start: Start, application: Applic
         async with asyncio.timeout(SECONDS):
             while sample("metadata_watchers"):  # noqa: ASYNC110  # a metric tells nobody
                 await asyncio.sleep(0.01)
+
+
+async def accepted(wire: Wire, **asked: Any) -> Events:
+    """A watch that has told what there is, as soon as there is a place for it."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            events = watch(wire, initial=True, **asked)
+            try:
+                while not (await anext(events)).initial_end:
+                    pass
+            except ResourceExhaustedError:
+                await asyncio.sleep(0.01)  # the server hears of an end a moment later
+            else:
+                return events
+
+
+async def test_one_subject_has_its_share_of_the_watches_and_no_more(start: Start) -> None:
+    other = {"sub": "user:u2"}
+    async with start(watch_bookmark_seconds=NEVER) as wire:
+        held = [watch(wire, initial=True) for _ in range(50)]
+        assert all([(await anext(events)).initial_end for events in held])
+
+        for _ in range(3):
+            assert isinstance(await end_of(watch(wire)), ResourceExhaustedError)
+        stub = keepers_grpc.KeepersStub(wire.clients)
+        keepers: Any = stream(
+            stub.WatchKeepers,
+            keepers_pb.WatchKeepersRequest(namespace=NAMESPACE),
+            deadline_seconds=SECONDS,
+            token=wire.credentials.token(),
+        )
+        assert isinstance(await end_of(keepers), ResourceExhaustedError)
+        beside = [watch(wire, initial=True, claims=other) for _ in range(50)]
+        assert all([(await anext(events)).initial_end for events in beside])
+
+        await held.pop().aclose()
+        held.append(await accepted(wire))
+        assert isinstance(await end_of(watch(wire)), ResourceExhaustedError)
+        for events in (*held, *beside):
+            await events.aclose()
+
+
+async def test_a_client_that_vanishes_leaves_its_place_to_others(start: Start) -> None:
+    async with start(watches_per_subject=2, watch_bookmark_seconds=NEVER) as wire:
+        vanishing = replace(wire, clients=wire.another_client())
+        for _ in range(2):
+            await accepted(vanishing)
+        assert isinstance(await end_of(watch(wire)), ResourceExhaustedError)
+
+        await vanishing.clients.close()
+
+        for events in [await accepted(wire), await accepted(wire)]:
+            await events.aclose()
+
+
+async def test_a_watch_that_ended_by_itself_leaves_its_place(
+    start: Start, application: Application
+) -> None:
+    for name in ("a", "b"):
+        await application.create(a_draft(name=name))
+    await application.history.trim()
+    async with start(watches_per_subject=1) as wire:
+        for _ in range(3):
+            error = await end_of(watch(wire, after_resource_version=1))
+            assert isinstance(error, ExpiredError)
+        await (await accepted(wire)).aclose()
 
 
 async def test_a_slow_reader_holds_a_few_changes_and_no_more(

@@ -86,10 +86,15 @@ class Wire:
 
     credentials: Credentials
     clients: grpc.aio.Channel
+    clients_target: str
     peer: grpc.aio.Channel
     peer_target: str
     server: GrpcServer  # the clients'
     metrics: Metrics
+
+    def another_client(self) -> grpc.aio.Channel:
+        """The client port, over a connection of its own."""
+        return open_channel(self.clients_target, ca=self.credentials.clients.certificate)
 
     def peer_as(self, pair: Pair | None) -> grpc.aio.Channel:
         """The peer port, by someone else."""
@@ -117,6 +122,7 @@ async def wired(
     wire = Wire(
         credentials,
         open_channel(clients_target, ca=credentials.clients.certificate),
+        clients_target,
         open_channel(
             peer_target,
             ca=credentials.peers.certificate,

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from gateway.connection import DEAD_PEER_OPTIONS, notice_dead_peer
+from gateway.edge.connection import DEAD_PEER_OPTIONS, notice_dead_peer
 
 
 def test_a_peer_that_no_longer_answers_is_asked_whether_it_is_there() -> None:

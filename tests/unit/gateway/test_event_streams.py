@@ -16,11 +16,11 @@ from chassis.errors import (
     UnavailableError,
 )
 from chassis.metrics import Metrics
+from gateway.edge.http_metrics import HttpMetrics
+from gateway.edge.room import Room
 from gateway.errors import ClientGoneError
-from gateway.http_metrics import HttpMetrics
 from gateway.resources import event_streams
 from gateway.resources.event_streams import EventStream, Streaming
-from gateway.room import Room
 
 
 @dataclass

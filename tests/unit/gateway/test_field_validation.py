@@ -5,16 +5,16 @@ from typing import Any
 import pytest
 
 from chassis.errors import InvalidArgumentError, Rule
-from gateway.errors import BadRequestError
-from gateway.field_paths import LONGEST_SHOWN
-from gateway.field_validation import (
+from gateway.bodies.field_paths import LONGEST_SHOWN
+from gateway.bodies.field_validation import (
     MAX_TOLD,
     FieldValidation,
     field_validation_from,
     problems_in,
     warnings_of,
 )
-from gateway.query import query_from
+from gateway.errors import BadRequestError
+from gateway.queries.query import query_from
 from gateway.schema.kinds import KEEPER, SECURE_VALUE
 
 WHOLE_META = {

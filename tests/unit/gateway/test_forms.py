@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import BadRequestError, NotAcceptableError
-from gateway.query import query_from
+from gateway.queries.query import query_from
 from gateway.rendering.forms import (
     JSON,
     YAML,

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.errors import PermissionDeniedError
+from gateway.bodies.request_json import parse_json
+from gateway.bodies.request_tree import Document
 from gateway.errors import BadRequestError, BodyTooLargeError, UnprocessableError
 from gateway.patches.json_patch import (
     MAX_COPIED,
@@ -17,8 +19,6 @@ from gateway.patches.json_patch import (
     json_patch_from,
 )
 from gateway.patches.patch import Live
-from gateway.request_json import parse_json
-from gateway.request_tree import Document
 
 MARK = "never-quoted"
 VALUE = (("spec", "value"),)

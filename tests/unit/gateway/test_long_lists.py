@@ -10,10 +10,10 @@ from starlette.types import Message
 
 from chassis.sensitive import Sensitive
 from gateway.clients.resources import PageAsk, PageOf
+from gateway.edge.request_state import set_form
 from gateway.kinds import SECURE_VALUE, Target
 from gateway.rendering.forms import YAML, Form, Shape
 from gateway.representation.secure_values import SecureValueRepresentation
-from gateway.request_state import set_form
 from gateway.resources.lists import Lists
 from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValue
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from chassis.errors import InvalidArgumentError
 from gateway.errors import BadRequestError, ResourceVersionTooLargeError
 from gateway.kinds import KEEPER, SECURE_VALUE, Target
-from gateway.paging import ListIdentity, Position, continue_token, position_from
-from gateway.query import query_from
-from gateway.resource_versions import (
+from gateway.queries.paging import ListIdentity, Position, continue_token, position_from
+from gateway.queries.query import query_from
+from gateway.queries.resource_versions import (
     ListedState,
     WatchStart,
     check_exists,

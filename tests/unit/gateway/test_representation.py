@@ -9,11 +9,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.bodies.request_json import parse_json
 from gateway.errors import BadRequestError
 from gateway.kinds import SECURE_VALUE, Target
 from gateway.representation.object_meta import DROPPED_ANNOTATIONS
 from gateway.representation.secure_values import SecureValueRepresentation, SecureValueWrite
-from gateway.request_json import parse_json
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldManager
 from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValue, SecureValueDraft
 

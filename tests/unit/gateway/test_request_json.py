@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.bodies.field_paths import LONGEST_SHOWN
+from gateway.bodies.request_json import JsonObject, parse_json
+from gateway.bodies.request_tree import MAX_DEPTH, MAX_REPETITIONS, MAX_VALUES
 from gateway.errors import BadRequestError
-from gateway.field_paths import LONGEST_SHOWN
-from gateway.request_json import JsonObject, parse_json
-from gateway.request_tree import MAX_DEPTH, MAX_REPETITIONS, MAX_VALUES
 
 MARK = "never-quoted"
 

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from chassis.errors import UnauthenticatedError
-from gateway.content_type import JSON, OBJECT_TYPES, YAML, content_type_of
-from gateway.credentials import MAX_TOKEN_BYTES, credential_of
-from gateway.delete_options import delete_options_from
+from gateway.bodies.content_type import JSON, OBJECT_TYPES, YAML, content_type_of
+from gateway.edge.credentials import MAX_TOKEN_BYTES, credential_of
+from gateway.edge.paths import check_path
 from gateway.errors import BadRequestError, UnsupportedMediaTypeError
-from gateway.paths import check_path
-from gateway.query import MAX_PARAMETERS, dry_run, query_from
+from gateway.queries.delete_options import delete_options_from
+from gateway.queries.query import MAX_PARAMETERS, dry_run, query_from
 
 
 @pytest.mark.parametrize("path", [b"/", b"/version/", b"/a/b.c-d/%7Ee", b"/a:b/*", b"/%61"])

@@ -9,11 +9,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.bodies.fields import Fields
+from gateway.bodies.request_json import JsonObject
+from gateway.bodies.request_tree import MAX_DEPTH, NotText
+from gateway.bodies.request_yaml import MAX_YAML_BYTES, MAX_YAML_NODES, parse_yaml
 from gateway.errors import BadRequestError, BodyTooLargeError
-from gateway.fields import Fields
-from gateway.request_json import JsonObject
-from gateway.request_tree import MAX_DEPTH, NotText
-from gateway.request_yaml import MAX_YAML_BYTES, MAX_YAML_NODES, parse_yaml
 
 MARK = "never-quoted"
 

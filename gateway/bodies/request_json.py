@@ -1,6 +1,6 @@
 """JSON as the gateway reads it: what one reader could take differently from another is refused.
 
-- UTF-8 only; no NaN, Infinity or number out of range; the rest is gateway/request_tree.py's.
+- UTF-8 only; no NaN, Infinity or number out of range; the rest is request_tree.py's.
 - A refusal never quotes the text, and no exception that holds the text survives: the standard
   library's errors carry the whole document, so ours are raised outside their `except` blocks.
 - RFC 8259 leaves repeated names and lone surrogates open (§4, §8.2).
@@ -10,8 +10,14 @@ import json
 import math
 from typing import NoReturn, TypeAlias
 
+from gateway.bodies.request_tree import (
+    MAX_DEPTH,
+    Document,
+    RefusedError,
+    document_of,
+    object_of,
+)
 from gateway.errors import BadRequestError
-from gateway.request_tree import MAX_DEPTH, Document, RefusedError, document_of, object_of
 
 JsonObject: TypeAlias = dict[str, object]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from gateway.content_type import (
+from gateway.bodies.content_type import (
     APPLY_PATCH,
     JSON,
     JSON_PATCH,
@@ -15,16 +15,16 @@ from gateway.content_type import (
     YAML,
     content_type_of,
 )
+from gateway.bodies.field_paths import shown_path
+from gateway.bodies.request_json import JsonObject, parse_json
+from gateway.bodies.request_tree import Document
+from gateway.bodies.request_yaml import parse_yaml
 from gateway.errors import (
     BadRequestError,
     BodyTooLargeError,
     ClientGoneError,
     RequestTimeoutError,
 )
-from gateway.field_paths import shown_path
-from gateway.request_json import JsonObject, parse_json
-from gateway.request_tree import Document
-from gateway.request_yaml import parse_yaml
 
 MAX_BODY_BYTES = 1024 * 1024
 BODY_SECONDS = 10.0

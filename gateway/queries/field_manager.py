@@ -4,7 +4,7 @@ The rules are those of Kubernetes' `fieldManager` (API concepts, "Field manageme
 """
 
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
-from gateway.query import Query
+from gateway.queries.query import Query
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldManager
 
 LONGEST_NAME = 128

@@ -10,11 +10,11 @@ import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis.request_id import accepted_or_new, bind_request_id
+from gateway.edge.exchange import REQUEST_ID_HEADER, Exchange
+from gateway.edge.http_metrics import WATCH, HttpMetrics
+from gateway.edge.paths import canonical_path, check_path
+from gateway.edge.request_state import is_watch, route_of, target_of
 from gateway.errors import ClientGoneError
-from gateway.exchange import REQUEST_ID_HEADER, Exchange
-from gateway.http_metrics import WATCH, HttpMetrics
-from gateway.paths import canonical_path, check_path
-from gateway.request_state import is_watch, route_of, target_of
 from gateway.status import INTERNAL, failure_of
 
 CLIENT_GONE = 499

@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from gateway.errors import BadRequestError, BodyTooLargeError
-from gateway.request_json import json_if_valid
-from gateway.request_tree import (
+from gateway.bodies.request_json import json_if_valid
+from gateway.bodies.request_tree import (
     MAX_DEPTH,
     Document,
     NotText,
@@ -24,6 +23,7 @@ from gateway.request_tree import (
     document_of,
     object_of,
 )
+from gateway.errors import BadRequestError, BodyTooLargeError
 
 MAX_YAML_BYTES = 262_144
 MAX_YAML_NODES = 5_000

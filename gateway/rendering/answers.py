@@ -15,11 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from gateway.bodies.request_json import JsonObject
+from gateway.edge.request_state import form_of
 from gateway.rendering.forms import YAML, Form
 from gateway.rendering.shapes import list_shape, shaped
 from gateway.rendering.texts import in_parts, text_for
-from gateway.request_json import JsonObject
-from gateway.request_state import form_of
 
 COMPRESSED_FROM_BYTES = 16_384
 ITEMS_AT_ONCE = 20

@@ -8,8 +8,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gateway.bodies.request_tree import NotText
 from gateway.errors import BadRequestError
-from gateway.request_tree import NotText
 
 
 @dataclass(frozen=True, slots=True)

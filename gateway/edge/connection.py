@@ -21,8 +21,8 @@ from uvicorn.server import ServerState
 
 from chassis.errors import ResourceExhaustedError
 from chassis.request_id import accepted_or_new
+from gateway.edge.exchange import REQUEST_ID_HEADER, SECURITY_HEADERS
 from gateway.errors import BadRequestError, HeadTooLargeError, HttpError
-from gateway.exchange import REQUEST_ID_HEADER, SECURITY_HEADERS
 from gateway.status import failure_of
 
 DEAD_PEER_OPTIONS = {

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
 from gateway.errors import BadRequestError, ResourceVersionTooLargeError
-from gateway.paging import MAX_RESOURCE_VERSION
-from gateway.query import Query
+from gateway.queries.paging import MAX_RESOURCE_VERSION
+from gateway.queries.query import Query
 
 VERSION, MATCH, INITIAL = "resourceVersion", "resourceVersionMatch", "sendInitialEvents"
 EXACT, NOT_OLDER = "Exact", "NotOlderThan"

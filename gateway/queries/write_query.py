@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
+from gateway.bodies.field_validation import FieldValidation, field_validation_from
 from gateway.errors import BadRequestError
-from gateway.field_manager import field_manager_from
-from gateway.field_validation import FieldValidation, field_validation_from
 from gateway.kinds import Target
-from gateway.query import Query, dry_run, query_from
+from gateway.queries.field_manager import field_manager_from
+from gateway.queries.query import Query, dry_run, query_from
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldManager
 
 IDEMPOTENCY_KEY = "Idempotency-Key"

@@ -9,10 +9,10 @@ from enum import StrEnum
 from itertools import islice
 
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
+from gateway.bodies.field_paths import shown_path
+from gateway.bodies.request_tree import member_path
 from gateway.errors import BadRequestError
-from gateway.field_paths import shown_path
-from gateway.query import Query
-from gateway.request_tree import member_path
+from gateway.queries.query import Query
 from gateway.schema.types import Anything, ListOf, MapOf, Schema, Struct
 
 MAX_TOLD = 20

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from gateway.bodies.field_paths import LONGEST_SHOWN
 from gateway.errors import BadRequestError
-from gateway.field_paths import LONGEST_SHOWN
 
 MAX_DEPTH = 64
 MAX_VALUES = 20_000

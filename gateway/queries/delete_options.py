@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from gateway.fields import Fields
+from gateway.bodies.fields import Fields
+from gateway.bodies.request_json import JsonObject
 from gateway.kinds import GROUP, VERSIONS
-from gateway.query import Query, dry_run
+from gateway.queries.query import Query, dry_run
 from gateway.representation.object_meta import check_type, preconditions_from_json
-from gateway.request_json import JsonObject
 from protos.splitkeep.metadata.v1.secure_value_pb2 import Preconditions
 
 API_VERSIONS = ("v1", "meta.k8s.io/v1", *(f"{GROUP}/{version}" for version in VERSIONS))
