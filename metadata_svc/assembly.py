@@ -33,6 +33,7 @@ from metadata_svc.use_cases.resolve import ResolveNames
 from metadata_svc.use_cases.trim import TrimHistory, TrimIdempotency, TrimOutcomes
 from metadata_svc.use_cases.values import ValueFates
 from metadata_svc.use_cases.watch import Watches
+from metadata_svc.use_cases.watch_shares import WatchShares
 from metadata_svc.watch_metrics import WatchMetrics
 from metadata_svc.worker import Trim
 from protos.splitkeep.metadata.v1 import (
@@ -67,6 +68,7 @@ def assemble(config: Config, database: Database, metrics: Metrics) -> Parts:
     watching = _Watching(
         commits=commits,
         reading=asyncio.Semaphore(max(1, config.dsn_connections // WATCHES_SHARE)),
+        shares=WatchShares(config.watches_per_subject),
         telemetry=WatchMetrics(metrics, commits),
         bookmark_seconds=config.watch_bookmark_seconds,
     )
@@ -87,6 +89,7 @@ class _Watching(TypedDict):
 
     commits: Commits
     reading: asyncio.Semaphore
+    shares: WatchShares
     telemetry: WatchMetrics
     bookmark_seconds: float
 

@@ -53,6 +53,10 @@ class Config:
     concurrent_watches: int = field(
         default=500, metadata={"help": "watches served at a time on the client port", "min": 1}
     )
+    watches_per_subject: int = field(
+        default=50,
+        metadata={"help": "watches of one subject at a time; one more gets 429", "min": 1},
+    )
     watch_poll_seconds: float = field(
         default=0.25,
         metadata={

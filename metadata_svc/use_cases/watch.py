@@ -36,6 +36,7 @@ from metadata_svc.use_cases.access import readable
 from metadata_svc.use_cases.commits import Commits, Waiting
 from metadata_svc.use_cases.history import require_kept
 from metadata_svc.use_cases.kinds import FIELDS, READ
+from metadata_svc.use_cases.watch_shares import WatchShares
 
 CallerNow = Callable[[], Awaitable[Caller]]
 """Who is watching. Raises UnauthenticatedError once the token is no longer accepted."""
@@ -76,6 +77,7 @@ class Watches(Generic[ResourceT]):
     changes: Changes[ResourceT]
     commits: Commits
     reading: asyncio.Semaphore
+    shares: WatchShares
     telemetry: WatchTelemetry
     bookmark_seconds: float
     page_size: int = PAGE_SIZE
@@ -85,17 +87,19 @@ class Watches(Generic[ResourceT]):
     ) -> AsyncGenerator[Event[ResourceT], None]:
         """What happens, without an end.
 
-        Raises PermissionDeniedError without any read right, InvalidArgumentError, ExpiredError
-        when the history is not kept, UnauthenticatedError when the token is not accepted any
-        more, UnavailableError.
+        Raises PermissionDeniedError without any read right, InvalidArgumentError,
+        ResourceExhaustedError when the caller watches too much already, ExpiredError when the
+        history is not kept, UnauthenticatedError when the token is not accepted any more,
+        UnavailableError.
         """
-        scope = readable(await caller_now(), READ[self.kind], request.namespace)
+        caller = await caller_now()
+        scope = readable(caller, READ[self.kind], request.namespace)
         require_valid_namespace(request.namespace)
         require_valid_selector(request.selector, FIELDS[self.kind])
         if request.after < 0:
             violation = FieldViolation("resourceVersion", Rule.INVALID, "must not be negative")
             raise InvalidArgumentError(violations=(violation,))
-        with self.commits.of(request.namespace) as waiting:
+        with self.shares.of(caller), self.commits.of(request.namespace) as waiting:
             watch = _Watch(self, request, waiting, scope)
             while True:
                 for event in await watch.next():

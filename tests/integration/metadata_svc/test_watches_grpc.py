@@ -32,6 +32,7 @@ from tests.contracts.metadata_svc.application import Application
 from tests.contracts.metadata_svc.keeping import Keeping
 from tests.contracts.metadata_svc.stores import Stores
 from tests.fakes.metadata_svc.builders import NAMESPACE, a_draft, a_keeper_draft
+from tests.faults.proxy import faulty_proxy
 from tests.integration.metadata_svc.wire import Credentials, Wire, wired
 
 SECONDS = 20.0
@@ -325,15 +326,19 @@ async def test_one_subject_has_its_share_of_the_watches_and_no_more(start: Start
 
 
 async def test_a_client_that_vanishes_leaves_its_place_to_others(start: Start) -> None:
-    async with start(watches_per_subject=2, watch_bookmark_seconds=NEVER) as wire:
-        vanishing = replace(wire, clients=wire.another_client())
-        for _ in range(2):
-            await accepted(vanishing)
+    async with (
+        start(watches_per_subject=2, watch_bookmark_seconds=NEVER) as wire,
+        faulty_proxy("localhost", wire.clients_port) as (proxy, port),
+        wire.client_at(port) as client,
+    ):
+        held = [await accepted(replace(wire, clients=client)) for _ in range(2)]
         assert isinstance(await end_of(watch(wire)), ResourceExhaustedError)
 
-        await vanishing.clients.close()
+        proxy.cut()
 
-        for events in [await accepted(wire), await accepted(wire)]:
+        again = [await accepted(wire) for _ in range(2)]
+        assert isinstance(await end_of(watch(wire)), ResourceExhaustedError)
+        for events in (*held, *again):
             await events.aclose()
 
 

@@ -86,15 +86,15 @@ class Wire:
 
     credentials: Credentials
     clients: grpc.aio.Channel
-    clients_target: str
+    clients_port: int
     peer: grpc.aio.Channel
     peer_target: str
     server: GrpcServer  # the clients'
     metrics: Metrics
 
-    def another_client(self) -> grpc.aio.Channel:
-        """The client port, over a connection of its own."""
-        return open_channel(self.clients_target, ca=self.credentials.clients.certificate)
+    def client_at(self, port: int) -> grpc.aio.Channel:
+        """Another client, who takes the way over this port to the client port."""
+        return open_channel(f"localhost:{port}", ca=self.credentials.clients.certificate)
 
     def peer_as(self, pair: Pair | None) -> grpc.aio.Channel:
         """The peer port, by someone else."""
@@ -118,11 +118,12 @@ async def wired(
         _server(config, parts.clients, Tls(config.tls_certificate, config.tls_private_key)),
         _server(config, (parts.peer,), mutual),
     ]
-    clients_target, peer_target = [f"localhost:{await s.start()}" for s in servers]
+    clients_port, peer_port = [await server.start() for server in servers]
+    peer_target = f"localhost:{peer_port}"
     wire = Wire(
         credentials,
-        open_channel(clients_target, ca=credentials.clients.certificate),
-        clients_target,
+        open_channel(f"localhost:{clients_port}", ca=credentials.clients.certificate),
+        clients_port,
         open_channel(
             peer_target,
             ca=credentials.peers.certificate,
