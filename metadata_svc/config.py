@@ -55,7 +55,11 @@ class Config:
     )
     watches_per_subject: int = field(
         default=50,
-        metadata={"help": "watches of one subject at a time; one more gets 429", "min": 1},
+        metadata={
+            "help": "watches of one subject at a time, in each process; one more gets "
+            "RESOURCE_EXHAUSTED, over REST 429",
+            "min": 1,
+        },
     )
     watch_poll_seconds: float = field(
         default=0.25,

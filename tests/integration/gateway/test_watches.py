@@ -18,9 +18,11 @@ from chassis.errors import (
     ExpiredError,
     KnownError,
     PermissionDeniedError,
+    ResourceExhaustedError,
     UnauthenticatedError,
     UnavailableError,
 )
+from gateway.resources.event_streams import OPENING_SECONDS
 from protos.splitkeep.metadata.v1.keepers_pb2 import KeeperDraft
 from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValueDraft
 from tests.fakes.gateway.services import ADMIN, CREATOR, Store
@@ -363,6 +365,31 @@ async def test_one_watch_too_many_comes_again_and_requests_are_served(gateway: G
     await until(lambda: gateway.store.watching == 0)
     async with watching(gateway) as watch:
         await watch.next()
+
+
+async def test_a_watch_beyond_its_subjects_share_is_told_at_once_and_takes_no_place(
+    gateway: Gateway,
+) -> None:
+    """Who has a share, and how large it is, is metadata's to say: only it verifies tokens."""
+    fill(gateway.store, 1)
+    clock = asyncio.get_running_loop().time
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(CONCURRENT - 1):
+            await stack.enter_async_context(watching(gateway))
+        gateway.store.failing_rpcs = {"metadata.Watch": ResourceExhaustedError()}
+        began = clock()
+        async with gateway.http() as http:
+            refused = [await http.get(f"{VALUES}?watch=true") for _ in range(8)]
+        seconds = clock() - began
+        gateway.store.failing_rpcs = {}
+        async with watching(gateway) as other:
+            assert await other.seen() == ("ADDED", "name-00000", "1")
+
+    for answer in refused:
+        assert (answer.status_code, answer.json()["reason"]) == (429, "TooManyRequests")
+        assert answer.headers["retry-after"] == "1"
+    assert gateway.store.rpcs().count("metadata.Watch") == CONCURRENT + len(refused)
+    assert seconds < len(refused) * OPENING_SECONDS / 2  # so long would each hold its place
 
 
 async def test_a_client_that_goes_ends_the_watch_behind_it(gateway: Gateway) -> None:
