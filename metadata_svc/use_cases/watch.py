@@ -4,6 +4,8 @@
   these are on their way: who reads slowly holds up nobody and costs no memory. Who is so slow
   that the history is trimmed meanwhile starts again (ExpiredError).
 - Numbers of a namespace follow one another. One that is missing was trimmed.
+- The first word comes at once: an event, or a bookmark where there is nothing else to tell. Who
+  hears it knows that the watch stands, and who is refused hears nothing before.
 - Each event is authorised by itself, just before it leaves: a token that is no longer accepted
   ends the watch, and a name that it does not cover is passed over.
 - What there is at the start is read page by page. Each page is one state of the namespace;
@@ -128,7 +130,7 @@ class _Watch(Generic[ResourceT]):
         self._listing = request.initial
         self._listed = ""
         self._page: Page[ResourceT] | None = None  # the next to be told
-        self.note_told()
+        self._next_bookmark = _now()
 
     def note_told(self) -> None:
         """The watcher has just heard of this watch."""
@@ -136,11 +138,7 @@ class _Watch(Generic[ResourceT]):
 
     async def next(self) -> Sequence[Event[ResourceT]]:
         """The next events; none, if there was nothing for a while or nothing selected."""
-        if self._listing:
-            return await self._next_of_listing()
-        if _now() >= self._next_bookmark:
-            return (Event(type=EventType.BOOKMARK, resource_version=self._position),)
-        return await self._next_changes()
+        return await (self._next_of_listing() if self._listing else self._next_changes())
 
     async def _next_of_listing(self) -> Sequence[Event[ResourceT]]:
         if self._page is None:
@@ -169,11 +167,15 @@ class _Watch(Generic[ResourceT]):
     async def _next_changes(self) -> Sequence[Event[ResourceT]]:
         next_write = self._waiting.next_write  # before reading: no write in between is missed
         entries = (await self._read_changes()).entries
+        if told := self._told(entries):
+            return told
         if not entries:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._next_bookmark - _now()):
                     await next_write.wait()
-        return self._told(entries)
+        if _now() < self._next_bookmark:
+            return ()
+        return (Event(type=EventType.BOOKMARK, resource_version=self._position),)
 
     def _told(self, entries: Iterable[Entry[ResourceT]]) -> list[Event[ResourceT]]:
         events = []

@@ -185,6 +185,37 @@ class WatchesContract:
             ("ADDED", "e", 12),
         ]
 
+    async def test_a_watch_with_nothing_to_tell_says_so_once_and_at_once(
+        self, stores: Stores, application: Application
+    ) -> None:
+        watching = Watching(stores, bookmark_seconds=60)
+        await application.create(a_draft(labels={"team": "y"}))
+
+        async with (
+            watching.polled(),
+            watching.watcher(after=1) as from_now,
+            watching.watcher(parsed("team=x")) as unselected,
+        ):
+            for watcher in (from_now, unselected):
+                accepted = Event(type=EventType.BOOKMARK, resource_version=1)
+                assert await watcher.next() == accepted
+            waiting = asyncio.ensure_future(from_now.next())
+            await application.create(a_draft(name="b"))
+            assert (await waiting).type is EventType.ADDED
+
+    async def test_a_watch_that_cannot_go_on_says_nothing_before(
+        self, stores: Stores, application: Application
+    ) -> None:
+        watching = Watching(stores, bookmark_seconds=0)
+        for name in ("a", "b"):
+            await application.create(a_draft(name=name))
+        await application.history.trim()
+
+        for after in (1, 3):
+            async with watching.watcher(after=after) as watcher:
+                with pytest.raises(ExpiredError):
+                    await watcher.next()
+
     async def test_a_bookmark_tells_of_writes_that_are_not_selected(
         self, watching: Watching, application: Application, keeping: Keeping
     ) -> None:

@@ -120,8 +120,9 @@ async def test_a_write_right_after_the_history_was_read_is_not_missed(
         await application.create()
         watching.commits.announce([NAMESPACE])
 
-    changes.write = write
     async with watching.watcher() as watcher:
+        assert (await watcher.next()).type is EventType.BOOKMARK
+        changes.write = write
         assert (await watcher.next()).resource_version == 1
 
 
@@ -130,6 +131,7 @@ async def test_a_woken_watch_that_finds_nothing_waits_again(
 ) -> None:
     watching = Watching(stores, bookmark_seconds=60)
     async with watching.watcher() as watcher:
+        assert (await watcher.next()).type is EventType.BOOKMARK
         pending = asyncio.ensure_future(watcher.next())
         for _ in range(3):
             await asyncio.sleep(0)
