@@ -51,4 +51,4 @@ def test_the_page_script_lists_everything_it_seeded(stack: Stack, tmp_path: Path
 
     assert found["listed"] >= 2_000
     assert {held["process"] for held in found["held"]} == {"gateway", "metadata"}
-    assert "at the end" in output
+    assert "the last" in output
