@@ -28,8 +28,11 @@ from gateway.edge.request_state import route_of, set_watch
 from gateway.edge.room import Room
 from gateway.errors import ClientGoneError
 
-OPENING_SECONDS = 0.5
-"""How long a failure may take to be told by its status code, where nothing happens first."""
+OPENING_SECONDS = 5.0
+"""How long a failure may take to be told by its status code, where nothing is told first.
+
+The first word of a watch that stands comes at once: nobody waits so long unless a part is slow.
+"""
 
 CLOSING_SECONDS = 1.0
 """For a client that is not reading, until it is cut off."""

@@ -196,8 +196,9 @@ class WatchesContract:
             watching.watcher(after=1) as from_now,
             watching.watcher(parsed("team=x")) as unselected,
         ):
+            accepted: Event[SecureValue]
+            accepted = Event(type=EventType.BOOKMARK, resource_version=1)
             for watcher in (from_now, unselected):
-                accepted = Event(type=EventType.BOOKMARK, resource_version=1)
                 assert await watcher.next() == accepted
             waiting = asyncio.ensure_future(from_now.next())
             await application.create(a_draft(name="b"))

@@ -279,6 +279,8 @@ class Store:
 
     async def _going_on(self, kind: type, request: Any, seen: int) -> AsyncIterator[Happening]:
         told = self.bookmarks
+        if not request.initial and seen == self.resource_version:
+            yield Happening(EventType.EVENT_TYPE_BOOKMARK, seen)  # the first word is at once
         while self.ending is None:
             changed = self.changed
             for change in [c for c in self.changes if c.resource_version > seen]:
