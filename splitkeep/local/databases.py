@@ -6,7 +6,7 @@ from pathlib import Path
 
 import asyncpg
 
-from chassis.migrations import migrate
+from chassis.migrations import SchemaError, migrate
 from chassis.sensitive import Sensitive
 from splitkeep.files import read_json, write_json
 from splitkeep.local.postgres import PostgresError, PostgresServer, dsn
@@ -55,7 +55,13 @@ async def ensure_database(server: PostgresServer, owner: Sensitive[str]) -> Sens
     finally:
         await connection.close()
     way_in = dsn(server.settings, user=name, password=owner.reveal(), database=name)
-    await migrate(way_in, f"{name}_svc.postgres.migrations")
+    try:
+        await migrate(way_in, f"{name}_svc.postgres.migrations")
+    except SchemaError as error:
+        raise PostgresError(
+            f"the {name} database cannot be brought to this version ({error}): run the version "
+            "that made it, or erase everything with --reset"
+        ) from None
     return way_in
 
 

@@ -53,7 +53,9 @@ Back up the key file now, apart from the databases:
 
   cp -p {shlex.quote(str(state.kek_file))} SOME-SAFE-PLACE
 
-Without it nobody can open the secrets again. `splitkeep dev --reset` destroys it with all data.
+Without it nobody can open the secrets again. It is destroyed with all data by
+
+  {splitkeep} dev{choice} --reset
 """
 
 

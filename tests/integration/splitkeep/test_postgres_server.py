@@ -196,3 +196,16 @@ async def test_the_services_role_owns_its_database_and_is_no_superuser(
 
     assert way_in.reveal() == again.reveal()
     assert (superuser, owner) == ("off", "vault")
+
+
+async def test_a_database_of_another_version_is_told_in_a_sentence(
+    server: PostgresServer,
+) -> None:
+    async with running(server):
+        way_in = await ensure_database(server, Sensitive("owner-password"))
+        connection = await asyncpg.connect(way_in.reveal())
+        await connection.execute("UPDATE schema_migrations SET sha256 = 'other'")
+        await connection.close()
+
+        with pytest.raises(PostgresError, match=r"edited after .* run the version"):
+            await ensure_database(server, Sensitive("owner-password"))

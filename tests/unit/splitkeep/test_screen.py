@@ -67,3 +67,4 @@ def test_commands_name_a_state_directory_that_is_not_the_usual_one() -> None:
 
     assert "token --state /elsewhere --role Admin" in screen
     assert "decrypt --state /elsewhere pg-main" in screen
+    assert "splitkeep dev --state /elsewhere --reset" in screen
