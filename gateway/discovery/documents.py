@@ -12,9 +12,13 @@ from gateway.discovery.groups import Group, Resource
 DISCOVERY_GROUP = "apidiscovery.k8s.io"
 
 
-def api_versions() -> JsonObject:
-    """Answers `/api`: there is no group without a name here."""
-    return {"kind": "APIVersions", "versions": [], "serverAddressByClientCIDRs": []}
+def api_versions(core: Group) -> JsonObject:
+    """Answers `/api`, the place of the group without a name."""
+    return {
+        "kind": "APIVersions",
+        "versions": list(core.versions),
+        "serverAddressByClientCIDRs": [],
+    }
 
 
 def group_list(groups: Iterable[Group]) -> JsonObject:
@@ -33,18 +37,18 @@ def group_document(group: Group) -> JsonObject:
 
 def _group(group: Group) -> JsonObject:
     versions = [
-        {"groupVersion": f"{group.name}/{version}", "version": version}
+        {"groupVersion": group.api_version(version), "version": version}
         for version in group.versions
     ]
     return {"name": group.name, "versions": versions, "preferredVersion": versions[0]}
 
 
 def resource_list(group: Group, version: str) -> JsonObject:
-    """Answers `/apis/GROUP/VERSION`."""
+    """Answers `/apis/GROUP/VERSION`, and `/api/VERSION` for the group without a name."""
     return {
         "kind": "APIResourceList",
         "apiVersion": "v1",
-        "groupVersion": f"{group.name}/{version}",
+        "groupVersion": group.api_version(version),
         "resources": [
             entry for resource in group.resources for entry in _resource_entries(resource)
         ],

@@ -42,6 +42,10 @@ class Group:
     versions: tuple[str, ...]
     resources: tuple[Resource, ...]
 
+    def api_version(self, version: str) -> str:
+        """The version as objects name it; only the group without a name leaves itself out."""
+        return f"{self.name}/{version}" if self.name else version
+
 
 AUTHORIZATION_GROUP = "authorization.k8s.io"
 
@@ -84,3 +88,10 @@ AUTHORIZATION = Group(
 )
 
 GROUPS = (SECRETS, AUTHORIZATION)
+
+CORE = Group(name="", versions=("v1",), resources=())
+"""Kubernetes' group without a name, with nothing in it.
+
+Its version is told of all the same: kubectl writes several objects down as a `v1` `List`, and
+reads such a document only where the server has that version.
+"""

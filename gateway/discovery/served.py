@@ -16,7 +16,7 @@ from gateway.discovery.documents import (
     group_list,
     resource_list,
 )
-from gateway.discovery.groups import GROUPS, Group
+from gateway.discovery.groups import CORE, GROUPS, Group
 from gateway.errors import NotAcceptableError
 from gateway.published import Answer, Published
 from gateway.rendering.accept import MediaRange, media_ranges
@@ -28,17 +28,22 @@ AGGREGATED_VERSIONS = ("v2", "v2beta1")
 def discovery_paths(*, namespace: str) -> dict[str, Answer]:
     """What is answered where; `namespace` is what clients are told that theirs is."""
     documents: dict[str, Answer] = {
-        "/api": AggregatedDocument(api_versions(), ()).answer,
+        "/api": AggregatedDocument(api_versions(CORE), (CORE,)).answer,
+        **_of_versions(CORE, "/api"),
         "/api/v1/namespaces/{namespace}": _refuse_namespaces,
         "/apis": AggregatedDocument(group_list(GROUPS), GROUPS).answer,
         "/bootdata": _plain({"settings": {"namespace": namespace}}),
     }
     for group in GROUPS:
         documents[f"/apis/{group.name}"] = _plain(group_document(group))
-        for version in group.versions:
-            path = f"/apis/{group.name}/{version}"
-            documents[path] = _plain(resource_list(group, version))
+        documents |= _of_versions(group, f"/apis/{group.name}")
     return documents
+
+
+def _of_versions(group: Group, path: str) -> dict[str, Answer]:
+    return {
+        f"{path}/{version}": _plain(resource_list(group, version)) for version in group.versions
+    }
 
 
 async def _refuse_namespaces(_request: Request) -> Response:
@@ -61,7 +66,7 @@ def plain_answer(published: Published) -> Answer:
 
 def _require_json(request: Request) -> None:
     """Raises NotAcceptableError unless the client takes plain JSON."""
-    if not any(_takes_plain_json(taken) for taken in _ranges(request)):
+    if not any(takes_plain_json(taken) for taken in _ranges(request)):
         raise NotAcceptableError
 
 
@@ -85,7 +90,7 @@ class AggregatedDocument:
             if taken.parameters.get("as") == "APIGroupDiscoveryList":
                 published = self._aggregated.get(taken.parameters.get("v", ""))
             else:
-                published = self._plain if _takes_plain_json(taken) else None
+                published = self._plain if takes_plain_json(taken) else None
             if published is not None and not taken.is_refused:
                 return await published.answer(request)
         raise NotAcceptableError
@@ -103,5 +108,6 @@ def _ranges(request: Request) -> tuple[MediaRange, ...]:
     return media_ranges(request.headers.getlist("accept"))
 
 
-def _takes_plain_json(taken: MediaRange) -> bool:
+def takes_plain_json(taken: MediaRange) -> bool:
+    """Whether JSON with no word on its shape is what the client takes here."""
     return taken.covers(JSON) and "as" not in taken.parameters and not taken.is_refused

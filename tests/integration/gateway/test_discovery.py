@@ -22,10 +22,20 @@ async def get(gateway: Gateway, path: str, **headers: str) -> Any:
         return await http.get(path, headers=headers)
 
 
-async def test_there_is_no_group_without_a_name(gateway: Gateway) -> None:
-    answer = await get(gateway, "/api")
+async def test_the_group_without_a_name_has_a_version_and_nothing_in_it(
+    gateway: Gateway,
+) -> None:
+    """Without it, kubectl can read no document of `apiVersion: v1` and `kind: List`."""
+    versions = (await get(gateway, "/api")).json()
+    resources = (await get(gateway, "/api/v1")).json()
 
-    assert (answer.json()["kind"], answer.json()["versions"]) == ("APIVersions", [])
+    assert (versions["kind"], versions["versions"]) == ("APIVersions", ["v1"])
+    assert resources == {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": "v1",
+        "resources": [],
+    }
 
 
 @pytest.mark.parametrize("path", ["/apis", "/apis/"])
@@ -123,7 +133,9 @@ async def test_kubectl_gets_the_newest_form_that_it_names(gateway: Gateway) -> N
     assert [answer.headers["content-type"] for answer in answers] == 2 * [
         AGGREGATED.format("v2")
     ]
-    assert answers[0].json()["items"] == []
+    (core,) = answers[0].json()["items"]
+    assert core["metadata"]["name"] == ""
+    assert core["versions"] == [{"version": "v1", "resources": [], "freshness": "Current"}]
 
 
 async def test_a_form_that_there_is_not_is_passed_over(gateway: Gateway) -> None:
@@ -210,12 +222,31 @@ async def test_a_description_is_compressed_for_who_reads_it(gateway: Gateway) ->
     assert "content-encoding" not in plain.headers
 
 
-async def test_the_older_description_is_json_only(gateway: Gateway) -> None:
-    found = await get(gateway, "/openapi/v2")
-    refused = await get(gateway, "/openapi/v2", Accept=PROTOBUF)
+@pytest.mark.parametrize("accept", ["*/*", "application/json", f"application/json,{PROTOBUF}"])
+async def test_the_older_description_is_told_in_json(gateway: Gateway, accept: str) -> None:
+    found = await get(gateway, "/openapi/v2", Accept=accept)
 
+    assert found.headers["content-type"] == "application/json"
     assert found.json()["swagger"] == "2.0"
     assert "app.grafana.secret.v1beta1.SecureValue" in found.json()["definitions"]
+
+
+@pytest.mark.parametrize("accept", [PROTOBUF, f"{PROTOBUF},application/json"])
+async def test_the_older_description_in_protobuf_describes_nothing(
+    gateway: Gateway, accept: str
+) -> None:
+    """Field 1, `swagger`: enough for kubectl, which fails where it is answered with 406."""
+    found = await get(gateway, "/openapi/v2", Accept=accept)
+
+    assert found.status_code == 200
+    assert found.headers["content-type"] == PROTOBUF.replace("@", ".")
+    assert found.content == b"\x0a\x032.0"
+
+
+@pytest.mark.parametrize("accept", ["text/html", f"{PROTOBUF};q=0"])
+async def test_the_older_description_has_no_other_form(gateway: Gateway, accept: str) -> None:
+    refused = await get(gateway, "/openapi/v2", Accept=accept)
+
     assert (refused.status_code, json.loads(refused.content)["kind"]) == (406, "Status")
 
 
