@@ -69,6 +69,10 @@ class Scope:
         """Whether this name is covered; None stands for a name that is not chosen yet."""
         return self.everything or (name is not None and name in self.names)
 
+    def includes(self, other: "Scope") -> bool:
+        """Whether every name that the other covers is covered here."""
+        return self.everything or (not other.everything and other.names <= self.names)
+
     def within(self, other: "Scope") -> "Scope":
         """The names that both cover."""
         if self.everything:

@@ -1,7 +1,8 @@
 """What a caller may do, in the verbs of Kubernetes, by the decision that every call goes by.
 
 A review foretells the answer of a request: a list is answered to whoever may read some name, an
-update only to who may write that name. Sources: Kubernetes API, SelfSubjectAccessReview and
+update only to who may write that name. Where the answer depends on what a question cannot say,
+it is allowed and the reason says on what. Sources: Kubernetes API, SelfSubjectAccessReview and
 SelfSubjectRulesReview (authorization.k8s.io/v1).
 """
 
@@ -48,6 +49,11 @@ VERBS: Mapping[str, Mapping[str, Action]] = MappingProxyType(
     }
 )
 _COLLECTION_VERBS = frozenset({"list", "watch", "deletecollection"})
+# What a selector selects tells what is in it; a question does not say whether there is one.
+_READ_TO_SELECT: Mapping[Action, Action] = MappingProxyType(
+    {Action.DELETE: Action.READ, Action.DELETE_KEEPER: Action.READ_KEEPER}
+)
+SELECTOR_CONDITION = "a selector of anything but names needs the right to read, too"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +69,7 @@ class AccessQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """Whether it is allowed, and why not."""
+    """Whether it is allowed, and why not; or, of what is allowed, the condition that it has."""
 
     allowed: bool
     reason: str = ""
@@ -89,7 +95,11 @@ def review(caller: Caller, question: AccessQuestion) -> Review:
         scope = managing_scope(caller, action, question.namespace)
         if not _covers(scope, resource, verb, question.name):
             return Review(allowed=False, reason=scope.reason or "not granted for this name")
-    return Review(allowed=True)
+    conditional = any(
+        verb == "deletecollection" and _selects_blindly(caller, action, question)
+        for _, verb, action in asked
+    )
+    return Review(allowed=True, reason=SELECTOR_CONDITION if conditional else "")
 
 
 def rules(caller: Caller, namespace: str) -> tuple[Rule, ...]:
@@ -126,6 +136,14 @@ def _covers(scope: Scope, resource: str, verb: str, name: str) -> bool:
     if not name and verb in _COLLECTION_VERBS:
         return not scope.empty
     return scope.covers(None if not name or _needs_everything(resource, name) else name)
+
+
+def _selects_blindly(caller: Caller, delete: Action, question: AccessQuestion) -> bool:
+    """Whether the caller may delete something, of what is asked, that it may not read."""
+    read = managing_scope(caller, _READ_TO_SELECT[delete], question.namespace)
+    if question.name:
+        return not read.covers(question.name)
+    return not read.includes(managing_scope(caller, delete, question.namespace))
 
 
 def _needs_everything(resource: str, name: str) -> bool:

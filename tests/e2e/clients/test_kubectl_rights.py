@@ -2,33 +2,44 @@
 
 import os
 import re
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 
-from tests.e2e.clients.kinds import SECURE_VALUE, Kind, a_manifest
+from tests.e2e.clients.kinds import API_VERSION, GROUP, KINDS, SECURE_VALUE, Kind, a_manifest
 from tests.e2e.clients.kubeconfigs import write_kubeconfig
 from tests.e2e.clients.kubectl import Kubectl, find_program
 from tests.e2e.stack import Stack
 
-ONE_NAME = "secret.securevalues:read=secret.securevalues:uid:can-read"
+CONDITION = "a selector of anything but names needs the right to read, too"
 
 
 @pytest.fixture(scope="module")
-def reader(stack: Stack, namespace: str, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+def somebody(
+    stack: Stack, namespace: str, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Kubectl]:
+    """The kubectl of somebody who has these rights and no others."""
+
+    def with_rights(*rights: str) -> Kubectl:
+        home = tmp_path_factory.mktemp("somebody")
+        words = [word for right in rights for word in ("--grant", right)]
+        write_kubeconfig(stack, home / "config", "--namespace", namespace, *words)
+        return Kubectl(find_program(os.environ), home / "config", home)
+
+    return with_rights
+
+
+@pytest.fixture(scope="module")
+def reader(somebody: Callable[..., Kubectl]) -> Kubectl:
     """Somebody who may read secure values and nothing else."""
-    file = tmp_path_factory.mktemp("reader") / "config"
-    role = ("--role", "fixed:secret.securevalues:reader")
-    write_kubeconfig(stack, file, "--namespace", namespace, *role)
-    return Kubectl(find_program(os.environ), file, tmp_path_factory.mktemp("reader-home"))
+    return somebody(a_right(SECURE_VALUE, "read"))
 
 
-@pytest.fixture
-def reader_of_one(stack: Stack, namespace: str, tmp_path: Path) -> Kubectl:
-    """Somebody who may read one secure value."""
-    file = tmp_path / "config"
-    write_kubeconfig(stack, file, "--namespace", namespace, "--grant", ONE_NAME)
-    return Kubectl(find_program(os.environ), file, tmp_path)
+def a_right(kind: Kind, verb: str, name: str = "") -> str:
+    """A grant in the words of the command line; without a name, of every name."""
+    resource = f"secret.{kind.plural}"
+    return f"{resource}:{verb}={resource}:{f'uid:{name}' if name else '*'}"
 
 
 def test_an_administrator_can_do_everything(kubectl: Kubectl, kind: Kind) -> None:
@@ -64,7 +75,10 @@ def test_a_reader_is_refused_what_it_cannot_do(reader: Kubectl, kind: Kind) -> N
     assert "(Forbidden)" in reader.fails("get", "keepers")
 
 
-def test_who_may_read_one_name_sees_that_one(kubectl: Kubectl, reader_of_one: Kubectl) -> None:
+def test_who_may_read_one_name_sees_that_one(
+    kubectl: Kubectl, somebody: Callable[..., Kubectl]
+) -> None:
+    reader_of_one = somebody(a_right(SECURE_VALUE, "read", "can-read"))
     for name in ("can-read", "cannot-read"):
         kubectl("create", "-f", "-", given=a_manifest(SECURE_VALUE, name))
 
@@ -75,3 +89,71 @@ def test_who_may_read_one_name_sees_that_one(kubectl: Kubectl, reader_of_one: Ku
         SECURE_VALUE.full("can-read")
     ]
     assert "(Forbidden)" in reader_of_one.fails("get", "securevalue", "cannot-read")
+
+
+@dataclass(frozen=True, slots=True)
+class Deleter:
+    """What somebody may, what is told of it, and what each delete leaves of ONE and OTHER."""
+
+    granted: tuple[str, ...]
+    reason: str
+    by_selector: set[str] | None
+    by_nothing: set[str] | None
+
+
+ONE, OTHER = "one", "other"
+REFUSED = None
+NOT_GRANTED = "no role or grant covers it"
+DELETERS = {
+    "delete": Deleter(("delete",), CONDITION, REFUSED, set()),
+    "delete and read": Deleter(("delete", "read"), "", {OTHER}, set()),
+    "delete one": Deleter(("delete one",), CONDITION, REFUSED, {OTHER}),
+    "delete one and read all": Deleter(("delete one", "read"), "", {OTHER}, {OTHER}),
+    "delete all and read one": Deleter(("delete", "read one"), CONDITION, {OTHER}, set()),
+    "read": Deleter(("read",), NOT_GRANTED, REFUSED, REFUSED),
+    "nothing": Deleter((), NOT_GRANTED, REFUSED, REFUSED),
+}
+
+
+@pytest.mark.parametrize("rights", DELETERS)
+def test_who_asks_to_delete_a_collection_is_told_what_then_happens(
+    kubectl: Kubectl, somebody: Callable[..., Kubectl], kind: Kind, namespace: str, rights: str
+) -> None:
+    deleter = DELETERS[rights]
+    granted = [a_right(kind, *right.split()) for right in deleter.granted]
+    caller = somebody(*granted, *(a_right(other, "delete") for other in KINDS if other != kind))
+    path = f"/apis/{API_VERSION}/namespaces/{namespace}/{kind.plural}"
+
+    assert told_of_deleting(caller, kind, namespace) == deleter.reason
+    for query, left in (
+        ("?labelSelector=is=one", deleter.by_selector),
+        ("", deleter.by_nothing),
+    ):
+        items = [a_manifest(kind, name, labels={"is": name}) for name in (ONE, OTHER)]
+        kubectl("delete", "--raw", path)
+        kubectl("create", "-f", "-", given={"apiVersion": "v1", "kind": "List", "items": items})
+        if left is REFUSED:
+            assert "(Forbidden)" in caller.fails("delete", "--raw", path + query)
+        else:
+            caller("delete", "--raw", path + query)
+        remaining = {ONE, OTHER} if left is REFUSED else left
+        names = kubectl("get", kind.plural, "-o", "name").split()
+        assert set(names) == {kind.full(name) for name in remaining}
+
+
+def told_of_deleting(caller: Kubectl, kind: Kind, namespace: str) -> str:
+    """The reason, once `can-i`, which shows it with a no only, has said the same."""
+    attributes = {"namespace": namespace, "group": GROUP, "resource": kind.plural}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes | {"verb": "deletecollection"}},
+    }
+    status = caller.json("create", "-f", "-", given=review)["status"]
+    reason: str = status.get("reason", "")
+    asked = ("auth", "can-i", "deletecollection", kind.plural)
+    if status["allowed"]:
+        assert caller(*asked) == "yes\n"
+    else:
+        assert caller.fails(*asked).startswith(f"no - {reason}\n")
+    return reason

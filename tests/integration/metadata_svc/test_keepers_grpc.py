@@ -337,8 +337,12 @@ async def test_a_caller_is_told_what_it_may_do(wire: Wire) -> None:
     reader = {"roles": ["fixed:secret.keepers:reader"]}
     watch = {"resource": "keepers", "verb": "watch"}
     activate = {"resource": "keepers", "subresource": "activate", "verb": "create", "name": "a"}
+    deleter = {"roles": ["fixed:secret.securevalues:deleter"]}
+    clear = {"resource": "securevalues", "verb": "deletecollection"}
 
     assert await review(wire, watch, **reader) == (True, False)
+    assert await review(wire, clear) == (True, False)
+    assert await review(wire, clear, **deleter) == (True, True)
     assert await review(wire, activate) == (True, False)
     assert await review(wire, activate, **reader) == (False, True)
     assert await review(wire, watch, namespace="other") == (False, True)

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from chassis.caller import Caller
 from metadata_svc.domain.access import Action, managing_scope
-from metadata_svc.domain.access_review import VERBS, AccessQuestion, Rule, review, rules
+from metadata_svc.domain.access_review import (
+    SELECTOR_CONDITION,
+    VERBS,
+    AccessQuestion,
+    Rule,
+    review,
+    rules,
+)
 from tests.fakes.metadata_svc.builders import NAMESPACE, a_caller, a_caller_granted
 
 READS = ("get", "list", "watch")
@@ -16,10 +23,16 @@ SECURE_VALUES, KEEPERS = "secret.securevalues", "secret.keepers"
 
 
 def allowed(caller: Caller, verb: str, resource: str = "securevalues", **more: Any) -> bool:
+    reason = told(caller, verb, resource, **more)
+    return reason in ("", SELECTOR_CONDITION)
+
+
+def told(caller: Caller, verb: str, resource: str = "securevalues", **more: Any) -> str:
+    """The reason: none for what is simply allowed, and the condition for what has one."""
     asked = {"namespace": NAMESPACE, "resource": resource, "verb": verb} | more
     answer = review(caller, AccessQuestion(**asked))
-    assert answer.allowed == (not answer.reason)
-    return answer.allowed
+    assert answer.allowed == (answer.reason in ("", SELECTOR_CONDITION))
+    return answer.reason
 
 
 @pytest.mark.parametrize("verb", [*VERBS["securevalues"], "*"])
@@ -103,6 +116,48 @@ def test_a_list_is_answered_to_whoever_may_read_some_name() -> None:
         "deletecollection",
     ]
     assert not allowed(caller, "list", name="b")
+
+
+EVERY, A, B = "*", "uid:a", "uid:b"
+
+
+@pytest.mark.parametrize("group", [SECURE_VALUES, KEEPERS])
+@pytest.mark.parametrize(
+    ("delete", "read", "name", "condition"),
+    [
+        ((EVERY,), (EVERY,), "", ""),
+        ((A,), (EVERY,), "", ""),
+        ((A,), (A, B), "", ""),
+        ((EVERY,), (A,), "a", ""),
+        ((EVERY,), (), "", SELECTOR_CONDITION),
+        ((A,), (), "", SELECTOR_CONDITION),
+        ((A,), (), "a", SELECTOR_CONDITION),
+        ((EVERY,), (A,), "", SELECTOR_CONDITION),
+        ((EVERY,), (A,), "b", SELECTOR_CONDITION),
+        ((A, B), (B,), "", SELECTOR_CONDITION),
+    ],
+)
+def test_whoever_deletes_what_it_cannot_read_is_told_that_a_selector_needs_that_too(
+    group: str, delete: tuple[str, ...], read: tuple[str, ...], name: str, condition: str
+) -> None:
+    resource = group.removeprefix("secret.")
+    caller = a_caller_granted(
+        *((f"{group}:delete", f"{group}:{scope}") for scope in delete),
+        *((f"{group}:read", f"{group}:{scope}") for scope in read),
+    )
+
+    reason = told(caller, "deletecollection", resource, name=name)
+
+    assert reason == condition
+    other = {"securevalues": "keepers", "keepers": "securevalues"}[resource]
+    assert not allowed(caller, "deletecollection", other, name=name)
+
+
+def test_nothing_but_deleting_a_collection_has_a_condition() -> None:
+    caller = a_caller_granted((f"{SECURE_VALUES}:delete", f"{SECURE_VALUES}:*"))
+
+    assert told(caller, "delete", name="a") == ""
+    assert told(a_caller(), "*", "*") == ""
 
 
 @pytest.mark.parametrize(

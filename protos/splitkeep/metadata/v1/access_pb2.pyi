@@ -61,6 +61,7 @@ class ReviewAccessResponse(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     allowed: _builtins.bool
     reason: _builtins.str
+    """Why not; or, of what is allowed, the condition that it has."""
     def __init__(
         self,
         *,
