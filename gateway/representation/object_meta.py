@@ -25,6 +25,8 @@ UPDATED_TIMESTAMP = "grafana.app/updatedTimestamp"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """Where `kubectl apply` repeats the whole object, `spec.value` in clear text included."""
 
+NO_VERSION = "0"
+
 DROPPED_ANNOTATIONS = frozenset({CREATED_BY, UPDATED_BY, UPDATED_TIMESTAMP, LAST_APPLIED})
 
 
@@ -58,13 +60,16 @@ class StoredObject(Protocol):
 
 
 def metadata_to_json(item: StoredObject) -> JsonObject:
-    """The object's `metadata`; empty collections are left out."""
+    """The object's `metadata`; empty collections are left out.
+
+    So is the resourceVersion of what was created for trial: there is no such state.
+    """
     return without_empty(
         {
             "name": item.name,
             "namespace": item.namespace,
             "uid": item.uid,
-            "resourceVersion": str(item.resource_version),
+            "resourceVersion": str(item.resource_version or ""),
             "generation": item.generation,
             "creationTimestamp": timestamp_to_json(item.created_at),
             "labels": dict(item.labels),
@@ -136,7 +141,7 @@ def check_place(metadata: Fields, target: Target) -> None:
         raise BadRequestError("metadata.namespace: must be the namespace of the request's path")
     if target.name and metadata.text("name") not in {"", target.name}:
         raise BadRequestError("metadata.name: must be the name of the request's path")
-    if not target.name and metadata.text("resourceVersion"):
+    if not target.name and resource_version_in(metadata):
         raise BadRequestError(
             "metadata.resourceVersion: must not be set on an object to be created"
         )
@@ -160,9 +165,17 @@ def owner_references_from_json(metadata: Fields) -> list[OwnerReference]:
     ]
 
 
+def resource_version_in(metadata: Fields) -> str:
+    """The state that an object says it was read in, empty for none. Raises BadRequestError.
+
+    "0" is none, as in Kubernetes: clients write it that have read nothing.
+    """
+    version = metadata.text("resourceVersion")
+    return "" if version == NO_VERSION else version
+
+
 def preconditions_from_json(metadata: Fields) -> Preconditions:
     """The `uid` and `resourceVersion` that the client last saw; an empty one is not checked."""
     return Preconditions(
-        uid=metadata.text("uid") or None,
-        resource_version=metadata.text("resourceVersion") or None,
+        uid=metadata.text("uid") or None, resource_version=resource_version_in(metadata) or None
     )

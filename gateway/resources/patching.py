@@ -14,7 +14,7 @@ from gateway.kinds import Target
 from gateway.patches.patch import Live
 from gateway.patches.reading import PatchRead
 from gateway.queries.write_query import WriteQuery
-from gateway.representation.object_meta import StoredObject, identity_to_json
+from gateway.representation.object_meta import NO_VERSION, StoredObject, identity_to_json
 from gateway.representation.representation import Representation
 
 ItemT = TypeVar("ItemT", bound=StoredObject)
@@ -149,4 +149,7 @@ def _pins(tree: JsonObject) -> JsonObject:
     metadata = tree.get("metadata")
     if not isinstance(metadata, dict):
         return {}
-    return {key: metadata[key] for key in PINS if metadata.get(key)}
+    named = {key: metadata[key] for key in PINS if metadata.get(key)}
+    if named.get("resourceVersion") == NO_VERSION:
+        del named["resourceVersion"]
+    return named

@@ -206,9 +206,11 @@ class Store:
     def _keep(self, items: dict[Key, Any], before: Any, made: Any, *, dry_run: bool) -> Any:
         if before is not None and _same(before, made):
             return before
+        if dry_run:
+            made.resource_version = before.resource_version if before else 0
+            return made
         made.resource_version = self.resource_version + 1
-        if not dry_run:
-            self._record(items, before, made)
+        self._record(items, before, made)
         return made
 
     def _record(self, items: dict[Key, Any], before: Any, made: Any) -> None:

@@ -64,6 +64,7 @@ async def test_a_keeper_in_use_is_kept(gateway: Gateway) -> None:
     [
         (JSON, '{"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": "x"}}'),
         (JSON, '{"preconditions": {"resourceVersion": "999"}}'),
+        (JSON, '{"preconditions": {"resourceVersion": "0"}}'),
         (YAML, "preconditions: {resourceVersion: '999'}\n"),
     ],
 )

@@ -396,3 +396,52 @@ async def test_a_put_of_a_stale_object_is_a_conflict(
         answer = await http.put(path, json=body | {"metadata": metadata | pin})
 
     assert (answer.status_code, answer.json()["reason"]) == (409, "Conflict")
+
+
+@pytest.mark.parametrize("path", [VALUES, KEEPERS])
+async def test_what_a_trial_would_create_has_no_version_and_can_be_created(
+    gateway: Gateway, path: str
+) -> None:
+    body = KEEPER if path == KEEPERS else a_body(value=VALUE)
+
+    async with gateway.http() as http:
+        trial = await http.post(f"{path}?dryRun=All", json=body)
+        made = await http.post(path, json=trial.json() | {"spec": body["spec"]})
+
+    assert (trial.status_code, made.status_code) == (201, 201)
+    assert "resourceVersion" not in trial.json()["metadata"]
+    assert made.json()["metadata"]["resourceVersion"] == "1"
+
+
+@pytest.mark.parametrize("path", [VALUES, KEEPERS])
+async def test_version_0_pins_nothing(gateway: Gateway, path: str) -> None:
+    """Kubernetes' clients write it where they have read none."""
+    body = KEEPER if path == KEEPERS else a_body(value=VALUE)
+    metadata: Any = body["metadata"]
+    unpinned = body | {"metadata": metadata | {"resourceVersion": "0"}}
+
+    async with gateway.http() as http:
+        made = await http.post(path, json=unpinned)
+        replaced = await http.put(f"{path}/{metadata['name']}", json=unpinned)
+        patched = await http.patch(
+            f"{path}/{metadata['name']}",
+            json={"metadata": {"resourceVersion": "0", "labels": {"a": "b"}}},
+            headers={"Content-Type": "application/merge-patch+json"},
+        )
+
+    assert [made.status_code, replaced.status_code, patched.status_code] == [201, 200, 200]
+
+
+@pytest.mark.parametrize("path", [VALUES, KEEPERS])
+async def test_what_is_created_has_no_version_yet(gateway: Gateway, path: str) -> None:
+    body = KEEPER if path == KEEPERS else a_body(value=VALUE)
+    metadata: Any = body["metadata"]
+
+    async with gateway.http() as http:
+        answer = await http.post(
+            path, json=body | {"metadata": metadata | {"resourceVersion": "7"}}
+        )
+
+    assert answer.status_code == 400
+    assert "metadata.resourceVersion" in answer.json()["message"]
+    assert gateway.store.calls == []
