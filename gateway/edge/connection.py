@@ -22,6 +22,7 @@ from uvicorn.server import ServerState
 from chassis.errors import ResourceExhaustedError
 from chassis.request_id import accepted_or_new
 from gateway.edge.exchange import REQUEST_ID_HEADER, SECURITY_HEADERS
+from gateway.edge.request_head import check_host, check_target
 from gateway.errors import BadRequestError, HeadTooLargeError, HttpError
 from gateway.status import failure_of
 
@@ -63,7 +64,7 @@ class BoundedConnection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._bounds = bounds
         self._idle_bytes = 0
-        self._too_large = False
+        self._refusal: HttpError | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
@@ -96,13 +97,11 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """A request begins."""
-        if self.parser.should_upgrade() and _brings_body(self.headers):
-            # The parser leaves such a body unread, and the request would count as one without.
-            raise BadRequestError  # reaches data_received as one of the parser's errors
-        fields = sum(len(name) + len(value) for name, value in self.headers)
-        self._too_large = fields + len(self.url) > self._bounds.head_bytes
-        if self._too_large:
-            raise HeadTooLargeError  # likewise
+        try:
+            self._check_head()
+        except HttpError as error:
+            self._refusal = error
+            raise  # reaches data_received as one of the parser's errors
         super().on_headers_complete()
         self._idle_bytes = 0
         self._stop_head_timer()
@@ -120,7 +119,7 @@ class BoundedConnection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # our own text takes its place
         """What arrived is no HTTP, or too much of it."""
         invalid = BadRequestError("the request is not valid HTTP/1.1")
-        self._refuse(HeadTooLargeError() if self._too_large else invalid)
+        self._refuse(self._refusal or invalid)
 
     def pause_writing(self) -> None:
         """The client is not reading; it has some time to go on."""
@@ -134,6 +133,17 @@ class BoundedConnection(HttpToolsProtocol):
         """The client is reading again."""
         self._stop_write_timer()
         super().resume_writing()
+
+    def _check_head(self) -> None:
+        """Raises BadRequestError, HeadTooLargeError."""
+        if self.parser.should_upgrade() and _brings_body(self.headers):
+            # The parser leaves such a body unread, and the request would count as one without.
+            raise BadRequestError("a request for an upgrade must not have a body")
+        fields = sum(len(name) + len(value) for name, value in self.headers)
+        if fields + len(self.url) > self._bounds.head_bytes:
+            raise HeadTooLargeError
+        check_target(self.url)
+        check_host(self.headers, self.parser.get_http_version())
 
     def _is_serving(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValueDraft
 from tests.fakes.gateway.services import ADMIN
 from tests.integration.gateway.conftest import BASE, BOUNDS, KEEPERS, VALUES, Gateway
 from tests.integration.gateway.raw_http import BEARER, HOST, is_status, posting
@@ -93,6 +94,72 @@ async def test_what_is_no_request_is_answered_with_a_status(
     _, received = await gateway.exchange(sent)
 
     assert is_status(received, 400)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        f"{VALUES}/kept#?dryRun=All",
+        f"{VALUES}/kept?dryRun=All#",
+        f"{VALUES}/kept?#dryRun=All",
+        f"{VALUES}/kept#",
+        f"https://localhost{VALUES}/kept#x",
+    ],
+)
+async def test_a_target_with_a_fragment_is_refused(gateway: Gateway, target: str) -> None:
+    """Cut off there, it might be another request than the client means, and another's log."""
+    draft = SecureValueDraft(namespace="default", name="kept", description="d")
+    gateway.store.put(draft, version=1)
+
+    _, received = await gateway.exchange(
+        f"DELETE {target} HTTP/1.1\r\n".encode() + HOST + BEARER + b"\r\n"
+    )
+
+    assert is_status(received, 400)
+    assert b"fragment" in received
+    assert (gateway.store.calls, len(gateway.store.objects)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        b"",
+        HOST + HOST,
+        HOST + b"hOST: other\r\n",
+        b"Host: a b\r\n",
+        b"Host: user@localhost\r\n",
+        b"Host: localhost/apis\r\n",
+        b"Host: localhost, other\r\n",
+        b"Host: \xc3\xa9\r\n",
+    ],
+    ids=repr,
+)
+async def test_a_request_names_one_host(gateway: Gateway, hosts: bytes) -> None:
+    """RFC 9112 §3.2."""
+    sent = f"GET {VALUES} HTTP/1.1\r\n".encode() + hosts + BEARER + b"\r\n"
+
+    _, received = await gateway.exchange(sent)
+
+    assert is_status(received, 400)
+    assert b"Host" in received
+    assert gateway.store.calls == []
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /healthz HTTP/1.0\r\n",
+        b"GET /healthz HTTP/1.1\r\nConnection: close\r\nHost:\r\n",
+        b"GET /healthz HTTP/1.1\r\nConnection: close\r\nhost: [::1]:8080\r\n",
+        b"GET /healthz HTTP/1.1\r\nConnection: close\r\nHost: a_b.example:443\r\n",
+    ],
+    ids=repr,
+)
+async def test_whatever_can_be_a_host_is_one(gateway: Gateway, head: bytes) -> None:
+    """HTTP/1.0 has none; an empty one is one (RFC 9112 §3.2)."""
+    status, _ = await gateway.exchange(head + b"\r\n")
+
+    assert status == 200
 
 
 async def test_a_head_that_never_ends_is_cut_off(gateway: Gateway) -> None:

@@ -1,0 +1,34 @@
+"""A request's head, before anything is made of it: what every reader takes alike, or 400."""
+
+import re
+
+from gateway.errors import BadRequestError
+
+_HOST = re.compile(
+    rb"(\[[0-9A-Za-z:.%_~-]+\]|[0-9A-Za-z._~%!$&'()*+,;=-]*)"  # in brackets an IPv6 address
+    rb"(:[0-9]*)?"
+)
+"""`uri-host [":" port]` of RFC 9110 §7.2, as loosely as no reader can misread it."""
+
+
+def check_target(target: bytes) -> None:
+    """Raises BadRequestError: a `#` and what follows is for clients (RFC 9112 §3.2).
+
+    The parser would cut it off, a query behind it included, such as the one that makes a
+    request a trial.
+    """
+    if b"#" in target:
+        raise BadRequestError("the request's target must not have a fragment: # is written %23")
+
+
+def check_host(headers: list[tuple[bytes, bytes]], http_version: str) -> None:
+    """Raises BadRequestError unless one host is named, or none in HTTP/1.0 (RFC 9112 §3.2).
+
+    Names of headers are in lower case. Which host it is means nothing here; a proxy before
+    the gateway may have chosen by the other one.
+    """
+    hosts = [value for name, value in headers if name == b"host"]
+    if len(hosts) > 1 or (not hosts and http_version != "1.0"):
+        raise BadRequestError("the request must have one Host header")
+    if hosts and not _HOST.fullmatch(hosts[0]):
+        raise BadRequestError("the Host header must be a host and at most a port")
