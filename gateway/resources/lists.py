@@ -7,12 +7,13 @@
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.errors import ExpiredError
 from chassis.sensitive import Sensitive
 from gateway.bodies.request_json import JsonObject
 from gateway.clients.resources import PageAsk, PageOf, Resources
@@ -124,11 +125,25 @@ class Lists(Generic[ItemT, WriteT]):
                 since=asked.start.resource_version,
                 exact=asked.exact,
             )
-            page = await self._client.list_page(ask, token=token)
-            check_exists(asked.state.not_older_than, page.resource_version)
+            page = await self._fetched(ask, asked.state, token)
             yield page
             more = page.more
             after_name = page.items[-1].name if more else ""
+
+    async def _fetched(
+        self, ask: PageAsk, state: ListedState, token: Sensitive[str]
+    ) -> PageOf[ItemT]:
+        """Raises ExpiredError; ResourceVersionTooLargeError: the state is still to come."""
+        try:
+            page = await self._client.list_page(ask, token=token)
+        except ExpiredError:
+            if state.exact:  # any but the present one has expired: on which side of it is this?
+                present = replace(ask, page_size=1, exact=0)
+                newest = await self._client.list_page(present, token=token)
+                check_exists(state.exact, newest.resource_version)
+            raise
+        check_exists(state.not_older_than, page.resource_version)
+        return page
 
     async def _rendered(
         self, target: Target, first: PageOf[ItemT], rest: AsyncGenerator[PageOf[ItemT], None]

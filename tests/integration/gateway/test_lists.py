@@ -18,6 +18,7 @@ from tests.integration.gateway.conftest import BASE, VALUES, Gateway
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 COUNT = 250
+EXACT = "&resourceVersionMatch=Exact"
 LIST = f"GET {VALUES} HTTP/1.1\r\nHost: localhost\r\nX-Access-Token: {ADMIN}\r\n\r\n".encode()
 
 
@@ -228,13 +229,17 @@ async def test_parameters_that_do_not_go_together_are_invalid(gateway: Gateway) 
     ]
 
 
-async def test_a_list_is_as_new_as_asked_or_there_is_none(gateway: Gateway) -> None:
-    names = fill(gateway.store, 3)
+@pytest.mark.parametrize("match", ["", "&resourceVersionMatch=NotOlderThan", EXACT])
+@pytest.mark.parametrize("limit", ["", "&limit=2", "&limit=3&labelSelector=team=nobody"])
+async def test_a_list_is_as_new_as_asked_or_there_is_none(
+    gateway: Gateway, match: str, limit: str
+) -> None:
+    fill(gateway.store, 3)
     async with gateway.http() as http:
-        same = await http.get(f"{VALUES}?resourceVersion=3&resourceVersionMatch=NotOlderThan")
-        later = await http.get(f"{VALUES}?resourceVersion=4")
+        same = await http.get(f"{VALUES}?resourceVersion=3{match}{limit}")
+        later = await http.get(f"{VALUES}?resourceVersion=4{match}{limit}")
 
-    assert names_in(same.json()) == names
+    assert same.status_code == 200
     status = later.json()
     assert (later.status_code, status["reason"]) == (504, "Timeout")
     assert status["details"]["retryAfterSeconds"] == 1
@@ -266,6 +271,20 @@ async def test_every_page_of_an_exact_list_is_of_one_state(gateway: Gateway) -> 
 
     assert second.status_code == 200
     assert (third.status_code, third.json()["reason"]) == (410, "Expired")
+
+
+async def test_a_page_of_a_state_that_was_lost_is_expired_and_not_still_to_come(
+    gateway: Gateway,
+) -> None:
+    """As after a restored backup: to wait for that state would be to wait for another."""
+    fill(gateway.store, 3)
+    async with gateway.http() as http:
+        page = (await http.get(f"{VALUES}?resourceVersion=3&limit=1")).json()
+        gateway.store.resource_version = 2
+        query = {"continue": page["metadata"]["continue"], "limit": 1}
+        second = await http.get(VALUES, params=query)
+
+    assert (second.status_code, second.json()["reason"]) == (410, "Expired")
 
 
 async def test_a_list_whose_history_is_gone_does_not_go_on(gateway: Gateway) -> None:
