@@ -8,7 +8,13 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
-from metadata_svc.domain.field_owners import MAX_OWNED_BYTES, FieldManager, is_field_path
+from metadata_svc.domain.field_owners import (
+    MAX_OWNED_BYTES,
+    FieldManager,
+    annotation_path,
+    is_field_path,
+    label_path,
+)
 from metadata_svc.domain.generated_name import is_prefix
 from metadata_svc.domain.resource import Operation, OwnerReference, ResourceDraft
 from metadata_svc.domain.text import (
@@ -89,6 +95,7 @@ def metadata_violations(draft: ResourceDraft, operation: Operation) -> Iterator[
     yield from _annotation_violations(stored_annotations(draft.annotations))
     yield from _owner_reference_violations(draft.owner_references)
     yield from _manager_violations(draft.manager)
+    yield from _applied_violations(draft)
 
 
 def _namespace_violations(namespace: str) -> Iterator[FieldViolation]:
@@ -181,19 +188,23 @@ def _manager_violations(manager: FieldManager) -> Iterator[FieldViolation]:
             yield FieldViolation(path, Rule.TOO_LONG, f"must have at most {limit} characters")
         elif not text.isprintable():
             yield FieldViolation(path, Rule.INVALID, "must be printable characters")
-    if manager.applied is not None:
-        yield from _applied_violations(manager, manager.applied)
 
 
-def _applied_violations(
-    manager: FieldManager, applied: frozenset[str]
-) -> Iterator[FieldViolation]:
-    path = "metadata.managedFields"
-    if not manager.name:
+def _applied_violations(draft: ResourceDraft) -> Iterator[FieldViolation]:
+    applied, path = draft.manager.applied, "metadata.managedFields"
+    if applied is None:
+        return
+    if not draft.manager.name:
         yield FieldViolation("fieldManager", Rule.REQUIRED, "is required to apply")
     if sum(len(field.encode(errors="replace")) for field in applied) > MAX_OWNED_BYTES:
         message = f"must have at most {MAX_OWNED_BYTES} bytes of field names in all"
         yield FieldViolation(path, Rule.TOO_LONG, message)
-    elif not all(map(is_field_path, applied)):
+    elif not all(map(is_field_path, applied - _entries(draft))):
         message = "only fields of the spec, labels and annotations can be applied"
         yield FieldViolation(path, Rule.INVALID, message)
+
+
+def _entries(draft: ResourceDraft) -> set[str]:
+    """The paths of the labels and annotations there are: their keys have rules of their own."""
+    labels, annotations = map(label_path, draft.labels), map(annotation_path, draft.annotations)
+    return {*labels, *annotations}

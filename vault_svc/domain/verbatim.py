@@ -52,7 +52,9 @@ def revealing(
         IDEMPOTENCY_FIELD: (idempotency_key,),
     }
     found = [path for path, texts in fields.items() if pattern.in_any(texts)]
-    if pattern.in_bytes(draft.manager):
+    # What is applied repeats the keys, which are told as what they are.
+    keys = (*draft.labels, *draft.annotations)
+    if pattern.in_bytes(draft.manager) and not pattern.in_any(keys):
         found.append("fieldManager")
     return tuple(FieldViolation(path, Rule.FORBIDDEN, _RULE) for path in found)
 

@@ -165,6 +165,24 @@ BAD: dict[str, tuple[dict[str, Any], list[tuple[str, Rule]]]] = {
         {"manager": FieldManager(name="m", applied=frozenset({"spec"}))},
         [(OWNERS, Rule.INVALID)],
     ),
+    "an applied label whose key is told already": (
+        {
+            "labels": {"a b": "v"},
+            "manager": FieldManager(name="m", applied=frozenset({"metadata.labels[a b]"})),
+        },
+        [("metadata.labels", Rule.INVALID)],
+    ),
+    "an applied annotation whose key is told already": (
+        {
+            "annotations": {"a b": "v"},
+            "manager": FieldManager(name="m", applied=frozenset({"metadata.annotations[a b]"})),
+        },
+        [(ANNOTATIONS, Rule.INVALID)],
+    ),
+    "an applied label that is not there": (
+        {"manager": FieldManager(name="m", applied=frozenset({"metadata.labels[a b]"}))},
+        [(OWNERS, Rule.INVALID)],
+    ),
     "more fields than are kept": (
         {"manager": FieldManager(name="m", applied=frozenset({"a" * 128 * 1024 + "b"}))},
         [(OWNERS, Rule.TOO_LONG)],

@@ -16,6 +16,9 @@ from vault_svc.ports.metadata import Preparation, Write
 VALUE = "correct-horse-1"
 FORBIDDEN = Rule.FORBIDDEN
 MANAGER = field_owner_pb2.FieldManager(name=f"by {VALUE}").SerializeToString()
+APPLYING = field_owner_pb2.FieldManager(
+    name="m", applied=field_owner_pb2.AppliedFields(fields=[f"metadata.labels[{VALUE}]"])
+).SerializeToString()
 OWNER = OwnerReference(api_version="a/v1", kind="K", name=VALUE)
 REVEALING: dict[str, tuple[dict[str, Any], str]] = {
     "the name": ({"name": f"db-{VALUE}"}, "metadata.name"),
@@ -28,6 +31,11 @@ REVEALING: dict[str, tuple[dict[str, Any], str]] = {
     "the description": ({"description": f"it is {VALUE}"}, "spec.description"),
     "a decrypter": ({"decrypters": ("k6", VALUE)}, "spec.decrypters"),
     "the field manager": ({"manager": MANAGER}, "fieldManager"),
+    "what is applied": ({"manager": APPLYING}, "fieldManager"),
+    "an applied label's key": (
+        {"labels": {VALUE: "x"}, "manager": APPLYING},
+        "metadata.labels",
+    ),
 }
 
 
