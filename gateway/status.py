@@ -6,7 +6,7 @@
 - Names are quoted when they came with the request and could be names; values never are.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chassis.errors import (
     AlreadyExistsError,
@@ -106,6 +106,8 @@ CAUSES: dict[Rule, tuple[str, str]] = {
 }
 """Kubernetes' cause reason, and the words its messages begin with."""
 
+FORBIDDEN_NAME = ("metadata.name", Rule.FORBIDDEN)
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -122,6 +124,7 @@ def failure_of(error: Exception, *, target: Target | None, request_id: str) -> F
     if reason is INTERNAL:
         text = f"an internal error occurred; the request id is {request_id}"
         return Failure(reason, _status(reason, text, {}))
+    target = _as_shown(target, error)
     details = _details(error, target)
     return Failure(reason, _status(reason, _message(error, target), details), _headers(error))
 
@@ -138,6 +141,14 @@ def success(target: Target, *, uid: str = "") -> JsonObject:
         "details": {key: text for key, text in named.items() if text}
         | {"group": target.kind.group, "kind": target.kind.plural},
     }
+
+
+def _as_shown(target: Target | None, error: Exception) -> Target | None:
+    """Without a name that is refused for what stands in it: it may repeat a value."""
+    violations = error.violations if isinstance(error, InvalidArgumentError) else ()
+    if target and any((v.field, v.rule) == FORBIDDEN_NAME for v in violations):
+        return replace(target, name="")
+    return target
 
 
 def _reason_of(error: Exception) -> Reason:

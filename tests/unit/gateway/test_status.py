@@ -111,6 +111,16 @@ def test_what_cannot_be_a_name_is_not_repeated(name: str) -> None:
     assert "name" not in body["details"]
 
 
+@pytest.mark.parametrize(("rule", "is_shown"), [(Rule.FORBIDDEN, False), (Rule.INVALID, True)])
+def test_a_name_that_repeats_a_value_is_not_repeated(rule: Rule, *, is_shown: bool) -> None:
+    error = InvalidArgumentError(violations=(FieldViolation("metadata.name", rule, "no"),))
+
+    body = answer(error)
+
+    assert ("pg-main" in body["message"]) == is_shown
+    assert ("name" in body["details"]) == is_shown
+
+
 def test_a_bug_shows_the_request_id_and_nothing_else() -> None:
     failure = failure_of(ValueError("never-quoted"), target=TARGET, request_id="r-1")
 
