@@ -23,7 +23,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 VALUE = "the-value-itself-8a41"
 
-# The rules of the API: field path, kind of rule, and the cause that the client is told.
+# Field path, kind of rule, and the cause that the client is told. What breaks the rules
+# themselves is in tests/e2e/rules.py.
 SECURE_VALUE_RULES = [
     ("metadata.name", Rule.INVALID, "FieldValueInvalid"),
     ("metadata.generateName", Rule.INVALID, "FieldValueInvalid"),
