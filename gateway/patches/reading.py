@@ -6,7 +6,9 @@ from typing import Any
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
 from gateway.bodies.body import object_in
 from gateway.bodies.content_type import APPLY_PATCH, JSON_PATCH
+from gateway.bodies.fields import Fields
 from gateway.bodies.request_tree import Document
+from gateway.errors import BadRequestError
 from gateway.patches.json_patch import json_patch_from
 from gateway.patches.merge_patch import MergePatch
 from gateway.patches.patch import Patch
@@ -55,8 +57,10 @@ def _apply(
     """An apply says who applies: what it owns depends on it."""
     if not asked.query.text("fieldManager"):
         raise _refusal("fieldManager", Rule.REQUIRED, "is required for an apply patch")
+    tree = object_in(document)
+    _check_applied(Fields(tree))
     patch = apply_patch_from(
-        object_in(document),
+        tree,
         manager=asked.manager.name,
         spec_fields=representation.spec_fields,
         force=force,
@@ -67,6 +71,15 @@ def _apply(
         applied=AppliedFields(fields=patch.paths),
     )
     return PatchRead(patch, manager, document.repeated)
+
+
+def _check_applied(body: Fields) -> None:
+    """As Kubernetes: what is applied stands for itself, and owners come of applying alone."""
+    for name in ("apiVersion", "kind"):
+        if not body.text(name):
+            raise BadRequestError(f"{name}: must be given in an apply patch")
+    if body.child("metadata").members.get("managedFields"):
+        raise BadRequestError("metadata.managedFields must be nil")
 
 
 def _refusal(name: str, rule: Rule, message: str) -> InvalidArgumentError:

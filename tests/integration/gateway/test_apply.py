@@ -219,6 +219,41 @@ async def test_what_is_applied_must_be_what_the_path_says(
     assert gateway.store.values == {}
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            {"metadata": {"managedFields": [{"manager": "me"}]}},
+            "metadata.managedFields must be nil",
+        ),
+        ({"metadata": {"managedFields": {"a": "b"}}}, "metadata.managedFields must be nil"),
+        ({"kind": None}, "kind: must be given in an apply patch"),
+        ({"kind": ""}, "kind: must be given in an apply patch"),
+        ({"apiVersion": None}, "apiVersion: must be given in an apply patch"),
+        ({"apiVersion": []}, "apiVersion: must be a string"),
+    ],
+)
+@pytest.mark.parametrize("there", [True, False], ids=["update", "create"])
+async def test_what_is_applied_says_what_it_is_and_not_whose(
+    gateway: Gateway, change: dict[str, Any], words: str, *, there: bool
+) -> None:
+    if there:
+        gateway.store.put(SecureValueDraft(namespace="default", name="pg-main"), version=1)
+
+    answer = await applied(gateway, a_tree({"description": "d", "value": VALUE}) | change)
+
+    assert (answer.status_code, answer.json()["reason"]) == (400, "BadRequest")
+    assert words in answer.json()["message"]
+    assert gateway.store.calls == []
+
+
+@pytest.mark.parametrize("nothing", [None, []])
+async def test_an_apply_that_names_no_owners_is_one(gateway: Gateway, nothing: Any) -> None:
+    tree = a_tree({"description": "d", "value": VALUE}, managedFields=nothing)
+
+    assert (await applied(gateway, tree)).status_code == 201
+
+
 async def test_a_create_that_another_wins_becomes_an_update(gateway: Gateway) -> None:
     other = SecureValueDraft(
         namespace="default", name="pg-main", description="theirs", labels={"env": "prod"}
