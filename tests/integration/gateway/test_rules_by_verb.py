@@ -75,7 +75,12 @@ async def written(gateway: Gateway, kind: str, verb: str, failure: KnownError) -
     """The answer to a write that the service behind it refuses."""
     method, content_type, query = VERBS[verb]
     spec: dict[str, Any] = {"description": "n", "value": VALUE}
-    body: Any = {"metadata": {"name": "one"}, "spec": spec if kind == "SecureValue" else {}}
+    body: Any = {
+        "apiVersion": "secret.grafana.app/v1beta1",
+        "kind": kind,
+        "metadata": {"name": "one"},
+        "spec": spec if kind == "SecureValue" else {},
+    }
     if "that creates" not in verb and method != "POST":
         gateway.store.put(SecureValueDraft(namespace="default", name="one"), version=1)
         gateway.store.put_keeper(KeeperDraft(namespace="default", name="one"))

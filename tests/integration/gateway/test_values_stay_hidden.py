@@ -46,7 +46,12 @@ PLACES: dict[str, Any] = {
 
 
 def body_of(form: str, place: Any) -> str:
-    whole: dict[str, Any] = {"metadata": {"name": "pg-main"}, "spec": {"description": "d"}}
+    whole: dict[str, Any] = {
+        "apiVersion": "secret.grafana.app/v1beta1",
+        "kind": "SecureValue",
+        "metadata": {"name": "pg-main"},
+        "spec": {"description": "d"},
+    }
     for key, inner in place.items():
         whole[key] = whole.get(key, {}) | inner if isinstance(inner, dict) else inner
     if form != "JSON patch":
