@@ -1,5 +1,6 @@
 """Kubernetes' own types, as far as this API speaks them: lists, events, patches, reviews."""
 
+from gateway.queries.delete_options import POLICIES
 from gateway.schema.object_meta import API_VERSION, KIND, META, OBJECT_META
 from gateway.schema.types import Anything, Flag, ListOf, Schema, Struct, Text, Whole
 
@@ -85,9 +86,9 @@ DELETE_OPTIONS = Struct(
             items=Text(values=("All",)),
             list_type="atomic",
         ),
-        "gracePeriodSeconds": Whole(description="Ignored."),
+        "gracePeriodSeconds": Whole(description="Ignored.", minimum=0),
         "orphanDependents": Flag(description="Ignored."),
-        "propagationPolicy": Text(description="Ignored."),
+        "propagationPolicy": Text(description="Ignored.", values=POLICIES),
     },
 )
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
+from chassis.errors import FieldViolation, InvalidArgumentError, Rule
 from gateway.errors import BadRequestError
 
 MAX_PARAMETERS = 100
@@ -61,7 +62,8 @@ def query_from(raw: bytes) -> Query:
 
 
 def dry_run(values: tuple[str, ...], *, field: str) -> bool:
-    """Whether the values of a `dryRun` ask for one. Raises BadRequestError: not `All`."""
+    """Whether the values of a `dryRun` ask for one. Raises InvalidArgumentError: not `All`."""
     if any(value != "All" for value in values):
-        raise BadRequestError(f'{field}: must be "All"')
+        violation = FieldViolation(field, Rule.INVALID, 'must be "All"')
+        raise InvalidArgumentError(violations=(violation,))
     return bool(values)

@@ -152,7 +152,7 @@ async def test_a_put_of_another_name_than_the_paths_is_refused(gateway: Gateway)
         ({"preconditions": {"resourceVersion": "2"}}, 409),
         ({"preconditions": {"uid": "another"}}, 409),
         ({"kind": "SecureValue"}, 400),
-        ({"dryRun": ["Some"]}, 400),
+        ({"dryRun": ["Some"]}, 422),
         ({"dryRun": "All"}, 400),
     ],
 )

@@ -313,15 +313,52 @@ async def test_all_namespaces_at_once_are_forbidden(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["dryRun=all", "dryRun=", "dryRun=All&dryRun=None", "%ff=1", "&".join(["a=1"] * 101)],
+    [
+        *("%ff=1", "&".join(["a=1"] * 101)),
+        *("propagationPolicy=Orphan&propagationPolicy=Orphan", "fieldManager=a&fieldManager=a"),
+    ],
 )
 async def test_a_write_whose_query_is_not_understood_is_refused(
     gateway: Gateway, query: str
 ) -> None:
     async with gateway.http() as http:
-        answer = await http.delete(f"{VALUES}/a?{query}")
+        answer = await http.request(
+            "PUT" if query.startswith("field") else "DELETE", f"{VALUES}/a?{query}"
+        )
 
     assert answer.status_code == 400
+    assert gateway.store.calls == []
+
+
+DRY_RUNS = ("dryRun=all", "dryRun=", "dryRun=All&dryRun=None")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", VALUES),
+        ("PUT", f"{VALUES}/a"),
+        ("PATCH", f"{VALUES}/a"),
+        ("DELETE", f"{VALUES}/a"),
+        ("DELETE", VALUES),
+        ("POST", f"{KEEPERS}/a/activate"),
+    ],
+)
+@pytest.mark.parametrize("query", DRY_RUNS)
+async def test_a_trial_is_asked_for_in_one_word(
+    gateway: Gateway, method: str, path: str, query: str
+) -> None:
+    async with gateway.http() as http:
+        answer = await http.request(method, f"{path}?{query}")
+
+    assert (answer.status_code, answer.json()["reason"]) == (422, "Invalid")
+    assert answer.json()["details"]["causes"] == [
+        {
+            "field": "dryRun",
+            "reason": "FieldValueInvalid",
+            "message": 'Invalid value: must be "All"',
+        }
+    ]
     assert gateway.store.calls == []
 
 

@@ -118,6 +118,58 @@ async def test_options_with_two_readings_delete_nothing(gateway: Gateway, body: 
     assert (answer.status_code, gateway.store.calls) == (400, [])
 
 
+GRACE, POLICY = "gracePeriodSeconds", "propagationPolicy"
+UNKNOWN = [
+    (f"{GRACE}=-1", None, GRACE, "FieldValueInvalid"),
+    (f"{GRACE}=soon", None, GRACE, "FieldValueTypeInvalid"),
+    (f"{GRACE}=", None, GRACE, "FieldValueTypeInvalid"),
+    (f"{GRACE}={2**63}", None, GRACE, "FieldValueTypeInvalid"),
+    ("", {GRACE: -1}, GRACE, "FieldValueInvalid"),
+    ("", {GRACE: "30"}, GRACE, "FieldValueTypeInvalid"),
+    ("", {GRACE: True}, GRACE, "FieldValueTypeInvalid"),
+    ("", {GRACE: 1.5}, GRACE, "FieldValueTypeInvalid"),
+    ("", {GRACE: 2**63}, GRACE, "FieldValueTypeInvalid"),
+    (f"{POLICY}=background", None, POLICY, "FieldValueInvalid"),
+    (f"{POLICY}=", None, POLICY, "FieldValueInvalid"),
+    ("", {POLICY: "Sideways"}, POLICY, "FieldValueInvalid"),
+    ("", {POLICY: ""}, POLICY, "FieldValueInvalid"),
+    ("", {"dryRun": ["All", "Some"]}, "dryRun", "FieldValueInvalid"),
+]
+
+
+@pytest.mark.parametrize(("query", "body", "field", "reason"), UNKNOWN)
+@pytest.mark.parametrize("path", [f"{VALUES}/name-000", VALUES])
+async def test_a_delete_asked_for_in_no_known_way_deletes_nothing(
+    gateway: Gateway, path: str, query: str, body: Any, field: str, reason: str
+) -> None:
+    fill(gateway, 1)
+
+    async with gateway.http() as http:
+        answer = await http.request("DELETE", f"{path}?{query}", json=body)
+
+    assert (answer.status_code, answer.json()["reason"]) == (422, "Invalid")
+    (cause,) = answer.json()["details"]["causes"]
+    assert (cause["field"], cause["reason"]) == (field, reason)
+    assert (gateway.store.calls, len(gateway.store.objects)) == ([], 1)
+
+
+@pytest.mark.parametrize("policy", ["Foreground", "Background", "Orphan"])
+@pytest.mark.parametrize("place", ["query", "body"])
+async def test_there_is_nothing_to_wait_for_or_to_propagate(
+    gateway: Gateway, policy: str, place: str
+) -> None:
+    fill(gateway, 1)
+    options: dict[str, Any] = {GRACE: 30, POLICY: policy}
+    query = f"?{GRACE}=30&{POLICY}={policy}" if place == "query" else ""
+
+    async with gateway.http() as http:
+        answer = await http.request(
+            "DELETE", f"{VALUES}/name-000{query}", json=options if place == "body" else None
+        )
+
+    assert (answer.status_code, len(gateway.store.objects)) == (200, 0)
+
+
 async def test_a_collection_is_deleted_page_by_page(gateway: Gateway) -> None:
     fill(gateway, 250)
 

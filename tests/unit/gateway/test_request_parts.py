@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
-from chassis.errors import UnauthenticatedError
+from chassis.errors import InvalidArgumentError, UnauthenticatedError
 from gateway.bodies.content_type import JSON, OBJECT_TYPES, YAML, content_type_of
 from gateway.edge.credentials import MAX_TOKEN_BYTES, credential_of
 from gateway.edge.paths import check_path
@@ -66,7 +66,7 @@ def test_what_decides_is_given_once() -> None:
 
 @pytest.mark.parametrize("values", [("all",), ("",), ("All", "None")])
 def test_only_a_dry_run_of_everything_is_known(values: tuple[str, ...]) -> None:
-    with pytest.raises(BadRequestError, match="dryRun"):
+    with pytest.raises(InvalidArgumentError, match="dryRun"):
         dry_run(values, field="dryRun")
 
 
