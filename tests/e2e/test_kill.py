@@ -57,18 +57,11 @@ def test_killing_a_process_under_load_loses_and_halves_nothing(
 
 async def seed(stack: Stack, writes: list[Write]) -> None:
     async with client(stack) as http:
-        answers = await asyncio.gather(*(create(http, stack.url, write) for write in writes))
+        bodies = [a_secure_value(write.name, write.before) for write in writes]
+        answers = await asyncio.gather(
+            *(http.post(f"{stack.url}/securevalues", json=body) for body in bodies)
+        )
     assert [answer.text for answer in answers if answer.status_code != 201] == []
-
-
-async def create(http: httpx2.AsyncClient, url: str, write: Write) -> httpx2.Response:
-    """As a client of a busy server creates: again after 503, and once all the same."""
-    body, once = a_secure_value(write.name, write.before), {"Idempotency-Key": write.name}
-    answer = await http.post(f"{url}/securevalues", json=body, headers=once)
-    if answer.status_code == 503:
-        await asyncio.sleep(float(answer.headers["retry-after"]))
-        answer = await http.post(f"{url}/securevalues", json=body, headers=once)
-    return answer
 
 
 async def write_and_kill(stack: Stack, writes: list[Write], process: str) -> None:
