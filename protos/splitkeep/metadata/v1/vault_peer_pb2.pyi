@@ -263,7 +263,7 @@ class ClaimResponse(_message.Message):
 Global___ClaimResponse: _TypeAlias = ClaimResponse  # noqa: Y015
 
 @_typing.final
-class ResolveRequest(_message.Message):
+class Question(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAMESPACE_FIELD_NUMBER: _builtins.int
@@ -287,57 +287,87 @@ class ResolveRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ResolveRequest: _TypeAlias = ResolveRequest  # noqa: Y015
+Global___Question: _TypeAlias = Question  # noqa: Y015
 
 @_typing.final
-class Resolution(_message.Message):
+class ResolveRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    NAME_FIELD_NUMBER: _builtins.int
-    DECISION_FIELD_NUMBER: _builtins.int
-    KEEPER_FIELD_NUMBER: _builtins.int
-    VALUE_ID_FIELD_NUMBER: _builtins.int
-    VERSION_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    decision: Global___Decision.ValueType
-    keeper: _builtins.str
-    """Where the value is; set when allowed."""
-    value_id: _builtins.str
-    version: _builtins.int
+    QUESTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def questions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Question]:
+        """At most 1000 names in all of them together."""
+
     def __init__(
         self,
         *,
-        name: _builtins.str = ...,
-        decision: Global___Decision.ValueType = ...,
-        keeper: _builtins.str = ...,
-        value_id: _builtins.str = ...,
-        version: _builtins.int = ...,
+        questions: _abc.Iterable[Global___Question] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "keeper", b"keeper", "name", b"name", "value_id", b"value_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["questions", b"questions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Resolution: _TypeAlias = Resolution  # noqa: Y015
+Global___ResolveRequest: _TypeAlias = ResolveRequest  # noqa: Y015
+
+@_typing.final
+class Decisions(_message.Message):
+    """The answer to one question. Empty if the question itself breaks a rule; the others are answered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISIONS_FIELD_NUMBER: _builtins.int
+    VALUE_IDS_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    KEEPERS_FIELD_NUMBER: _builtins.int
+    value_ids: _builtins.bytes
+    """Where the values of the allowed names are, in their order: 16 bytes of value id each,"""
+    @_builtins.property
+    def decisions(self) -> _containers.RepeatedScalarFieldContainer[Global___Decision.ValueType]:
+        """One for each name, in the order asked."""
+
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """the version,"""
+
+    @_builtins.property
+    def keepers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """and the keeper; left out if all are at the keeper `system`."""
+
+    def __init__(
+        self,
+        *,
+        decisions: _abc.Iterable[Global___Decision.ValueType] | None = ...,
+        value_ids: _builtins.bytes = ...,
+        versions: _abc.Iterable[_builtins.int] | None = ...,
+        keepers: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decisions", b"decisions", "keepers", b"keepers", "value_ids", b"value_ids", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Decisions: _TypeAlias = Decisions  # noqa: Y015
 
 @_typing.final
 class ResolveResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    RESOLUTIONS_FIELD_NUMBER: _builtins.int
+    ANSWERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def resolutions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Resolution]:
-        """One for each requested name, in the order asked."""
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Decisions]:
+        """One for each question, in the order asked."""
 
     def __init__(
         self,
         *,
-        resolutions: _abc.Iterable[Global___Resolution] | None = ...,
+        answers: _abc.Iterable[Global___Decisions] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["resolutions", b"resolutions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -90,6 +90,8 @@ class VaultPeerServicer(object):
 
     def Resolve(self, request, context):
         """Decides, name by name, whether a service identity that the vault verified may decrypt.
+        Carries the questions of several callers at once: each is decided on its own, all are decided
+        by one statement that begins after the request has arrived.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,7 +42,10 @@ class VaultPeerStub:
     not even one that is still on its way; any other failure says nothing of another Claim.
     """
     Resolve: _grpc.UnaryUnaryMultiCallable[_vault_peer_pb2.ResolveRequest, _vault_peer_pb2.ResolveResponse]
-    """Decides, name by name, whether a service identity that the vault verified may decrypt."""
+    """Decides, name by name, whether a service identity that the vault verified may decrypt.
+    Carries the questions of several callers at once: each is decided on its own, all are decided
+    by one statement that begins after the request has arrived.
+    """
     Refuse: _grpc.UnaryUnaryMultiCallable[_vault_peer_pb2.RefuseRequest, _vault_peer_pb2.RefuseResponse]
     """Bars the value ids that nobody claimed and says each one's final state."""
     Released: _grpc.UnaryUnaryMultiCallable[_vault_peer_pb2.ReleasedRequest, _vault_peer_pb2.ReleasedResponse]
@@ -64,7 +67,10 @@ class VaultPeerAsyncStub(VaultPeerStub):
     not even one that is still on its way; any other failure says nothing of another Claim.
     """
     Resolve: _aio.UnaryUnaryMultiCallable[_vault_peer_pb2.ResolveRequest, _vault_peer_pb2.ResolveResponse]  # type: ignore[assignment]
-    """Decides, name by name, whether a service identity that the vault verified may decrypt."""
+    """Decides, name by name, whether a service identity that the vault verified may decrypt.
+    Carries the questions of several callers at once: each is decided on its own, all are decided
+    by one statement that begins after the request has arrived.
+    """
     Refuse: _aio.UnaryUnaryMultiCallable[_vault_peer_pb2.RefuseRequest, _vault_peer_pb2.RefuseResponse]  # type: ignore[assignment]
     """Bars the value ids that nobody claimed and says each one's final state."""
     Released: _aio.UnaryUnaryMultiCallable[_vault_peer_pb2.ReleasedRequest, _vault_peer_pb2.ReleasedResponse]  # type: ignore[assignment]
@@ -101,7 +107,10 @@ class VaultPeerServicer(metaclass=_abc_1.ABCMeta):
         request: _vault_peer_pb2.ResolveRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_vault_peer_pb2.ResolveResponse, _abc.Awaitable[_vault_peer_pb2.ResolveResponse]]:
-        """Decides, name by name, whether a service identity that the vault verified may decrypt."""
+        """Decides, name by name, whether a service identity that the vault verified may decrypt.
+        Carries the questions of several callers at once: each is decided on its own, all are decided
+        by one statement that begins after the request has arrived.
+        """
 
     @_abc_1.abstractmethod
     def Refuse(
