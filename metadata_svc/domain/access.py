@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 from uuid import UUID
 
 from chassis.caller import EVERY_NAMESPACE, Caller, Grant
@@ -110,30 +111,30 @@ class Decision(StrEnum):
     NOT_AUTHORIZED = "not authorized"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Location:
+class Location(NamedTuple):
     """Where a name's value is, and who may decrypt it."""
 
-    name: str
     keeper: str
     value_id: UUID
     version: int
-    decrypters: tuple[str, ...]
+    decrypters: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(NamedTuple):
     """The answer for one name; it says where the value is only when decrypting is allowed."""
 
-    name: str
     decision: Decision
     location: Location | None = None
 
 
-def resolve(name: str, location: Location | None, service_identity: str) -> Resolution:
+_NOT_FOUND = Resolution(Decision.NOT_FOUND)
+_NOT_AUTHORIZED = Resolution(Decision.NOT_AUTHORIZED)
+
+
+def resolve(location: Location | None, service_identity: str) -> Resolution:
     """Decide one name for a service identity that the vault verified."""
     if location is None:
-        return Resolution(name, Decision.NOT_FOUND)
+        return _NOT_FOUND
     if service_identity not in location.decrypters:
-        return Resolution(name, Decision.NOT_AUTHORIZED)
-    return Resolution(name, Decision.ALLOWED, location)
+        return _NOT_AUTHORIZED
+    return Resolution(Decision.ALLOWED, location)

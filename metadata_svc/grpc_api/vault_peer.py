@@ -8,7 +8,6 @@ from typing import Any
 
 from chassis.caller import Caller
 from chassis.identity import Authenticator
-from metadata_svc.domain.access import Decision, Resolution
 from metadata_svc.domain.resource import Operation
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.value_id import ValueState
@@ -25,6 +24,7 @@ from metadata_svc.grpc_api.messages import (
     value_key_from_proto,
     value_key_to_proto,
 )
+from metadata_svc.grpc_api.resolutions import decisions_to_proto, question_from_proto
 from metadata_svc.use_cases.claim import ClaimRequest, ClaimWrite
 from metadata_svc.use_cases.prepare import PrepareRequest, PrepareWrite, WrittenBefore
 from metadata_svc.use_cases.resolve import ResolveNames
@@ -37,11 +37,6 @@ from protos.splitkeep.metadata.v1 import (
 
 SERVICE = vault_peer_pb2.DESCRIPTOR.services_by_name["VaultPeer"].full_name
 
-_DECISIONS = {
-    Decision.ALLOWED: vault_peer_pb2.DECISION_ALLOWED,
-    Decision.NOT_FOUND: vault_peer_pb2.DECISION_NOT_FOUND,
-    Decision.NOT_AUTHORIZED: vault_peer_pb2.DECISION_NOT_AUTHORIZED,
-}
 _STATES = {
     ValueState.CLAIMED: vault_peer_pb2.VALUE_STATE_CLAIMED,
     ValueState.RELEASED: vault_peer_pb2.VALUE_STATE_RELEASED,
@@ -106,10 +101,11 @@ class VaultPeerServicer(vault_peer_pb2_grpc.VaultPeerServicer):
     async def Resolve(
         self, request: vault_peer_pb2.ResolveRequest, context: Any
     ) -> vault_peer_pb2.ResolveResponse:
-        resolutions = await self.names.resolve(
-            request.namespace, request.names, request.service_identity
+        questions = [question_from_proto(question) for question in request.questions]
+        answers = await self.names.resolve(questions)
+        return vault_peer_pb2.ResolveResponse(
+            answers=[decisions_to_proto(answer) for answer in answers]
         )
-        return vault_peer_pb2.ResolveResponse(resolutions=map(_resolution, resolutions))
 
     async def Refuse(
         self, request: vault_peer_pb2.RefuseRequest, context: Any
@@ -146,14 +142,3 @@ def _written(
     if operation is Operation.CREATE:
         return secure_value_to_proto(secure_value)
     return secure_value_for(caller, secure_value)
-
-
-def _resolution(resolution: Resolution) -> vault_peer_pb2.Resolution:
-    message = vault_peer_pb2.Resolution(
-        name=resolution.name, decision=_DECISIONS[resolution.decision]
-    )
-    if resolution.location is not None:
-        message.keeper = resolution.location.keeper
-        message.value_id = str(resolution.location.value_id)
-        message.version = resolution.location.version
-    return message

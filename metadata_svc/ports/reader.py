@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from metadata_svc.domain.access import Location, Scope
 from metadata_svc.domain.secure_value import SecureValue
@@ -10,6 +10,8 @@ from metadata_svc.domain.selector import Selector
 
 # Half of what a gRPC client takes by default; one secure value alone may weigh about 0.3 MiB.
 MAX_PAGE_BYTES = 2 * 1024 * 1024
+
+Address: TypeAlias = tuple[str, str]  # a namespace and a name in it
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -65,8 +67,11 @@ class Reader(Protocol):
         """The live secure value, if there is one."""
         ...
 
-    async def locate(self, namespace: str, names: Sequence[str]) -> dict[str, Location]:
-        """Where the values of these names are; a name with no live secure value is missing."""
+    async def locate(self, addresses: Sequence[Address]) -> dict[Address, Location]:
+        """Where these values are; an address with no live secure value is missing.
+
+        Each address must be made of what can be a namespace and a name (domain.text).
+        """
         ...
 
     async def last_version(self, namespace: str, name: str) -> int:

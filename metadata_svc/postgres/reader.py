@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import asyncpg
-
 from chassis.postgres import Database
 from chassis.queries import load_queries
 from metadata_svc.domain.access import Location
 from metadata_svc.domain.secure_value import SecureValue
+from metadata_svc.ports.reader import Address
 from metadata_svc.postgres.rows import secure_value_from_row
 
 
@@ -38,9 +37,12 @@ class PostgresReader:
         row = await self.database.fetchrow(self.queries.get, namespace, name)
         return None if row is None else secure_value_from_row(row)
 
-    async def locate(self, namespace: str, names: Sequence[str]) -> dict[str, Location]:
-        rows = await self.database.fetch(self.queries.locate, namespace, names)
-        return {row["name"]: _location_from_row(row) for row in rows}
+    async def locate(self, addresses: Sequence[Address]) -> dict[Address, Location]:
+        namespaces = _in_one_text([namespace for namespace, _ in addresses])
+        names = _in_one_text([name for _, name in addresses])
+        rows = await self.database.fetch(self.queries.locate, namespaces, names)
+        # By position, for each row is one decrypt's wait: the columns are Location's fields.
+        return {addresses[row[0]]: Location._make(row[1:]) for row in rows}
 
     async def last_version(self, namespace: str, name: str) -> int:
         row = await self.database.fetchrow(self.queries.last_version, namespace, name)
@@ -51,11 +53,9 @@ class PostgresReader:
         return 0 if row is None else row["value"]
 
 
-def _location_from_row(row: asyncpg.Record) -> Location:
-    return Location(
-        name=row["name"],
-        keeper=row["keeper"],
-        value_id=row["value_id"],
-        version=row["version"],
-        decrypters=tuple(row["decrypters"]),
-    )
+def _in_one_text(texts: list[str]) -> str:
+    """Parted by spaces. Raises ValueError if one has a space, for it would shift the others."""
+    text = " ".join(texts)
+    if text.count(" ") >= max(1, len(texts)):
+        raise ValueError("a space in a name or a namespace")
+    return text

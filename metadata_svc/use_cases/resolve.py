@@ -1,43 +1,70 @@
 """Resolve: which of these names may a service identity decrypt, and where are their values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
-from metadata_svc.domain.access import Resolution, resolve
+from metadata_svc.domain.access import Location, Resolution, resolve
 from metadata_svc.domain.text import is_name, is_namespace
-from metadata_svc.ports.reader import Reader
+from metadata_svc.ports.reader import Address, Reader
 
-MAX_NAMES = 1000
+MAX_NAMES = 1000  # of all the questions of one request together; nor are there more questions
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The names that one caller of the vault wants opened; the vault verified the identity."""
+
+    namespace: str
+    names: Sequence[str]
+    service_identity: str
 
 
 @dataclass(frozen=True, slots=True)
 class ResolveNames:
-    """Decides for the vault, which verified the identity; no cache has a say."""
+    """Decides for the vault, which verified the identities; no cache has a say."""
 
     reader: Reader
 
-    async def resolve(
-        self, namespace: str, names: Sequence[str], service_identity: str
-    ) -> tuple[Resolution, ...]:
-        """One answer for each name, in the order asked; what cannot be a name is not found.
+    async def resolve(self, questions: Sequence[Question]) -> list[list[Resolution]]:
+        """For each question one answer for each name, in the order asked.
 
-        Raises InvalidArgumentError for a blank identity or more than 1 000 names.
+        What cannot be a name is not found. A question with a blank identity is answered with
+        nothing at all; the others are none the worse for it. All names are looked up at once,
+        after this was called; what is decided for one question knows nothing of the others.
+
+        Raises InvalidArgumentError for more than 1 000 names in all, or as many questions.
         """
-        _require_askable(names, service_identity)
-        wanted = sorted({name for name in names if is_name(name)})
-        found = {}
-        if wanted and is_namespace(namespace):
-            found = await self.reader.locate(namespace, wanted)
-        return tuple(resolve(name, found.get(name), service_identity) for name in names)
+        _require_bounded(questions)
+        # Each once: what many want at the same moment is often the same.
+        wanted = dict.fromkeys(a for question in questions for a in _addresses(question))
+        found = await self.reader.locate(list(wanted)) if wanted else {}
+        return [_answer(question, found) for question in questions]
 
 
-def _require_askable(names: Sequence[str], service_identity: str) -> None:
-    if len(names) > MAX_NAMES:
-        message = f"must have at most {MAX_NAMES} items"
-        raise InvalidArgumentError(
-            violations=(FieldViolation("names", Rule.TOO_MANY, message),)
-        )
-    if not service_identity.strip():
-        violation = FieldViolation("service_identity", Rule.REQUIRED, "is required")
-        raise InvalidArgumentError(violations=(violation,))
+def _addresses(question: Question) -> list[Address]:
+    """Which of the names can be there at all."""
+    namespace = question.namespace
+    if not _is_askable(question) or not is_namespace(namespace):
+        return []
+    return [(namespace, name) for name in question.names if is_name(name)]
+
+
+def _answer(question: Question, found: Mapping[Address, Location]) -> list[Resolution]:
+    if not _is_askable(question):
+        return []
+    namespace, identity = question.namespace, question.service_identity
+    return [resolve(found.get((namespace, name)), identity) for name in question.names]
+
+
+def _is_askable(question: Question) -> bool:
+    return bool(question.service_identity.strip())
+
+
+def _require_bounded(questions: Sequence[Question]) -> None:
+    names = sum(len(question.names) for question in questions)
+    for field, count in (("questions", len(questions)), ("questions.names", names)):
+        if count > MAX_NAMES:
+            message = f"must have at most {MAX_NAMES} items"
+            violation = FieldViolation(field, Rule.TOO_MANY, message)
+            raise InvalidArgumentError(violations=(violation,))

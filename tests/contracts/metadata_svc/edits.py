@@ -9,6 +9,7 @@ from chassis.errors import ConflictError, NotFoundError
 from metadata_svc.domain.access import Decision
 from metadata_svc.domain.resource import Preconditions
 from metadata_svc.use_cases.lists import ListRequest
+from metadata_svc.use_cases.resolve import Question
 from tests.contracts.metadata_svc.application import Application, described, last_seen
 from tests.contracts.metadata_svc.stores import key_of
 from tests.fakes.metadata_svc.builders import NAMESPACE, a_caller_granted, a_draft
@@ -149,29 +150,6 @@ class EditsContract:
         assert (listing.more, rest.more) == (True, False)
         assert listing.resource_version == 3
 
-    async def test_each_name_is_resolved_in_the_order_asked(
-        self, application: Application
-    ) -> None:
-        live = await application.create(a_draft(name="a", decrypters=("k6",)))
-        await application.create(a_draft(name="b", decrypters=("sm",)))
-        asked = ["*", "b", "a", "c", "a", "a\x00", ""]
-
-        found = await application.names.resolve(NAMESPACE, asked, "k6")
-
-        assert [r.name for r in found] == asked
-        assert [r.decision for r in found] == [
-            Decision.NOT_FOUND,
-            Decision.NOT_AUTHORIZED,
-            Decision.ALLOWED,
-            Decision.NOT_FOUND,
-            Decision.ALLOWED,
-            Decision.NOT_FOUND,
-            Decision.NOT_FOUND,
-        ]
-        location = found[2].location
-        assert location is not None
-        assert (location.value_id, location.version) == (live.value_id, 1)
-
     async def test_every_write_is_effective_on_the_next_resolve(
         self, application: Application
     ) -> None:
@@ -200,5 +178,6 @@ class EditsContract:
 
     @staticmethod
     async def _decision(application: Application) -> tuple[Decision, int]:
-        (found,) = await application.names.resolve(NAMESPACE, [DRAFT.name], "k6")
+        question = Question(NAMESPACE, [DRAFT.name], "k6")
+        ((found,),) = await application.names.resolve([question])
         return found.decision, found.location.version if found.location else 0

@@ -12,17 +12,36 @@ class ReaderContract:
             a_secure_value(name="one", keeper="aws", version=3),
             a_secure_value(name="two"),
         )
-        await put(stores, one, two, a_secure_value(namespace="other", name="three"))
+        await put(stores, one, two)
 
-        assert await stores.reader.locate(NAMESPACE, ["one", "three", "four"]) == {
-            "one": Location(
-                name="one",
+        found = await stores.reader.locate([(NAMESPACE, "one"), (NAMESPACE, "four")])
+
+        assert found == {
+            (NAMESPACE, "one"): Location(
                 keeper="aws",
                 value_id=one.value_id,
                 version=3,
-                decrypters=one.decrypters,
+                decrypters=found[NAMESPACE, "one"].decrypters,
             )
         }
+        assert tuple(found[NAMESPACE, "one"].decrypters) == one.decrypters
+
+    async def test_values_of_several_namespaces_are_located_at_once(
+        self, stores: Stores
+    ) -> None:
+        here, there = a_secure_value(name="one"), a_secure_value(namespace="other", name="one")
+        await put(stores, here, there, a_secure_value(namespace="other", name="two"))
+        asked = [("other", "one"), (NAMESPACE, "two"), (NAMESPACE, "one"), ("other", "one")]
+
+        found = await stores.reader.locate(asked)
+
+        assert {address: location.value_id for address, location in found.items()} == {
+            ("other", "one"): there.value_id,
+            (NAMESPACE, "one"): here.value_id,
+        }
+
+    async def test_nothing_asked_is_nothing_located(self, stores: Stores) -> None:
+        assert await stores.reader.locate([]) == {}
 
     async def test_a_live_secure_value_is_read_as_it_is(self, stores: Stores) -> None:
         secure_value = a_secure_value()

@@ -21,7 +21,7 @@ from tests.fakes.metadata_svc.builders import ManualClock
 from tests.fakes.metadata_svc.idempotency import FakeIdempotencyReader, FakeIdempotencyStore
 from tests.fakes.metadata_svc.keepers import FakeKeeperReader, FakeKeeperStore
 from tests.fakes.metadata_svc.reading import FakeChanges, FakeCounters, FakePages
-from tests.fakes.metadata_svc.tables import Tables, ValueRow
+from tests.fakes.metadata_svc.tables import Address, Tables, ValueRow
 
 T = TypeVar("T")
 
@@ -165,10 +165,9 @@ class FakeReader:
     async def get(self, namespace: str, name: str) -> SecureValue | None:
         return self._database.tables.live.get((namespace, name))
 
-    async def locate(self, namespace: str, names: Sequence[str]) -> dict[str, Location]:
+    async def locate(self, addresses: Sequence[Address]) -> dict[Address, Location]:
         live = self._database.tables.live
-        found = (live.get((namespace, name)) for name in names)
-        return {s.name: _location(s) for s in found if s is not None}
+        return {a: _location(live[a]) for a in addresses if a in live}
 
     async def last_version(self, namespace: str, name: str) -> int:
         return self._database.tables.last_versions.get((namespace, name), 0)
@@ -196,7 +195,6 @@ def fake_stores(database: FakeDatabase) -> Stores:
 
 def _location(secure_value: SecureValue) -> Location:
     return Location(
-        name=secure_value.name,
         keeper=secure_value.keeper,
         value_id=secure_value.value_id,
         version=secure_value.version,

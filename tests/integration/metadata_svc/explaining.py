@@ -45,6 +45,16 @@ async def explained_when_used_to_it(
     return work
 
 
+async def explained_for_any_arguments(
+    connection: Connection, statement: str, arguments: tuple[object, ...]
+) -> Work:
+    """The work as planned without a look at the arguments."""
+    await connection.execute("SET plan_cache_mode = force_generic_plan")
+    work = await explained_when_used_to_it(connection, statement, arguments)
+    await connection.execute("RESET plan_cache_mode")
+    return work
+
+
 def _work(explanation: str) -> Work:
     (plan,) = json.loads(explanation)
     nodes = _nodes(plan["Plan"])

@@ -240,7 +240,9 @@ async def test_of_a_claim_and_a_refusal_exactly_one_wins_however_they_meet(
     states = dict(refused)
     assert states == dict(again)
     for key, result in zip(keys, claims, strict=True):
-        live = await application.stores.reader.locate(NAMESPACE, [drafts[keys.index(key)].name])
+        live = await application.stores.reader.locate(
+            [(NAMESPACE, drafts[keys.index(key)].name)]
+        )
         won = isinstance(result, SecureValue)
         assert (states[key] is ValueState.CLAIMED, bool(live)) == (won, won)
 

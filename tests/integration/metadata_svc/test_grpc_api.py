@@ -1,11 +1,12 @@
 """The two ports, as a client and as the vault meet them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -62,6 +63,13 @@ def a_draft(**changes: Any) -> resource.SecureValueDraft:
         "annotations": {"example.com/note": "ж"},
     }
     return resource.SecureValueDraft(**fields | changes)
+
+
+def resolving(names: Sequence[str], service_identity: str) -> peer_pb.ResolveRequest:
+    question = peer_pb.Question(
+        namespace="default", names=names, service_identity=service_identity
+    )
+    return peer_pb.ResolveRequest(questions=[question])
 
 
 async def ask_peer(
@@ -250,33 +258,57 @@ async def test_every_violation_crosses(wire: Wire) -> None:
 
 async def test_the_vault_resolves_without_a_token(wire: Wire) -> None:
     prepared, _ = await write(wire, a_draft())
-    request = peer_pb.ResolveRequest(
-        namespace="default", names=["nowhere", "pg-main", "pg-main"], service_identity="sm"
-    )
+    request = resolving(["nowhere", "pg-main", "pg-main"], "sm")
 
     answer = await ask_peer(wire, "Resolve", request)
 
-    allowed = peer_pb.Resolution(
-        name="pg-main",
-        decision=peer_pb.DECISION_ALLOWED,
-        keeper="system",
-        value_id=prepared.value_id,
-        version=1,
+    allowed, missing = peer_pb.DECISION_ALLOWED, peer_pb.DECISION_NOT_FOUND
+    told = peer_pb.Decisions(
+        decisions=[missing, allowed, allowed],
+        value_ids=UUID(prepared.value_id).bytes * 2,
+        versions=[1, 1],
     )
-    missing = peer_pb.Resolution(name="nowhere", decision=peer_pb.DECISION_NOT_FOUND)
-    assert list(answer.resolutions) == [missing, allowed, allowed]
+    assert list(answer.answers) == [told]
 
 
 async def test_who_is_not_on_the_list_is_told_nothing_else(wire: Wire) -> None:
     await write(wire, a_draft())
-    request = peer_pb.ResolveRequest(
-        namespace="default", names=["pg-main"], service_identity="other"
-    )
 
-    answer = await ask_peer(wire, "Resolve", request)
+    answer = await ask_peer(wire, "Resolve", resolving(["pg-main"], "other"))
 
-    denied = peer_pb.Resolution(name="pg-main", decision=peer_pb.DECISION_NOT_AUTHORIZED)
-    assert list(answer.resolutions) == [denied]
+    denied = peer_pb.Decisions(decisions=[peer_pb.DECISION_NOT_AUTHORIZED])
+    assert list(answer.answers) == [denied]
+
+
+async def test_the_vault_asks_for_several_callers_at_once(wire: Wire) -> None:
+    await write(wire, a_draft())
+    questions = [
+        question
+        for identity in ("other", " ", "sm")
+        for question in resolving(["pg-main"], identity).questions
+    ]
+
+    answer = await ask_peer(wire, "Resolve", peer_pb.ResolveRequest(questions=questions))
+
+    assert [(list(a.decisions), len(a.value_ids)) for a in answer.answers] == [
+        ([peer_pb.DECISION_NOT_AUTHORIZED], 0),
+        ([], 0),
+        ([peer_pb.DECISION_ALLOWED], 16),
+    ]
+
+
+async def test_a_keeper_other_than_the_systems_is_told(
+    wire: Wire, metadata_dsn: Sensitive[str]
+) -> None:
+    await write(wire, a_draft())
+    await write(wire, a_draft(name="kept"))
+    connection = await asyncpg.connect(metadata_dsn.reveal())
+    await connection.execute("UPDATE secure_values SET keeper = 'aws' WHERE name = 'kept'")
+    await connection.close()
+
+    answer = await ask_peer(wire, "Resolve", resolving(["kept", "pg-main"], "sm"))
+
+    assert list(answer.answers[0].keepers) == ["aws", "system"]
 
 
 async def test_the_sweepers_round(wire: Wire) -> None:
@@ -343,7 +375,7 @@ async def test_a_refused_write_is_a_conflict(wire: Wire) -> None:
                 values=[peer_pb.ValueKey(namespace="n" * 9_000, value_id=str(UUID(int=1)))]
             ),
         ),
-        ("Resolve", peer_pb.ResolveRequest(namespace="default", names=["a"])),
+        ("Resolve", resolving(["a"] * 1001, "k6")),
     ],
 )
 async def test_a_malformed_request_of_the_vault_is_refused(
@@ -372,7 +404,7 @@ async def test_the_vaults_certificate_alone_writes_nothing(wire: Wire, method: s
 
 
 async def test_a_peer_that_is_not_the_vault_gets_nothing(wire: Wire) -> None:
-    request = peer_pb.ResolveRequest(namespace="default", names=["a"], service_identity="k6")
+    request = resolving(["a"], "k6")
     other = wire.credentials.peers.issue("splitkeep-metadata", file="other")
     stranger = wire.credentials.clients.issue("splitkeep-vault", file="stranger")
 

@@ -20,7 +20,12 @@ from metadata_svc.postgres.pages import (
 from metadata_svc.postgres.reader import load_reader_queries
 from tests.contracts.metadata_svc.pages import a_query, parsed
 from tests.fakes.metadata_svc.builders import NOON
-from tests.integration.metadata_svc.explaining import Work, explained, explained_when_used_to_it
+from tests.integration.metadata_svc.explaining import (
+    Work,
+    explained,
+    explained_for_any_arguments,
+    explained_when_used_to_it,
+)
 
 ROWS = 100_000
 PAGE = 100
@@ -109,10 +114,19 @@ async def test_names_are_looked_up_one_by_one(
         assert work.indexes == {NAME}
         assert work.rows == PAGE + 1
         assert work.buffers <= 5 * (PAGE + 1)
-    names = sorted(NAMES.names)
-    found = await explained(connection, load_reader_queries().locate, ("default", names))
-    assert found.rows == len(names)
-    assert found.buffers <= 5 * len(names)
+
+
+@pytest.mark.slow
+async def test_names_are_located_one_by_one(connection: Connection) -> None:
+    locate = load_reader_queries().locate
+    for explain in (explained, explained_when_used_to_it, explained_for_any_arguments):
+        for count in (1, 10, 100, 1000):
+            names = [f"n{number:06}" for number in range(0, ROWS, ROWS // count)]
+            arguments = (" ".join(["default"] * count), " ".join(names))
+            work = await explain(connection, locate, arguments)
+            assert work.indexes == {NAME}
+            assert work.rows == count
+            assert work.buffers <= 5 * count
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from tests.contracts.metadata_svc.edits import EditsContract
 from tests.contracts.metadata_svc.keeper_repeats import KeeperRepeatsContract
 from tests.contracts.metadata_svc.late_claims import LateClaimsContract
 from tests.contracts.metadata_svc.repeats import RepeatsContract
+from tests.contracts.metadata_svc.resolves import ResolvesContract
 
 
 class TestClaims(ClaimsContract):
@@ -12,6 +13,10 @@ class TestClaims(ClaimsContract):
 
 
 class TestLateClaims(LateClaimsContract):
+    pass
+
+
+class TestResolves(ResolvesContract):
     pass
 
 

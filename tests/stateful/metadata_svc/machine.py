@@ -29,6 +29,7 @@ from metadata_svc.domain.value_id import ValueKey
 from metadata_svc.use_cases.claim import ClaimRequest
 from metadata_svc.use_cases.lists import ListRequest
 from metadata_svc.use_cases.prepare import Prepared, PrepareRequest
+from metadata_svc.use_cases.resolve import Question
 from tests.contracts.metadata_svc.application import Application
 from tests.contracts.metadata_svc.stores import Stores
 from tests.fakes.metadata_svc.builders import a_caller, selecting
@@ -206,12 +207,12 @@ class MetadataHistory(RuleBasedStateMachine):
 
     @invariant()
     def every_name_resolves_as_its_last_write_says(self) -> None:
-        for identity in IDENTITIES:
-            found = self.run(
-                self.application.names.resolve(self.namespace, ["a", "b", "b.c"], identity)
-            )
-            told = {r.name: r.location.value_id if r.location else r.decision for r in found}
-            assert told == {name: self._decision(name, identity) for name in ("a", "b", "b.c")}
+        names = ["a", "b", "b.c"]
+        questions = [Question(self.namespace, names, identity) for identity in IDENTITIES]
+        answers = self.run(self.application.names.resolve(questions))
+        for identity, answer in zip(IDENTITIES, answers, strict=True):
+            told = [r.location.value_id if r.location else r.decision for r in answer]
+            assert told == [self._decision(name, identity) for name in names]
 
     def _decision(self, name: str, identity: str) -> object:
         live = self.model.live.get(name)

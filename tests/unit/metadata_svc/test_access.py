@@ -147,7 +147,6 @@ def test_a_denial_says_why_for_the_log() -> None:
 def _location(*decrypters: str) -> Location:
     live = a_secure_value()
     return Location(
-        name=live.name,
         keeper="system",
         value_id=live.value_id,
         version=1,
@@ -158,19 +157,19 @@ def _location(*decrypters: str) -> Location:
 def test_an_identity_on_the_list_is_told_where_the_value_is() -> None:
     location = _location("a", "k6-cloud")
 
-    assert resolve("pg-main", location, "k6-cloud").location == location
+    assert resolve(location, "k6-cloud").location == location
 
 
 @pytest.mark.parametrize("identity", ["k6", "K6-Cloud", "k6-cloud ", "", "*"])
 def test_an_identity_that_is_not_on_the_list_learns_nothing_else(identity: str) -> None:
-    resolution = resolve("pg-main", _location("k6-cloud"), identity)
+    resolution = resolve(_location("k6-cloud"), identity)
 
     assert (resolution.decision, resolution.location) == (Decision.NOT_AUTHORIZED, None)
 
 
 def test_an_empty_list_is_nobody() -> None:
-    assert resolve("pg-main", _location(), "k6").decision is Decision.NOT_AUTHORIZED
+    assert resolve(_location(), "k6").decision is Decision.NOT_AUTHORIZED
 
 
 def test_what_is_not_there_is_not_found() -> None:
-    assert resolve("pg-main", None, "k6-cloud").decision is Decision.NOT_FOUND
+    assert resolve(None, "k6-cloud").decision is Decision.NOT_FOUND

@@ -17,7 +17,6 @@ from chassis.errors import (
     NotFoundError,
     PermissionDeniedError,
 )
-from metadata_svc.domain.access import Decision
 from metadata_svc.domain.resource import Operation
 from metadata_svc.domain.value_id import ValueKey, ValueState
 from metadata_svc.ports.history import ChangeType
@@ -30,6 +29,7 @@ from tests.contracts.metadata_svc.edits import EditsContract
 from tests.contracts.metadata_svc.keeper_repeats import KeeperRepeatsContract
 from tests.contracts.metadata_svc.late_claims import LateClaimsContract
 from tests.contracts.metadata_svc.repeats import RepeatsContract
+from tests.contracts.metadata_svc.resolves import ResolvesContract
 from tests.contracts.metadata_svc.stores import Stores, key_of, put_keepers
 from tests.fakes.metadata_svc.builders import (
     NAMESPACE,
@@ -52,6 +52,10 @@ class TestClaims(ClaimsContract):
 
 
 class TestLateClaims(LateClaimsContract):
+    pass
+
+
+class TestResolves(ResolvesContract):
     pass
 
 
@@ -227,14 +231,6 @@ async def test_a_generated_name_that_is_taken_is_told_apart_by_its_draft(
         await application.prepare(draft)
 
 
-async def test_a_resolve_is_bounded_and_needs_an_identity(application: Application) -> None:
-    await application.names.resolve(NAMESPACE, ["a"] * 1000, "k6")
-    with pytest.raises(InvalidArgumentError):
-        await application.names.resolve(NAMESPACE, ["a"] * 1001, "k6")
-    with pytest.raises(InvalidArgumentError):
-        await application.names.resolve(NAMESPACE, ["a"], " ")
-
-
 async def test_the_sweepers_calls_are_bounded(application: Application) -> None:
     keys = [ValueKey(NAMESPACE, a_prepared_write().value_id)] * 1001
     with pytest.raises(InvalidArgumentError):
@@ -360,9 +356,3 @@ async def test_outcomes_of_any_number_are_forgotten_batch_by_batch(
 
     assert await application.outcomes.trim() == rest + 1
     assert {row.outcome for row in fake.tables.value_ids.values()} == {None}
-
-
-async def test_in_a_namespace_that_cannot_be_nothing_is_found(application: Application) -> None:
-    (found,) = await application.names.resolve("org-1\x00", ["a"], "k6")
-
-    assert found.decision is Decision.NOT_FOUND
