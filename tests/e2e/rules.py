@@ -17,6 +17,7 @@ from tests.e2e.clients.kinds import KEEPER, SECURE_VALUE, Kind
 from tests.e2e.stack import MARK
 
 VALUE = f"{MARK}-never-repeated"
+NO_VALUE = "oUtSpOkEn-5b90"  # never repeated either; metadata may be sent it
 NAME_LIKE_VALUE = "a-value-like-a-name-8a41"
 
 NAMESPACE = "rules"
@@ -56,7 +57,7 @@ def row(words: str, change: Mapping[str, Any], *cause: str, **where: Any) -> Row
     return Row(words, change, tuple(zip(cause[::2], cause[1::2], strict=True)), Where(**where))
 
 
-NO_LABEL = f"{MARK} is no label"
+NO_LABEL = f"{NO_VALUE} is no label"
 OWNER = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
 LABELS, ANNOTATIONS = "metadata.labels", "metadata.annotations"
 OWNERS = "metadata.ownerReferences"
@@ -98,7 +99,7 @@ OF_BOTH_KINDS = (
     ),
     row(
         "a folder",
-        {ANNOTATIONS: {"grafana.app/folder": MARK}},
+        {ANNOTATIONS: {"grafana.app/folder": NO_VALUE}},
         *(FORBIDDEN, "metadata.annotations[grafana.app/folder]"),
     ),
     row("two owners", {OWNERS: [OWNER, OWNER | {"name": "api"}]}, TOO_MANY, OWNERS),
@@ -186,7 +187,7 @@ OF_KEEPERS = (
     ),
     row("an empty region", {"spec.aws.region": ""}, REQUIRED, "spec.aws.region"),
     row("no region", {"spec.aws.region": None}, REQUIRED, "spec.aws.region"),
-    row("no such region", {"spec.aws.region": f"{MARK}/"}, INVALID, "spec.aws.region"),
+    row("no such region", {"spec.aws.region": f"{NO_VALUE}/"}, INVALID, "spec.aws.region"),
     row("no role", {ROLE: None}, REQUIRED, "spec.aws"),
     row(
         "an empty role",

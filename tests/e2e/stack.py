@@ -2,7 +2,8 @@
 
 - `python -m splitkeep dev` with a state directory of its own and free ports: two Postgres
   servers, three processes, real TLS. Nothing of the services is imported here.
-- Values used by tests are canaries: they carry MARK, which is searched for afterwards.
+- Values used by tests are canaries: they carry MARK, which is searched for afterwards. Nothing
+  else does: what is no value may reach processes that no value does.
 """
 
 import asyncio
