@@ -26,6 +26,8 @@ Response = TypeVar("Response")
 
 ACCESS_TOKEN_KEY = "x-access-token"  # noqa: S105  # the name of a header
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+# What is on its way to a reader of a stream; the peer sends no more before it is read.
+UNREAD_BYTES = 262_144
 METADATA_BYTES = 65_536  # an error may list many violations (chassis/grpc_status.py)
 
 _OPTIONS: tuple[tuple[str, int | str], ...] = (
@@ -39,6 +41,10 @@ _OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.dns_min_time_between_resolutions_ms", 1_000),
+    # Left to measure the line, gRPC takes 4 MiB or more for each stream, without a bound: on a
+    # busy machine answers to its pings are late, which it takes for a long line.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", UNREAD_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_metadata_size", METADATA_BYTES),

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -38,12 +39,16 @@ from gateway.resources.event_streams import Streaming
 from gateway.reviews.answers import Reviews
 from gateway.routes import keeper_verbs, review_verbs, secure_value_verbs
 from splitkeep.certificates import KeyPair, ensure_authority, ensure_leaf
+from splitkeep.local.ports import LOOPBACK
 from tests.fakes.gateway.services import ADMIN, Store, metadata_services, vault_services
 
 BASE = "/apis/secret.grafana.app/v1beta1"
 VALUES = f"{BASE}/namespaces/default/securevalues"
 KEEPERS = f"{BASE}/namespaces/default/keepers"
 BOUNDS = ConnectionBounds(head_seconds=0.5, write_seconds=1.0, connections=20)
+# What the kernel takes at each end for a reader that does not read; left alone, it takes as much
+# as the machine is set up for, which may be tens of megabytes.
+KERNEL_BYTES = 65_536
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,15 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     leaf = KeyPair(directory / "leaf.pem", directory / "leaf.key")
     ensure_leaf(leaf, authority, names=("localhost", "127.0.0.1"), now=now)
     return Certificates(authority_files.certificate, Tls(leaf.certificate, leaf.private_key))
+
+
+class Connection(BoundedConnection):
+    """As the gateway serves it, on a kernel that takes little."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the gateway
+        client = transport.get_extra_info("socket")
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)
+        super().connection_made(transport)
 
 
 @dataclass
@@ -104,7 +118,14 @@ class Gateway:
     async def connection(
         self,
     ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        reader, writer = await asyncio.open_connection("localhost", self.port, ssl=self.tls)
+        client = socket.socket()
+        client.setblocking(False)
+        # Before it connects: that is when the window is agreed upon.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BYTES)
+        await asyncio.get_running_loop().sock_connect(client, (LOOPBACK, self.port))
+        reader, writer = await asyncio.open_connection(
+            sock=client, ssl=self.tls, server_hostname="localhost"
+        )
         try:
             yield reader, writer
         finally:
@@ -163,9 +184,8 @@ async def running_gateway(certificates: Certificates) -> AsyncIterator[Gateway]:
         capacity=8,
         clock=SystemClock(),
     )
-    server = HttpServer(
-        app, "127.0.0.1", 0, tls=tls, connection=partial(BoundedConnection, bounds=BOUNDS)
-    )
+    connection = partial(Connection, bounds=BOUNDS)
+    server = HttpServer(app, LOOPBACK, 0, tls=tls, connection=connection)
     port = await server.start()
     try:
         yield Gateway(
