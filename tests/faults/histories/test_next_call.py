@@ -1,0 +1,29 @@
+"""A removed decrypter, a new value and a delete take effect on the very next call, everywhere.
+
+The same with ten thousand changes: python -m tests.bench.next_call.
+"""
+
+import os
+
+import pytest
+
+from tests.faults.histories.replicated_stack import ReplicatedStack
+from tests.faults.histories.under_load import changed_under_load
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+CHANGES = 120
+SEED = int(os.environ.get("SPLITKEEP_TEST_SEED", "3"))
+
+
+async def test_what_was_acknowledged_is_what_the_next_decrypt_shows_at_any_replica_under_load(
+    stack: ReplicatedStack,
+) -> None:
+    print(f"seed {SEED}; SPLITKEEP_TEST_SEED takes another")
+
+    found, background = await changed_under_load(stack, CHANGES, SEED, "next-call")
+
+    print(found, background.answered, background.failed, sep="\n")
+    assert found.astray == []
+    assert found.acknowledged.total() == CHANGES
+    assert set(background.answered) == {"vault-a", "vault-b"}  # it was under load
