@@ -3,15 +3,15 @@
 import random
 
 from splitkeep.client import DecryptClient, Secret
-from tests.bench.seed import SECRETS, secret_name, value_of
+from tests.bench.seed import secret_names, value_of
 from tests.bench.under_test import NAMESPACE, StackUnderTest
 
 SAMPLE = 100
 
 
-async def check_values(stack: StackUnderTest) -> None:
-    """A hundred names, drawn at random, decrypt to their values. Raises RuntimeError."""
-    names = [secret_name(number) for number in random.sample(range(SECRETS), SAMPLE)]
+async def check_values(stack: StackUnderTest, secrets: int) -> None:
+    """A hundred of so many names decrypt to their values. Raises RuntimeError."""
+    names = random.sample(secret_names(secrets), SAMPLE)
     token = stack.decrypter
     async with DecryptClient.connect(stack.vault, ca=stack.ca, token=lambda: token) as client:
         outcomes = await client.decrypt(names, namespace=NAMESPACE)

@@ -1,63 +1,67 @@
-"""Runs the control server beside the stack it is compared with."""
+"""Runs the control beside the stack it is compared with."""
 
-import asyncio
 import json
-import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.control_server import HOST, PREFIX
+from tests.bench.memory import children
+from tests.bench.running import running, written
 from tests.bench.under_test import StackUnderTest
-
-ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 30
-POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Where the running control is."""
+    """Where the running control is; it has as many workers as the vault."""
 
     target: str
-    operations: str
+    url: str
+    operations: tuple[str, ...]
+    workers: int
 
 
 @asynccontextmanager
 async def control_beside(stack: StackUnderTest, folder: Path) -> AsyncIterator[Control]:
-    """A control with the vault's certificate and issuers. Raises RuntimeError."""
-    ready, log = folder / "control.json", folder / "control.log"
-    ready.unlink(missing_ok=True)
+    """A control with the vault's certificate and issuers. Raises DidNotStartError."""
+    workers = len(children(stack.pids["vault"])) or 1
     files = stack.state.key_pair("vault")
     told = {
-        "TLS_CERTIFICATE": files.certificate,
-        "TLS_PRIVATE_KEY": files.private_key,
-        "ISSUERS": stack.state.issuer_directory / "issuers.json",
-        "READY_FILE": ready,
+        "TLS_CERTIFICATE": str(files.certificate),
+        "TLS_PRIVATE_KEY": str(files.private_key),
+        "ISSUERS": str(stack.state.issuer_directory / "issuers.json"),
+        "SHARED_PORT": str(workers > 1).lower(),
+        "PORT": "0",
     }
-    environment = os.environ | {PREFIX + name: str(path) for name, path in told.items()}
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.bench.control_server"),
-            cwd=ROOT,
-            env=environment,
-            stderr=output,
+    async with AsyncExitStack() as started:
+        servers = []
+        for number in range(workers):
+            server = await started.enter_async_context(_server(told, folder, number))
+            servers.append(server)
+            told["PORT"] = str(server["clients"])
+        yield Control(
+            target=f"{HOST}:{servers[0]['clients']}",
+            url=f"https://{HOST}:{servers[0]['https']}",
+            operations=tuple(f"http://{HOST}:{server['operations']}" for server in servers),
+            workers=workers,
         )
-    try:
-        await _until_ready(process, ready)
-        ports = json.loads(ready.read_text())
-        yield Control(f"{HOST}:{ports['clients']}", f"http://{HOST}:{ports['operations']}")
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
 
 
-async def _until_ready(process: asyncio.subprocess.Process, ready: Path) -> None:
-    async with asyncio.timeout(START_SECONDS):
-        while not ready.exists():  # noqa: ASYNC240  # a stat of a local file
-            if process.returncode is not None:
-                raise RuntimeError(f"the control ended with code {process.returncode}")
-            await asyncio.sleep(POLL_SECONDS)
+@asynccontextmanager
+async def _server(
+    told: dict[str, str], folder: Path, number: int
+) -> AsyncIterator[dict[str, int]]:
+    """The ports of one worker."""
+    ready = folder / f"control-{number}.json"
+    ready.unlink(missing_ok=True)
+    async with running(
+        (sys.executable, "-m", "tests.bench.control_server"),
+        ready=written(ready),
+        log=folder / f"control-{number}.log",
+        environment={
+            PREFIX + name: text for name, text in (*told.items(), ("READY_FILE", str(ready)))
+        },
+    ):
+        yield json.loads(ready.read_text())

@@ -4,6 +4,8 @@ The same server builder, TLS files, token check and number of processes as the v
 request message, and an empty answer. What a case costs beyond this is what the case itself
 costs; the ratio of the two is what can be compared between machines and days.
 
+For REST it is an empty handler behind the gateway's HTTPS server.
+
     python -m tests.bench.control_server      (told by SPLITKEEP_CONTROL_…; see Config)
 """
 
@@ -12,18 +14,21 @@ import json
 import os
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from chassis.clock import SystemClock
 from chassis.config import load_config
 from chassis.grpc_server import GrpcServer, Port, Service, Tls
+from chassis.http_server import HttpServer
 from chassis.identity import Authenticator, JwtVerifier, load_issuers
 from chassis.log_level import LogLevel
 from chassis.metrics import Metrics
 from chassis.operations import OperationsServer
 from chassis.process import run
 from chassis.telemetry import configure_logging
+from gateway.edge.connection import BoundedConnection, ConnectionBounds
 from protos.decryptv1beta1.decrypt_pb2 import (
     DESCRIPTOR,
     SecureValueDecryptRequest,
@@ -45,6 +50,8 @@ class Config:
     tls_private_key: Path
     issuers: Path
     ready_file: Path
+    port: int
+    shared_port: bool
 
 
 class EmptyDecrypter:
@@ -60,25 +67,46 @@ class EmptyDecrypter:
         return SecureValueDecryptResponseCollection()
 
 
+async def answer_nothing(_scope: Any, _receive: Any, send: Any) -> None:
+    """An ASGI application: an empty object, whatever was asked."""
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"2")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"{}"})
+
+
 async def serve(stopping: asyncio.Event) -> None:
     config = load_config(Config, PREFIX, os.environ)
     configure_logging("control", LogLevel.INFO, sys.stderr)
     metrics = Metrics()
     verifier = JwtVerifier(load_issuers(config.issuers), SystemClock())
     servicer = EmptyDecrypter(Authenticator(verifier))
+    tls = Tls(config.tls_certificate, config.tls_private_key)
     port = Port(
-        address=f"{HOST}:0",
-        tls=Tls(config.tls_certificate, config.tls_private_key),
+        address=f"{HOST}:{config.port}",
+        tls=tls,
         services=(Service(SERVICE, add_SecureValueDecrypterServicer_to_server, servicer),),
+        shared_port=config.shared_port,
     )
     server = GrpcServer(port, frozenset({SERVICE}), metrics)
+    https = HttpServer(
+        answer_nothing,
+        HOST,
+        0,
+        tls=tls,
+        connection=partial(BoundedConnection, bounds=ConnectionBounds()),
+    )
     operations = OperationsServer(HOST, 0, metrics=metrics, checks={})
-    ports = {"clients": await server.start(), "operations": await operations.start()}
+    ports = {
+        "clients": await server.start(),
+        "https": await https.start(),
+        "operations": await operations.start(),
+    }
     unfinished = config.ready_file.with_suffix(".new")
     unfinished.write_text(json.dumps(ports))
     unfinished.replace(config.ready_file)
     await stopping.wait()
     await server.stop(DRAIN_SECONDS)
+    await https.stop(DRAIN_SECONDS)
     await operations.stop()
 
 

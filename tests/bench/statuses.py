@@ -71,7 +71,8 @@ class Counts:
         return sum(count for (name, _), count in self.calls.items() if name == method)
 
     def not_ok(self, method: str) -> int:
-        return self.served(method) - self.calls[method, "OK"]
+        """Calls answered with an error; one that its caller cut off is not one."""
+        return self.served(method) - self.calls[method, "OK"] - self.calls[method, "CANCELLED"]
 
     @property
     def granted(self) -> int:

@@ -43,6 +43,7 @@ class StackUnderTest:
     vault: str
     operations: tuple[str, ...]  # of the services that a decrypt passes through
     metadata_dsn: Sensitive[str]
+    vault_dsn: Sensitive[str]
     pids: dict[str, int]
     writer: Sensitive[str]
     decrypter: Sensitive[str]
@@ -59,6 +60,7 @@ class StackUnderTest:
             vault=info["vault"],
             operations=tuple(info["operations"][name] for name in ("vault", "metadata")),
             metadata_dsn=Sensitive(info["dsn"]["metadata"]),
+            vault_dsn=Sensitive(info["dsn"]["vault"]),
             pids=info["pids"],
             writer=_mint(state, subject="user:load", roles=("Admin",)),
             decrypter=_mint(
@@ -83,15 +85,18 @@ def running_state(text: str) -> Path:
 
 
 @contextmanager
-def stack_under_test(state: Path | None) -> Iterator[StackUnderTest]:
-    """The stack running on `state`; without one, a new stack that leaves nothing behind."""
+def stack_under_test(state: Path | None, **environment: str) -> Iterator[StackUnderTest]:
+    """The stack running on `state`; without one, a new stack that leaves nothing behind.
+
+    `environment` is for the new stack's processes.
+    """
     if state is not None:
         yield StackUnderTest.at(state)
         return
     with tempfile.TemporaryDirectory(prefix="splitkeep-load-") as folder:
         directory = Path(folder) / "state"
         try:
-            with Stack(directory, **USUAL_SWEEP):
+            with Stack(directory, **USUAL_SWEEP, **environment):
                 yield StackUnderTest.at(directory)
         finally:
             _erase(directory)

@@ -1,54 +1,41 @@
-"""The load scripts run to their end against a stack; how fast is not asked here."""
+"""The benchmarks run to their end against a stack; how fast is not asked here."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.bench.load import CONCURRENCIES
+from tests.bench.report import Report, cells
+from tests.bench.single import IN_FLIGHT, IN_FLIGHT_HEADING
 from tests.e2e.stack import ROOT, Stack
 
 pytestmark = pytest.mark.slow
 
-DECRYPTING = {"single", "batch of 100", "mixed: 90 % decrypt"}
+SUBJECTS = ("single", "mixed")
 
 
-def run(script: str, stack: Stack, report: Path) -> tuple[str, dict[str, Any]]:
+def test_the_benchmarks_end_with_their_tables_and_no_failed_call(
+    stack: Stack, tmp_path: Path
+) -> None:
+    file = tmp_path / "figures.json"
+
     done = subprocess.run(
         [
-            *(sys.executable, "-m", f"tests.bench.{script}", "--quick"),
-            *("--state", str(stack.directory), "--json", str(report)),
+            *(sys.executable, "-m", "tests.bench", "--quick"),
+            *("--state", str(stack.directory), "--json", str(file), "--only", *SUBJECTS),
         ],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
+
     assert done.returncode == 0, done.stderr
-    return done.stdout, json.loads(report.read_text())
-
-
-def test_the_load_script_ends_with_a_table_that_holds_the_control_and_no_failed_call(
-    stack: Stack, tmp_path: Path
-) -> None:
-    output, found = run("load", stack, tmp_path / "load.json")
-
-    rows = found["rows"]
-    controls = [row["in_flight"] for row in rows if row["case"] == "control"]
-    assert controls == list(CONCURRENCIES)
-    assert {row["case"] for row in rows} >= DECRYPTING
-    assert [row["not_ok"] for row in rows] == [0] * len(rows)
-    assert all(row["requests_per_second"] > 0 for row in rows)
-    assert output.startswith(found["driver"])
-    assert "x control" in output
-
-
-def test_the_page_script_lists_everything_it_seeded(stack: Stack, tmp_path: Path) -> None:
-    output, found = run("pages", stack, tmp_path / "pages.json")
-
-    assert found["listed"] >= 2_000
-    assert {held["process"] for held in found["held"]} == {"gateway", "metadata"}
-    assert "the last" in output
+    report = Report.read(file)
+    assert tuple(finding.table.name for finding in report.findings) == SUBJECTS
+    assert [finding.not_ok for finding in report.findings] == [0] * len(SUBJECTS)
+    assert all(finding.table.title in done.stdout for finding in report.findings)
+    single = report.table("single")
+    assert single is not None
+    assert cells(single, IN_FLIGHT_HEADING) == list(IN_FLIGHT)

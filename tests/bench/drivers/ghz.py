@@ -1,20 +1,25 @@
-"""Load made by ghz, from the configurations in tests/bench/ghz/.
+"""Load made by ghz.
 
-Only what differs from run to run is overridden by flags. Names are drawn by ghz itself: through
-a template in the single-name configurations, from a file of drawn batches in the other. Tokens
-are in files as well: what is on a command line can be read from the process table.
+What depends on the run is in files, the token too: what is on a command line can be read from
+the process table. For use by hand there are configurations in tests/bench/ghz/.
 """
 
 import asyncio
 import json
+import random
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+
+from splitkeep.files import write_json
 from tests.bench.measuring import MILLISECONDS, Driver, DriverError, Load, Measurement, Place
 
 ROOT = Path(__file__).resolve().parents[3]
-CONFIGURATIONS = ROOT / "tests" / "bench" / "ghz"
-FILES = {"metadata-file", "data-file"}  # written by tests/bench/load.py before any run
+DEADLINE = "20s"
 NANOSECONDS = 1_000_000_000
 SHOWN_OF_AN_ERROR = 2_000
 
@@ -30,33 +35,49 @@ class Ghz(Driver):
         return f"ghz {self._version}"
 
     async def run(self, load: Load) -> Measurement:
-        process = await asyncio.create_subprocess_exec(
-            self._program,
-            *self._flags(load),
-            cwd=ROOT,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        output, errors = await process.communicate()
+        with tempfile.TemporaryDirectory(dir=self._place.folder) as folder:
+            process = await asyncio.create_subprocess_exec(
+                self._program,
+                *arguments(load, self._place.ca, Path(folder)),
+                cwd=ROOT,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            output, errors = await process.communicate()
         if process.returncode != 0:
             raise DriverError(errors.decode(errors="replace")[:SHOWN_OF_AN_ERROR])
         return parse(output)
 
-    def _flags(self, load: Load) -> list[str]:
-        configuration = CONFIGURATIONS / f"{load.config}.json"
-        flags = {
-            "config": configuration,
-            "cacert": self._place.ca,
-            "concurrency": load.in_flight,
-            "duration": f"{round(load.seconds * MILLISECONDS)}ms",
-            "format": "json",
-        }
-        said = json.loads(configuration.read_bytes())
-        for name in FILES & said.keys():
-            flags[name] = self._place.folder / Path(said[name]).name
-        if load.rate is not None:
-            flags["rps"] = max(1, round(load.rate))
-        return [*(f"--{name}={value}" for name, value in flags.items()), load.target]
+
+def arguments(load: Load, ca: Path, folder: Path) -> list[str]:
+    """ghz's command line; the files that it names are written."""
+    write_json(folder / "token.json", {"x-access-token": load.token.reveal()})
+    write_json(folder / "messages.json", as_json(load.messages))
+    flags = {
+        "proto": f"protos/{load.messages[0].DESCRIPTOR.file.name}",
+        "import-paths": "protos",
+        "call": load.method,
+        "cacert": ca,
+        "metadata-file": folder / "token.json",
+        "data-file": folder / "messages.json",
+        "connections": load.connections,
+        "concurrency": load.in_flight,
+        "duration": f"{round(load.seconds * MILLISECONDS)}ms",
+        "duration-stop": "wait",
+        "timeout": DEADLINE,
+        "format": "json",
+    }
+    if load.rate is not None:
+        flags["rps"] = max(1, round(load.rate))
+    return [*(f"--{name}={value}" for name, value in flags.items()), load.target]
+
+
+def as_json(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """The messages in another order each time: ghz takes one after the other."""
+    return [
+        MessageToDict(message, preserving_proto_field_name=True)
+        for message in random.sample(messages, len(messages))
+    ]
 
 
 def parse(output: bytes) -> Measurement:

@@ -1,28 +1,36 @@
 """Load made by h2load (Debian: nghttp2-client) where there is no ghz.
 
-- h2load sends one body for as long as it runs: every run draws another.
+- h2load sends one body for as long as it runs: each connection is a process of its own with
+  another message, and every run draws others.
 - It counts HTTP statuses, and an error of gRPC is an HTTP 200 as well: gRPC's are read from the
   server's counters (tests/bench/statuses.py).
+- It stops at the end of its time: the calls then under way are cut off, and are no result.
+- Paced calls follow a script of moments. Its own --rps sends in bursts every 10 ms.
 - It takes the token on its command line, which other users of the machine can see, and does not
   verify the server's certificate: it is for development stacks.
-- Percentiles come from its log of single requests. It is given a number of requests, not a
-  time, so that the last calls are answered and not cut off; the run before says how many.
 """
 
 import asyncio
 import random
 import struct
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from tests.bench.measuring import Driver, DriverError, Load, Measurement, measured
+from tests.bench.measuring import (
+    MILLISECONDS,
+    Driver,
+    DriverError,
+    Load,
+    Measurement,
+    measured,
+)
 
 MICROSECONDS = 1_000_000
-FIRST_GUESS_PER_PLACE = 10
 HTTP_OK = b"200"
 SHOWN_OF_AN_ERROR = 2_000
-
-Reached = dict[tuple[str, str, int], float]
+LONGEST_SECONDS = 30
 
 
 class H2load(Driver):
@@ -30,41 +38,39 @@ class H2load(Driver):
 
     def __init__(self, program: str, version: str) -> None:
         self._program, self._version = program, version
-        self._reached: Reached = {}
 
     @property
     def said(self) -> str:
         return f"ghz is not installed: {self._version} with the same payloads"
 
     async def run(self, load: Load) -> Measurement:
-        rate = load.rate or await self._reached_before(load)
-        return await self._send(load, max(load.in_flight, round(rate * load.seconds)))
+        log = await self._log(load)
+        while not log and load.seconds < LONGEST_SECONDS:  # no call ended within its time
+            load = replace(load, seconds=load.seconds * 4)
+            log = await self._log(load)
+        return parse_log(log)
 
-    async def _reached_before(self, load: Load) -> float:
-        key = (load.target, load.config, load.in_flight)
-        if key not in self._reached:
-            first = await self._send(load, FIRST_GUESS_PER_PLACE * load.in_flight)
-            self._reached[key] = first.requests_per_second
-        return self._reached[key]
+    async def _log(self, load: Load) -> bytes:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            runs = [
+                run(self._program, arguments(load, number, folder), folder / f"log-{number}")
+                for number in range(load.connections)
+            ]
+            return b"".join(await asyncio.gather(*runs))
 
-    async def _send(self, load: Load, requests: int) -> Measurement:
-        with tempfile.TemporaryDirectory() as folder:
-            body, log = Path(folder) / "body", Path(folder) / "log"
-            body.write_bytes(framed(random.choice(load.messages)))
-            process = await asyncio.create_subprocess_exec(
-                self._program,
-                *arguments(load, requests, body, log),
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-            )
-            output, _ = await process.communicate()
-            if process.returncode != 0 or not log.exists():
-                raise DriverError(output.decode(errors="replace")[:SHOWN_OF_AN_ERROR])
-            measurement = parse_log(log.read_bytes())
-        if load.rate is None:
-            key = (load.target, load.config, load.in_flight)
-            self._reached[key] = measurement.requests_per_second
-        return measurement
+
+async def run(program: str, given: Sequence[str], log: Path) -> bytes:
+    """h2load's log, once it has ended. Raises DriverError."""
+    process = await asyncio.create_subprocess_exec(
+        *(program, f"--log-file={log}", *given),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    if process.returncode != 0 or not log.exists():  # noqa: ASYNC240  # a small local file
+        raise DriverError(output.decode(errors="replace")[:SHOWN_OF_AN_ERROR])
+    return log.read_bytes()  # noqa: ASYNC240  # the same
 
 
 def framed(message: bytes) -> bytes:
@@ -72,23 +78,35 @@ def framed(message: bytes) -> bytes:
     return struct.pack(">BI", 0, len(message)) + message
 
 
-def arguments(load: Load, requests: int, body: Path, log: Path) -> list[str]:
-    """h2load's command line: one connection, one thread, a gRPC call's headers."""
-    paced = [] if load.rate is None else [f"--rps={max(1, round(load.rate))}"]
+def arguments(load: Load, number: int, folder: Path) -> list[str]:
+    """The command line of one connection; the files that it names are written."""
+    body = folder / f"body-{number}"
+    body.write_bytes(framed(random.choice(load.messages).SerializeToString()))
+    streams = len(range(number, load.in_flight, load.connections))
     return [
-        *(
-            f"--requests={requests}",
-            "--clients=1",
-            f"--max-concurrent-streams={load.in_flight}",
-        ),
-        *paced,
-        f"--data={body}",
-        f"--log-file={log}",
+        *("--clients=1", f"--max-concurrent-streams={streams}", f"--data={body}"),
         *("-H", "content-type: application/grpc", "-H", "te: trailers"),
         *("-H", "grpc-timeout: 20S"),
         *("-H", f"x-access-token: {load.token.reveal()}"),
-        f"https://{load.target}/{load.method}",
+        *_for_how_long(load, number, folder),
     ]
+
+
+def _for_how_long(load: Load, number: int, folder: Path) -> tuple[str, ...]:
+    path = f"/{load.method}"
+    if load.rate is None:
+        seconds = f"--duration={round(load.seconds * MILLISECONDS)}ms"
+        return seconds, f"https://{load.target}{path}"
+    script = folder / f"script-{number}"
+    moments = moments_ms(load, load.rate)[number :: load.connections]
+    script.write_text("".join(f"{moment:.3f}\t{path}\n" for moment in moments))
+    return f"--timing-script-file={script}", f"--base-uri=https://{load.target}"
+
+
+def moments_ms(load: Load, rate: float) -> list[float]:
+    """When the calls of a paced load begin: at least one on each connection."""
+    count = max(load.connections, round(rate * load.seconds))
+    return [number * MILLISECONDS / rate for number in range(count)]
 
 
 def parse_log(log: bytes) -> Measurement:

@@ -1,21 +1,26 @@
-"""The load scripts read tools and servers correctly: a figure misread looks like any other."""
+"""The benchmarks read tools and servers correctly: a figure misread looks like any other."""
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
 
+from chassis.sensitive import Sensitive
 from splitkeep.local.state import no_stack
-from tests.bench import load, pages
-from tests.bench.cases import DECRYPT, Case, Sample, wrong
+from tests.bench import __main__ as command
+from tests.bench.counting import Part, Sample, not_ok
 from tests.bench.drivers import ghz, h2load
 from tests.bench.drivers.asyncio_client import starts
-from tests.bench.measuring import DriverError, Measurement, measured, percentile
-from tests.bench.report import rows, table
-from tests.bench.seed import SECRETS, WRITTEN, random_batches
+from tests.bench.measuring import DriverError, Load, Measurement, measured, percentile
+from tests.bench.report import table
+from tests.bench.requests import DECRYPT, decrypt_messages, write_messages
+from tests.bench.rounds import Rounds, in_turn, speed
+from tests.bench.seed import WRITTEN, secret_names
 from tests.bench.statuses import Counts
+from tests.bench.tables import FULL, QUICK
 from tests.bench.under_test import NAMESPACE
 
 EXPOSITION = """\
@@ -39,9 +44,20 @@ def grown(*, ok: int = 0, refused: int = 0, granted: int = 0, missing: int = 0) 
     )
 
 
-def sample(label: str, speed: float, *, in_flight: int = 8, names: int = 1) -> Sample:
-    measurement = Measurement(requests=round(speed), seconds=1, p50_ms=1, p99_ms=2)
-    return Sample(Case(label, in_flight, names), measurement, wrong=0)
+def a_load(*, names: int = 1, in_flight: int = 8, connections: int = 1) -> Load:
+    return Load(
+        target="127.0.0.1:1",
+        method=DECRYPT,
+        token=Sensitive("a token"),
+        messages=decrypt_messages(secret_names(20), names),
+        in_flight=in_flight,
+        seconds=1,
+        connections=connections,
+    )
+
+
+def a_sample(requests: int, *, wrong: int = 0) -> Sample:
+    return Sample(Measurement(requests=requests, seconds=1, p50_ms=1, p99_ms=2), wrong)
 
 
 def test_a_percentile_is_the_smallest_latency_that_so_many_do_not_exceed() -> None:
@@ -94,20 +110,68 @@ def test_a_ghz_run_without_a_success_is_an_error() -> None:
         ghz.parse(json.dumps(report).encode())
 
 
+def test_ghz_and_h2load_send_the_same_messages(tmp_path: Path) -> None:
+    load = replace(a_load(), messages=a_load().messages[:1])
+
+    ghz.arguments(load, tmp_path / "ca.pem", tmp_path)
+    h2load.arguments(load, 0, tmp_path)
+
+    (message,) = json.loads((tmp_path / "messages.json").read_text())
+    (name,) = message["names"]
+    assert message == {"namespace": NAMESPACE, "names": [name]}
+    assert name.encode() in (tmp_path / "body-0").read_bytes()
+
+
+def test_ghz_is_told_the_file_of_the_service_and_no_token(tmp_path: Path) -> None:
+    flags = ghz.arguments(a_load(connections=4), tmp_path / "ca.pem", tmp_path)
+
+    assert "--proto=protos/decryptv1beta1/decrypt.proto" in flags
+    assert {"--connections=4", "--concurrency=8"} <= set(flags)
+    assert not any("a token" in flag for flag in flags)
+
+
+@pytest.mark.parametrize(("in_flight", "streams"), [(8, [3, 3, 2]), (3, [1, 1, 1])])
+def test_h2load_shares_what_is_in_flight_among_its_connections(
+    in_flight: int, streams: list[int], tmp_path: Path
+) -> None:
+    load = a_load(in_flight=in_flight, connections=3)
+
+    given = [h2load.arguments(load, number, tmp_path) for number in range(3)]
+
+    expected = [f"--max-concurrent-streams={count}" for count in streams]
+    assert [flag for flags in given for flag in flags if "streams" in flag] == expected
+
+
+def test_h2load_begins_paced_calls_at_even_intervals_over_its_connections(
+    tmp_path: Path,
+) -> None:
+    load = replace(a_load(connections=2), rate=4.0)
+
+    for number in range(2):
+        h2load.arguments(load, number, tmp_path)
+
+    lines = [(tmp_path / f"script-{n}").read_text().splitlines() for n in range(2)]
+    moments = [[float(line.split()[0]) for line in script] for script in lines]
+    assert moments == [[0, 500], [250, 750]]
+
+
 @pytest.mark.parametrize("name", ["single", "mixed-decrypt", "mixed-write", "batch"])
-def test_ghz_draws_from_the_names_that_are_seeded(name: str) -> None:
-    configuration = json.loads((ghz.CONFIGURATIONS / f"{name}.json").read_text())
+def test_the_configurations_for_ghz_draw_from_the_names_that_are_seeded(name: str) -> None:
+    file = ghz.ROOT / "tests" / "bench" / "ghz" / f"{name}.json"
 
-    drawn = json.dumps(configuration.get("data", random_batches(3)[0]))
+    said = json.loads(file.read_text())
 
-    expected = {
-        "single": f"load-{{{{randomInt 0 {SECRETS}}}}}",
-        "mixed-decrypt": f"load-{{{{randomInt 0 {SECRETS}}}}}",
-        "mixed-write": f"load-write-{{{{randomInt 0 {WRITTEN}}}}}",
-        "batch": '"load-',
-    }
-    assert expected[name] in drawn
-    assert f'"namespace": "{NAMESPACE}"' in drawn
+    drawn = f"load-{{{{randomInt 0 {FULL.secrets}}}}}"
+    written = f"load-write-{{{{randomInt 0 {WRITTEN}}}}}"
+    expected = {"single": drawn, "mixed-decrypt": drawn, "mixed-write": written, "batch": ""}
+    assert expected[name] in json.dumps(said.get("data", ""))
+    assert NAMESPACE in json.dumps(said.get("data", NAMESPACE))
+
+
+def test_what_is_written_is_not_what_is_decrypted() -> None:
+    written = {message.draft.name for message in write_messages()}
+
+    assert written.isdisjoint(secret_names(FULL.secrets))
 
 
 def test_statuses_and_decisions_are_read_from_the_servers_counters() -> None:
@@ -130,25 +194,44 @@ def test_statuses_and_decisions_are_read_from_the_servers_counters() -> None:
     ids=["as sent", "others call too", "refused", "never arrived", "without a value"],
 )
 def test_calls_and_names_that_went_wrong_are_counted(counts: Counts, expected: int) -> None:
-    assert wrong(Case("single", 8, 2), DECRYPT, 10, counts) == expected
+    assert not_ok(Part(a_load(), names=2), 10, counts) == expected
+
+
+def test_a_call_that_the_tool_cut_off_is_no_error_of_the_server() -> None:
+    counts = Counts(Counter({(DECRYPT, "OK"): 10, (DECRYPT, "CANCELLED"): 8}), Counter())
+
+    assert not_ok(Part(a_load()), 10, counts) == 0
 
 
 def test_a_ratio_is_the_median_of_the_rounds_own_ratios() -> None:
-    rounds = [
-        [sample("control", 100, names=0), sample("single", 50)],
-        [sample("control", 1000, names=0), sample("single", 100)],
-        [sample("control", 200, names=0), sample("single", 60)],
-    ]
+    speeds = [(100, 50), (1000, 100), (200, 60)]
+    rounds = Rounds([{"control": a_sample(c), "single": a_sample(s)} for c, s in speeds])
 
-    control, single = rows(rounds)
-
-    assert (control.to_control, single.to_control) == (1.0, 0.3)
+    assert rounds.ratio("single", "control") == 0.3
+    assert rounds.median("single", speed) == 60
 
 
-def test_secrets_are_counted_by_names_and_not_by_calls() -> None:
-    (row,) = rows([[sample("batch", 7, names=100)]])
+def test_what_went_wrong_in_any_round_is_counted() -> None:
+    rounds = Rounds(
+        [{"a": a_sample(1, wrong=2), "b": a_sample(1)}, {"a": a_sample(1, wrong=1)}]
+    )
 
-    assert (row.secrets_per_second, row.to_control) == (700, None)
+    assert rounds.not_ok("a") == 3
+
+
+async def test_every_other_round_runs_its_cases_the_other_way_round() -> None:
+    order: list[str] = []
+
+    def case(name: str) -> Any:
+        async def run(_seconds: float) -> dict[str, Sample]:
+            order.append(name)
+            return {name: a_sample(1)}
+
+        return run
+
+    await in_turn(replace(QUICK, rounds=2), [case("a"), case("b")])
+
+    assert order == ["a", "b", "b", "a"]
 
 
 def test_a_table_is_aligned() -> None:
@@ -161,11 +244,17 @@ def test_a_paced_client_begins_calls_at_its_rate() -> None:
     assert [next(moments) for _ in range(3)] == [5.0, 5.25, 5.5]
 
 
-@pytest.mark.parametrize("script", [load, pages], ids=["load", "pages"])
-def test_where_no_stack_runs_the_script_says_so_in_words(
-    script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_where_no_stack_runs_the_command_says_so_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        script.main(["--state", str(tmp_path)])
+        command.main(["--state", str(tmp_path)])
 
     assert no_stack(tmp_path) in capsys.readouterr().err
+
+
+def test_a_quick_run_is_not_published(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--quick", "--publish"])
+
+    assert "not published" in capsys.readouterr().err
