@@ -29,12 +29,16 @@ MAX_FILE_BYTES = 65_536
 _FILE_SUFFIX = "_FILE"
 
 
-class ConfigError(Exception):
-    """The environment does not give a complete, valid configuration."""
+class StartRefusedError(Exception):
+    """What the process is given does not allow a start; every problem is listed."""
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
+
+
+class ConfigError(StartRefusedError):
+    """The environment does not give a complete, valid configuration."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from chassis.config import StartRefusedError
 from chassis.strict_json import parse_object
 
 ANY = "*"
@@ -35,12 +36,8 @@ _KEYS = frozenset(
 )
 
 
-class IssuersFileError(Exception):
+class IssuersFileError(StartRefusedError):
     """The issuers file is not usable; every problem is listed."""
-
-    def __init__(self, problems: tuple[str, ...]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from importlib import resources
 
 import asyncpg
 
+from chassis.config import StartRefusedError
 from chassis.connections import Connection, ConnectionSettings
 from chassis.errors import UnavailableError
 from chassis.postgres import Database
@@ -42,8 +43,11 @@ _READ_APPLIED = "SELECT version, sha256 FROM schema_migrations ORDER BY version"
 _RECORD = "INSERT INTO schema_migrations (version, name, sha256) VALUES ($1, $2, $3)"
 
 
-class SchemaError(Exception):
+class SchemaError(StartRefusedError):
     """The database's schema is not one that this code runs on, or cannot be made so."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__((problem,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,13 @@ import asyncio
 import resource
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 import uvloop
 
-from chassis.config import ConfigError
-from chassis.issuers import IssuersFileError
+from chassis.config import StartRefusedError
 from chassis.log_level import LogLevel
-from chassis.migrations import SchemaError
 from chassis.redaction import describe_exception
 from chassis.telemetry import configure_logging, log_lost_exceptions
 
@@ -28,18 +26,26 @@ EXIT_REFUSED = 2
 _log = structlog.get_logger(__name__)
 
 
-def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
-    """The exit code of the process whose work `main` is."""
+def _log_refusal(problems: Sequence[str]) -> None:
+    _log.error("start refused", problems=list(problems))
+
+
+def run(
+    main: Callable[[asyncio.Event], Awaitable[None]],
+    *,
+    refuse: Callable[[Sequence[str]], None] = _log_refusal,
+) -> int:
+    """The exit code of the process whose work `main` is.
+
+    `refuse` tells what does not allow a start; it is logged unless somebody else does.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     configure_logging("starting", LogLevel.INFO, sys.stderr)  # until main knows better
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_supervised(main))
-    except (ConfigError, IssuersFileError) as error:
-        _log.error("start refused", problems=list(error.problems))
-        return EXIT_REFUSED
-    except SchemaError as error:
-        _log.error("start refused", problems=[str(error)])
+    except StartRefusedError as error:
+        refuse(error.problems)
         return EXIT_REFUSED
     except asyncio.CancelledError:
         _log.warning("stopped without draining")
