@@ -1,68 +1,172 @@
-"""The port for operators: /metrics, /healthz (alive), /readyz (able to serve). HTTP, no TLS."""
+"""The port for operators: /metrics, /healthz (alive), /readyz (able to serve). HTTP, no TLS.
+
+A few lines of HTTP of its own, so that neither a service nor a supervisor of workers loads a
+web framework for three short answers.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import json
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
 
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
 
-from chassis.http_server import HttpServer
-from chassis.metrics import Metrics
 from chassis.redaction import describe_exception
 
 Check = Callable[[], Awaitable[None]]
 
 CHECK_TIMEOUT_SECONDS = 2.0
-STOP_GRACE_SECONDS = 1.0
+REQUEST_TIMEOUT_SECONDS = 10.0
+REQUEST_BYTES = 65_536
+DRAINING = "draining"
+TEXT = "text/plain; charset=utf-8"
+METRICS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+_REASONS = {
+    200: "OK",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    503: "Service Unavailable",
+}
+
+# Whatever a client does to its own connection; ValueError is a first line that is no request's.
+_CLIENTS_FAULTS = (
+    OSError,
+    TimeoutError,
+    ValueError,
+    asyncio.IncompleteReadError,
+    asyncio.LimitOverrunError,
+)
 
 _log = structlog.get_logger(__name__)
 
+_Answer = tuple[int, str, bytes]  # status, content type, body
 
-class OperationsServer:
-    """Ready as long as every check returns and nobody has called drain()."""
 
-    def __init__(
-        self, host: str, port: int, *, metrics: Metrics, checks: Mapping[str, Check]
-    ) -> None:
+class Exposition(Protocol):
+    """What has metrics to show; chassis.metrics.Metrics is one."""
+
+    def exposition(self) -> bytes:
+        """All values, in the Prometheus text format."""
+        ...
+
+
+class Vitals(Protocol):
+    """What the operators' port shows."""
+
+    async def metrics(self) -> bytes:
+        """All values, in the Prometheus text format."""
+        ...
+
+    async def failing(self) -> Sequence[str]:
+        """What keeps it from serving, by name; nothing if it is ready."""
+        ...
+
+
+class ProcessVitals:
+    """Those of one process: ready as long as every check returns and nobody called drain()."""
+
+    def __init__(self, metrics: Exposition, checks: Mapping[str, Check]) -> None:
         self._metrics, self._checks = metrics, checks
         self._draining = False
-        routes = [
-            Route("/metrics", self._exposition),
-            Route("/healthz", self._alive),
-            Route("/readyz", self._ready),
-        ]
-        self._server = HttpServer(Starlette(routes=routes), host, port)
+
+    def drain(self) -> None:
+        """From now on it is not ready, so that no new work is sent here."""
+        self._draining = True
+
+    async def metrics(self) -> bytes:
+        """See Vitals."""
+        return self._metrics.exposition()
+
+    async def failing(self) -> list[str]:
+        """See Vitals; after CHECK_TIMEOUT_SECONDS at the latest."""
+        if self._draining:
+            return [DRAINING]
+        names = list(self._checks)
+        passed = await asyncio.gather(*(_passes(name, self._checks[name]) for name in names))
+        return [name for name, ok in zip(names, passed, strict=True) if not ok]
+
+
+class OperationsPort:
+    """Shows Vitals to whoever asks; a connection carries one request."""
+
+    def __init__(self, host: str, port: int, vitals: Vitals) -> None:
+        self._address, self._vitals = (host, port), vitals
+        self._server: asyncio.Server | None = None
 
     async def start(self) -> int:
         """The bound port's number. Raises OSError if the address is not free."""
-        return await self._server.start()
-
-    def drain(self) -> None:
-        """From now on /readyz answers 503, so that no new work is sent here."""
-        self._draining = True
+        listener = socket.create_server(self._address)
+        port: int = listener.getsockname()[1]
+        self._server = await asyncio.start_server(
+            self._serve, sock=listener, limit=REQUEST_BYTES
+        )
+        return port
 
     async def stop(self) -> None:
         """The port is closed."""
-        await self._server.stop(STOP_GRACE_SECONDS)
+        if self._server is not None:
+            self._server.close()
 
-    async def _exposition(self, _request: Request) -> Response:
-        return Response(self._metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS):
+                head = await reader.readuntil(b"\r\n\r\n")
+                method, target, _ = head.split(b"\r\n", 1)[0].decode("ascii").split(" ")
+                answer = await self._answer(method, target.partition("?")[0])
+                writer.write(_rendered(answer, with_body=method != "HEAD"))
+                await writer.drain()
+        except _CLIENTS_FAULTS as error:
+            _log.debug("operations request broken off", reason=type(error).__name__)
+        finally:
+            writer.close()
 
-    async def _alive(self, _request: Request) -> Response:
-        return PlainTextResponse("ok\n")
+    async def _answer(self, method: str, path: str) -> _Answer:
+        if path not in {"/metrics", "/healthz", "/readyz"}:
+            return 404, TEXT, b"not found\n"
+        if method not in {"GET", "HEAD"}:
+            return 405, TEXT, b"method not allowed\n"
+        if path == "/metrics":
+            return 200, METRICS_TEXT, await self._vitals.metrics()
+        if path == "/healthz":
+            return 200, TEXT, b"ok\n"
+        return await self._readiness()
 
-    async def _ready(self, _request: Request) -> Response:
-        if self._draining:
-            return JSONResponse({"ready": False, "failing": ["draining"]}, status_code=503)
-        names = list(self._checks)
-        passed = await asyncio.gather(*(_passes(name, self._checks[name]) for name in names))
-        failing = [name for name, ok in zip(names, passed, strict=True) if not ok]
-        body = {"ready": not failing, "failing": failing}
-        return JSONResponse(body, status_code=503 if failing else 200)
+    async def _readiness(self) -> _Answer:
+        failing = list(await self._vitals.failing())
+        body = json.dumps({"ready": not failing, "failing": failing}).encode()
+        return 503 if failing else 200, "application/json", body
+
+
+class OperationsServer:
+    """The operators' port of a process that has nobody beside it."""
+
+    def __init__(
+        self, host: str, port: int, *, metrics: Exposition, checks: Mapping[str, Check]
+    ) -> None:
+        self._vitals = ProcessVitals(metrics, checks)
+        self._port = OperationsPort(host, port, self._vitals)
+
+    async def start(self) -> int:
+        """See OperationsPort."""
+        return await self._port.start()
+
+    def drain(self) -> None:
+        """See ProcessVitals."""
+        self._vitals.drain()
+
+    async def stop(self) -> None:
+        """The port is closed."""
+        await self._port.stop()
+
+
+def _rendered(answer: _Answer, *, with_body: bool) -> bytes:
+    status, content_type, body = answer
+    head = (
+        f"HTTP/1.1 {status} {_REASONS[status]}\r\ncontent-type: {content_type}\r\n"
+        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode() + (body if with_body else b"")
 
 
 async def _passes(name: str, check: Check) -> bool:
