@@ -1,108 +1,85 @@
-"""`python -m metadata_svc`: serves until SIGTERM; `… migrate` upgrades the schema and ends."""
+"""`python -m metadata_svc`: serves until SIGTERM; `… migrate` upgrades the schema and ends.
+
+With several workers this process is their supervisor. It has to be light, hence the imports
+where they are used: only who serves or migrates loads what that needs.
+"""
+# ruff: noqa: PLC0415  # see above
 
 import asyncio
 import os
 import sys
+from functools import partial
 
 import structlog
 
 from chassis.config import load_config
-from chassis.grpc_server import GrpcServer, Port, Service, Tls
-from chassis.metrics import Metrics
-from chassis.migrations import check_schema, migrate
-from chassis.operations import OperationsServer
-from chassis.postgres import Database
+from chassis.places import OwnPlace, Place, WorkerPlace
 from chassis.process import run
-from chassis.ready import announce
 from chassis.telemetry import configure_logging
-from metadata_svc.assembly import assemble
-from metadata_svc.config import MIGRATE_VARIABLES, PREFIX, Config, MigrateConfig
-from metadata_svc.worker import poll_until_stopped, trim_until_stopped
-
-MIGRATIONS = "metadata_svc.postgres.migrations"
-MAXIMUM_REQUEST_BYTES = 1024 * 1024  # what a client may have sent to the gateway
-
-_log = structlog.get_logger("metadata_svc")
+from chassis.worker_process import WORKER
+from chassis.workers import Workers, supervise, worker_count
+from metadata_svc.config import (
+    MIGRATE_VARIABLES,
+    MIGRATIONS,
+    PREFIX,
+    Config,
+    MigrateConfig,
+    grpc_ports,
+)
 
 
 async def serve(stopping: asyncio.Event) -> None:
-    """Serves until `stopping` is set, then drains."""
+    """Serves until `stopping` is set, by itself or through workers."""
     config = load_config(Config, PREFIX, os.environ)
     configure_logging("metadata", config.log_level, sys.stderr)
-    database = await Database.connect(
-        config.dsn,
-        application_name="metadata_svc",
-        connections=config.dsn_connections,
-        statement_timeout_seconds=config.statement_timeout_seconds,
+    count = worker_count(config.workers)
+    if count == 1:
+        place = OwnPlace(config.host, config.operations_port, config.ready_file)
+        await _serve_at(place, config, stopping)
+        return
+    workers = Workers(
+        count=count,
+        host=config.host,
+        ports=grpc_ports(config),
+        operations_port=config.operations_port,
+        ready_file=config.ready_file,
+        drain_seconds=config.drain_seconds,
     )
-    try:
-        await check_schema(database, MIGRATIONS)
-        await _serve(config, database, stopping)
-    finally:
-        await database.close()
+    await supervise(workers, stopping)
 
 
-async def _serve(config: Config, database: Database, stopping: asyncio.Event) -> None:
-    metrics = Metrics()
-    parts = assemble(config, database, metrics)
-    own = Tls(config.tls_certificate, config.tls_private_key)
-    mutual = Tls(config.peer_tls_certificate, config.peer_tls_private_key, config.peer_ca)
-    clients = GrpcServer(*_port(config, config.port, own, parts.clients), metrics)
-    peer = GrpcServer(*_port(config, config.peer_port, mutual, (parts.peer,)), metrics)
-    operations = OperationsServer(
-        config.host,
-        config.operations_port,
-        metrics=metrics,
-        checks={"database": database.healthy},
-    )
-    ports = {
-        "clients": await clients.start(),
-        "peer": await peer.start(),
-        "operations": await operations.start(),
-    }
-    announce(ports, config.ready_file)
-    await asyncio.gather(
-        trim_until_stopped(
-            parts.trims, interval_seconds=config.trim_interval_seconds, stopping=stopping
-        ),
-        poll_until_stopped(
-            parts.poll, interval_seconds=config.watch_poll_seconds, stopping=stopping
-        ),
-    )
-    operations.drain()
-    await asyncio.gather(clients.stop(config.drain_seconds), peer.stop(config.drain_seconds))
-    await operations.stop()
+async def work(place: WorkerPlace, stopping: asyncio.Event) -> None:
+    """Serves as one of the workers until `stopping` is set or the supervisor is gone."""
+    config = load_config(Config, PREFIX, os.environ)
+    configure_logging("metadata", config.log_level, sys.stderr, worker_number=place.number)
+    await place.follow(stopping, config.drain_seconds)
+    await _serve_at(place, config, stopping)
 
 
-def _port(
-    config: Config, number: int, tls: Tls, services: tuple[Service, ...]
-) -> tuple[Port, frozenset[str]]:
-    port = Port(
-        f"{config.host}:{number}",
-        tls,
-        services,
-        reflection=config.reflection,
-        max_request_bytes=MAXIMUM_REQUEST_BYTES,
-        max_connection_age_seconds=config.max_connection_age_seconds,
-        concurrent_calls=config.concurrent_calls,
-        concurrent_streams=config.concurrent_watches,
-    )
-    return port, frozenset(service.name for service in services)
+async def _serve_at(place: Place, config: Config, stopping: asyncio.Event) -> None:
+    from metadata_svc import serving
+
+    await serving.serve(config, place, stopping)
 
 
 async def upgrade(_stopping: asyncio.Event) -> None:
     """The schema is this code's."""
+    from chassis.migrations import migrate
+
     needed = {name: text for name, text in os.environ.items() if name in MIGRATE_VARIABLES}
     config = load_config(MigrateConfig, PREFIX, needed)
     configure_logging("metadata", config.log_level, sys.stderr)
     applied = await migrate(config.dsn, MIGRATIONS)
-    _log.info("migrated", applied=applied)
+    structlog.get_logger("metadata_svc").info("migrated", applied=applied)
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
         case []:
             sys.exit(run(serve))
+        case [word, *given] if word == WORKER:
+            place = WorkerPlace(*given)
+            sys.exit(run(partial(work, place), refuse=place.refuse))
         case ["migrate"]:
             sys.exit(run(upgrade))
         case _:

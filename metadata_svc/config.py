@@ -6,6 +6,7 @@ from pathlib import Path
 from chassis.log_level import LogLevel
 from chassis.sensitive import Sensitive
 
+MIGRATIONS = "metadata_svc.postgres.migrations"
 PREFIX = "SPLITKEEP_METADATA_"
 _PORT = {"min": 0, "max": 65_535}
 
@@ -17,7 +18,11 @@ class Config:
     dsn: Sensitive[str] = field(metadata={"help": "the metadata database; never the vault's"})
     dsn_connections: int = field(
         default=10,
-        metadata={"help": "connections held to the database", "min": 1, "max": 1_000},
+        metadata={
+            "help": "connections that each worker holds to the database",
+            "min": 1,
+            "max": 1_000,
+        },
     )
     statement_timeout_seconds: float = field(
         default=5.0, metadata={"help": "how long one statement may take", "min": 0.1}
@@ -48,15 +53,16 @@ class Config:
         default=True, metadata={"help": "whether the client port describes its services"}
     )
     concurrent_calls: int = field(
-        default=256, metadata={"help": "calls served at a time on each port", "min": 1}
+        default=256,
+        metadata={"help": "calls that each worker serves at a time on each port", "min": 1},
     )
     concurrent_watches: int = field(
-        default=500, metadata={"help": "watches served at a time on the client port", "min": 1}
+        default=500, metadata={"help": "watches that each worker serves at a time", "min": 1}
     )
     watches_per_subject: int = field(
         default=50,
         metadata={
-            "help": "watches of one subject at a time, in each process; one more gets "
+            "help": "watches of one subject at a time, in each worker; one more gets "
             "RESOURCE_EXHAUSTED, over REST 429",
             "min": 1,
         },
@@ -101,6 +107,15 @@ class Config:
     trim_interval_seconds: float = field(
         default=60.0, metadata={"help": "how often what is older is forgotten", "min": 1}
     )
+    workers: int = field(
+        default=0,
+        metadata={
+            "help": "processes that serve on the same ports; 0 is one for each usable CPU, "
+            "up to 8",
+            "min": 0,
+            "max": 256,
+        },
+    )
     drain_seconds: float = field(
         default=10.0, metadata={"help": "how long calls may take to end at a stop", "min": 0}
     )
@@ -119,3 +134,8 @@ class MigrateConfig:
 
 
 MIGRATE_VARIABLES = frozenset(PREFIX + name for name in ("DSN", "DSN_FILE", "LOG_LEVEL"))
+
+
+def grpc_ports(config: Config) -> dict[str, int]:
+    """The gRPC ports, by the names under which they are announced."""
+    return {"clients": config.port, "peer": config.peer_port}

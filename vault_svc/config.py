@@ -7,6 +7,7 @@ from chassis.log_level import LogLevel
 from chassis.sensitive import Sensitive
 from vault_svc.domain.keyring import MAXIMUM_AGE_SECONDS
 
+MIGRATIONS = "vault_svc.postgres.migrations"
 PREFIX = "SPLITKEEP_VAULT_"
 
 _PORT = {"min": 0, "max": 65535}
@@ -35,7 +36,8 @@ class Config:
         metadata={"help": "name that metadata's certificate must bear"},
     )
     dsn_connections: int = field(
-        default=10, metadata={"help": "database connections held", "min": 1, "max": 1000}
+        default=10,
+        metadata={"help": "database connections that each worker holds", "min": 1, "max": 1000},
     )
     statement_timeout_seconds: float = field(
         default=5, metadata={"help": "how long one statement may take", "min": 0.1}
@@ -72,14 +74,24 @@ class Config:
         default=300, metadata={"help": "how long an unwrapped data key is kept", "min": 1}
     )
     data_key_cache_limit: int = field(
-        default=10_000, metadata={"help": "unwrapped data keys kept at most", "min": 1}
+        default=10_000,
+        metadata={"help": "unwrapped data keys that each worker keeps at most", "min": 1},
     )
     concurrent_calls: int = field(
-        default=256, metadata={"help": "calls served at a time", "min": 1}
+        default=256, metadata={"help": "calls that each worker serves at a time", "min": 1}
     )
     max_connection_age_seconds: float = field(
         default=300,
         metadata={"help": "how long a connection lives before its client moves", "min": 1},
+    )
+    workers: int = field(
+        default=0,
+        metadata={
+            "help": "processes that serve on the same ports; 0 is one for each usable CPU, "
+            "up to 8",
+            "min": 0,
+            "max": 256,
+        },
     )
     drain_seconds: float = field(
         default=10, metadata={"help": "time that calls under way get at the end", "min": 0}
@@ -100,3 +112,8 @@ class MigrateConfig:
 
 
 MIGRATE_VARIABLES = frozenset(PREFIX + name for name in ("DSN", "DSN_FILE", "LOG_LEVEL"))
+
+
+def grpc_ports(config: Config) -> dict[str, int]:
+    """The gRPC ports, by the names under which they are announced."""
+    return {"clients": config.port}

@@ -6,6 +6,7 @@ from pathlib import Path
 import gateway.config
 import metadata_svc.config
 import vault_svc.config
+from chassis import merged_metrics
 from chassis.config import FieldDescription, describe
 from chassis.metrics import MetricDescription, Metrics
 from gateway.edge.http_metrics import HttpMetrics
@@ -112,6 +113,10 @@ def metrics_page() -> str:
     common = {metric.name for metric in every.catalogue()}
     sections = {
         "Every process": every.catalogue(),
+        "metadata_svc and vault_svc with several workers": [
+            MetricDescription(*described)
+            for described in (merged_metrics.ALIVE, merged_metrics.RESTARTS)
+        ],
         "gateway": [m for m in gateways.catalogue() if m.name not in common],
         "metadata_svc": [m for m in metadatas.catalogue() if m.name not in common],
         "vault_svc": [m for m in vaults.catalogue() if m.name not in common],
@@ -123,6 +128,10 @@ def metrics_page() -> str:
         "",
         "Each process serves `/metrics` on its operations port, in Prometheus' text format.",
         "No label holds a name, a value or anything else that a caller may choose freely.",
+        "",
+        "A service with several workers shows the metrics of all of them,",
+        f"with the label `{merged_metrics.LABEL}` on every series: the number of the worker.",
+        "A worker that was replaced begins at zero, as after a restart.",
         "",
         "In the gateway the `grpc_server_…` metrics stay at zero: it serves HTTP only.",
     ]

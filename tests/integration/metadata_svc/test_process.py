@@ -49,6 +49,7 @@ def environment(dsn: Sensitive[str], credentials: Credentials, folder: Path) -> 
     return {
         **{PREFIX + name: value for name, value in ports.items()},
         **{PREFIX + field.upper(): str(getattr(config, field)) for field in fields},
+        PREFIX + "WORKERS": "1",
         PREFIX + "DSN_FILE": str(folder / "dsn"),
         PREFIX + "READY_FILE": str(folder / "ready.json"),
     }

@@ -70,6 +70,7 @@ class Installation:
         told = {
             "PORT": "0",
             "OPERATIONS_PORT": "0",
+            "WORKERS": "1",
             "TLS_CERTIFICATE": str(self.server.certificate),
             "TLS_PRIVATE_KEY": str(self.server.private_key),
             "ISSUERS": str(self.issuers),

@@ -1,0 +1,78 @@
+"""One process that serves: all of metadata by itself, or one of several workers."""
+
+import asyncio
+
+from chassis.grpc_server import GrpcServer, Port, Service, Tls
+from chassis.metrics import Metrics
+from chassis.migrations import check_schema
+from chassis.operations import ProcessVitals
+from chassis.places import Place
+from chassis.postgres import Database
+from metadata_svc.assembly import assemble
+from metadata_svc.config import MIGRATIONS, Config, grpc_ports
+from metadata_svc.worker import poll_until_stopped, trim_until_stopped
+
+MAXIMUM_REQUEST_BYTES = 1024 * 1024  # what a client may have sent to the gateway
+
+
+async def serve(config: Config, place: Place, stopping: asyncio.Event) -> None:
+    """Serves at this place until `stopping` is set, then drains."""
+    database = await Database.connect(
+        config.dsn,
+        application_name="metadata_svc",
+        connections=config.dsn_connections,
+        statement_timeout_seconds=config.statement_timeout_seconds,
+    )
+    try:
+        await check_schema(database, MIGRATIONS)
+        await _serve(config, database, place, stopping)
+    finally:
+        await database.close()
+
+
+async def _serve(
+    config: Config, database: Database, place: Place, stopping: asyncio.Event
+) -> None:
+    metrics = Metrics()
+    parts = assemble(config, database, metrics)
+    own = Tls(config.tls_certificate, config.tls_private_key)
+    mutual = Tls(config.peer_tls_certificate, config.peer_tls_private_key, config.peer_ca)
+    numbers = {name: place.port(name, number) for name, number in grpc_ports(config).items()}
+    address = f"{config.host}:{numbers['clients']}"
+    clients = GrpcServer(*_port(config, address, own, parts.clients, place), metrics)
+    address = f"{config.host}:{numbers['peer']}"
+    peer = GrpcServer(*_port(config, address, mutual, (parts.peer,), place), metrics)
+    vitals = ProcessVitals(metrics, {"database": database.healthy})
+    ports = {"clients": await clients.start(), "peer": await peer.start()}
+    await place.open(ports, vitals)
+    await asyncio.gather(
+        trim_until_stopped(
+            # Any number of trims would do no harm, and no good: one of the workers trims.
+            parts.trims if place.number == 0 else {},
+            interval_seconds=config.trim_interval_seconds,
+            stopping=stopping,
+        ),
+        poll_until_stopped(
+            parts.poll, interval_seconds=config.watch_poll_seconds, stopping=stopping
+        ),
+    )
+    vitals.drain()
+    await asyncio.gather(clients.stop(config.drain_seconds), peer.stop(config.drain_seconds))
+    await place.close()
+
+
+def _port(
+    config: Config, address: str, tls: Tls, services: tuple[Service, ...], place: Place
+) -> tuple[Port, frozenset[str]]:
+    port = Port(
+        address,
+        tls,
+        services,
+        reflection=config.reflection,
+        max_request_bytes=MAXIMUM_REQUEST_BYTES,
+        max_connection_age_seconds=config.max_connection_age_seconds,
+        concurrent_calls=config.concurrent_calls,
+        concurrent_streams=config.concurrent_watches,
+        shared_port=place.shared,
+    )
+    return port, frozenset(service.name for service in services)

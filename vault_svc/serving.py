@@ -1,0 +1,75 @@
+"""One process that serves: a whole vault by itself, or one of several workers."""
+
+import asyncio
+
+from chassis.config import ConfigError
+from chassis.grpc_client import open_channel
+from chassis.grpc_server import GrpcServer, Port, Service, Tls
+from chassis.metrics import Metrics
+from chassis.migrations import check_schema
+from chassis.operations import ProcessVitals
+from chassis.places import Place
+from chassis.postgres import Database
+from vault_svc.assembly import assemble
+from vault_svc.config import MIGRATIONS, Config
+from vault_svc.grpc_api.services import SERVICE_NAMES
+from vault_svc.metadata_client import MetadataHealth
+from vault_svc.use_cases.kek_check import kek_problems
+
+MAXIMUM_REQUEST_BYTES = 1024 * 1024
+
+
+async def serve(config: Config, place: Place, stopping: asyncio.Event) -> None:
+    """Serves at this place until `stopping` is set, then drains."""
+    database = await Database.connect(
+        config.dsn,
+        application_name="vault_svc",
+        connections=config.dsn_connections,
+        statement_timeout_seconds=config.statement_timeout_seconds,
+    )
+    try:
+        await check_schema(database, MIGRATIONS)
+        await _serve(config, database, place, stopping)
+    finally:
+        await database.close()
+
+
+async def _serve(
+    config: Config, database: Database, place: Place, stopping: asyncio.Event
+) -> None:
+    metrics = Metrics()
+    async with open_channel(
+        config.metadata_target,
+        ca=config.metadata_ca,
+        certificate_chain=config.peer_certificate,
+        private_key=config.peer_private_key,
+        server_name=config.metadata_server_name,
+    ) as channel:
+        parts = assemble(config, database, channel, metrics)
+        if problems := await kek_problems(parts.data_keys, parts.keks):
+            raise ConfigError(problems)
+        server = GrpcServer(_port(config, place, parts.services), SERVICE_NAMES, metrics)
+        vitals = ProcessVitals(
+            metrics,
+            {"database": database.healthy, "metadata": MetadataHealth(channel).check},
+        )
+        await place.open({"clients": await server.start()}, vitals)
+        # Any number of sweeps would do no harm, and no good: one of the workers sweeps.
+        await (parts.worker.run(stopping) if place.number == 0 else stopping.wait())
+        vitals.drain()
+        await server.stop(config.drain_seconds)
+        await place.close()
+
+
+def _port(config: Config, place: Place, services: tuple[Service, ...]) -> Port:
+    number = place.port("clients", config.port)
+    return Port(
+        f"{config.host}:{number}",
+        Tls(config.tls_certificate, config.tls_private_key),
+        services,
+        reflection=config.reflection,
+        max_request_bytes=MAXIMUM_REQUEST_BYTES,
+        max_connection_age_seconds=config.max_connection_age_seconds,
+        concurrent_calls=config.concurrent_calls,
+        shared_port=place.shared,
+    )
