@@ -22,8 +22,10 @@ from splitkeep.local.settings import (
     SettingsError,
     add_port_arguments,
     add_state_argument,
+    add_workers_argument,
     default_state,
     read_ports,
+    with_workers,
 )
 from splitkeep.local.stack import Stack
 from splitkeep.local.state import State, StateError, open_state
@@ -47,6 +49,7 @@ def add_arguments(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
     """See Command."""
     add_state_argument(parser, environ)
     add_port_arguments(parser)
+    add_workers_argument(parser)
     parser.add_argument(
         "--reset",
         action="store_true",
@@ -64,7 +67,7 @@ def run(arguments: Namespace, environ: Mapping[str, str]) -> int:
             if arguments.reset:
                 state.erase()
                 _tell(f"Erased all data, keys and logs in {state.directory}.")
-            return asyncio.run(_serve(state, ports, environ))
+            return asyncio.run(_serve(state, ports, with_workers(arguments, environ)))
     except (*ERRORS, OSError) as error:
         return fail(error)
 

@@ -1,4 +1,4 @@
-"""What a person may choose about a local stack: its directory and its ports."""
+"""What a person may choose about a local stack: its directory, its ports, its workers."""
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -11,7 +11,9 @@ from splitkeep.local.ports import Ports, obstacle
 
 STATE_VARIABLE = "SPLITKEEP_STATE_DIR"
 HIGHEST_PORT = 65_535
-PORT = re.compile(r"[0-9]{1,10}")
+MOST_WORKERS = 256
+SERVICES_WITH_WORKERS = ("metadata", "vault")
+NUMBER = re.compile(r"[0-9]{1,10}")
 
 
 class SettingsError(Exception):
@@ -92,6 +94,31 @@ def add_port_arguments(parser: ArgumentParser) -> None:
         )
 
 
+def workers_variable(service: str) -> str:
+    """The service's own setting."""
+    return f"SPLITKEEP_{service.upper()}_WORKERS"
+
+
+def add_workers_argument(parser: ArgumentParser) -> None:
+    """The parser knows `--workers`."""
+    variables = " and ".join(map(workers_variable, SERVICES_WITH_WORKERS))
+    parser.add_argument(
+        "--workers",
+        type=_workers,
+        metavar="N",
+        help="worker processes of the metadata service and of the vault service; 0 is one for "
+        f"each usable CPU (default 1; environment: {variables})",
+    )
+
+
+def with_workers(arguments: Namespace, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment in which both services are told what the flag says, if it is there."""
+    if arguments.workers is None:
+        return environ
+    told = {workers_variable(name): str(arguments.workers) for name in SERVICES_WITH_WORKERS}
+    return {**environ, **told}
+
+
 def read_ports(arguments: Namespace, environ: Mapping[str, str]) -> dict[str, int]:
     """Each port's number: the flag, else the variable, else the default; free ones for 0.
 
@@ -122,8 +149,15 @@ def _wanted(option: PortOption, arguments: Namespace, environ: Mapping[str, str]
         raise SettingsError(f"{option.variable} {error}") from None
 
 
+def _workers(text: str) -> int:
+    """Raises ArgumentTypeError."""
+    if not NUMBER.fullmatch(text) or int(text) > MOST_WORKERS:
+        raise ArgumentTypeError(f"is not a number of workers: 0 to {MOST_WORKERS}")
+    return int(text)
+
+
 def _port(text: str) -> int:
     """Raises ArgumentTypeError."""
-    if not PORT.fullmatch(text) or int(text) > HIGHEST_PORT:
+    if not NUMBER.fullmatch(text) or int(text) > HIGHEST_PORT:
         raise ArgumentTypeError(f"is not a port: 0 to {HIGHEST_PORT}")
     return int(text)

@@ -57,6 +57,16 @@ def test_the_persons_own_settings_reach_the_process_they_name(
     assert environs["vault"]["PATH"] == "/bin"
 
 
+def test_a_service_of_a_local_stack_has_one_worker_unless_told_otherwise(state: State) -> None:
+    told = Services(state, PORTS, {"SPLITKEEP_VAULT_WORKERS": "0"})
+    services = (told.metadata(Sensitive("m")), told.vault(Sensitive("v")))
+
+    assert [
+        service.child.program.environ[f"SPLITKEEP_{service.name.upper()}_WORKERS"]
+        for service in services
+    ] == ["1", "0"]
+
+
 def test_what_a_process_is_told_beats_what_the_person_has_set() -> None:
     told = child_environ({"SPLITKEEP_X_PORT": "1"}, "SPLITKEEP_X_", {"PORT": "2"})
 

@@ -16,8 +16,10 @@ from splitkeep.local.settings import (
     PORT_OPTIONS,
     SettingsError,
     add_port_arguments,
+    add_workers_argument,
     default_state,
     read_ports,
+    with_workers,
 )
 
 UNPRIVILEGED_FROM = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
@@ -126,3 +128,33 @@ def test_no_free_port_is_given_twice() -> None:
 def test_the_state_directory_can_be_chosen() -> None:
     assert default_state({"SPLITKEEP_STATE_DIR": "/elsewhere"}) == Path("/elsewhere")
     assert default_state({}).name == ".splitkeep"
+
+
+def workers(words: list[str], environ: Mapping[str, str]) -> Mapping[str, str]:
+    parser = ArgumentParser()
+    add_workers_argument(parser)
+    return with_workers(parser.parse_args(words), environ)
+
+
+def test_the_number_of_workers_is_that_of_both_services() -> None:
+    told = workers(["--workers", "3"], {"SPLITKEEP_VAULT_WORKERS": "1", "PATH": "/bin"})
+
+    assert told == {
+        "SPLITKEEP_METADATA_WORKERS": "3",
+        "SPLITKEEP_VAULT_WORKERS": "3",
+        "PATH": "/bin",
+    }
+
+
+def test_without_a_number_of_workers_the_environment_stays_as_it_is() -> None:
+    assert workers([], {"SPLITKEEP_VAULT_WORKERS": "2"}) == {"SPLITKEEP_VAULT_WORKERS": "2"}
+
+
+@pytest.mark.parametrize("text", ["-1", "two", "257", ""])
+def test_what_is_no_number_of_workers_is_refused(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        workers([f"--workers={text}"], {})
+
+    assert "is not a number of workers" in capsys.readouterr().err
