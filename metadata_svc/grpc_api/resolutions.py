@@ -19,16 +19,29 @@ _DECISIONS = {
 
 def question_from_proto(question: vault_peer_pb2.Question) -> Question:
     """Field by field; nothing is checked."""
-    return Question(question.namespace, list(question.names), question.service_identity)
+    return Question(question.namespace, question.names[:], question.service_identity)
 
 
-def decisions_to_proto(resolutions: Sequence[Resolution]) -> vault_peer_pb2.Decisions:
-    """The answer to one question, name by name; nothing if there is no answer to it."""
+def answers_to_proto(
+    answers: Sequence[Sequence[Resolution]],
+) -> vault_peer_pb2.ResolveResponse:
+    """One for each question, in the order asked; an empty one where there is no answer."""
+    response = vault_peer_pb2.ResolveResponse()
+    for resolutions in answers:
+        _add_to(response, resolutions)
+    return response
+
+
+def _add_to(
+    response: vault_peer_pb2.ResolveResponse, resolutions: Sequence[Resolution]
+) -> None:
+    """Made in its place: a message that is made elsewhere is copied there."""
     allowed = [r.location for r in resolutions if r.location is not None]
-    keepers = [location.keeper for location in allowed]
-    return vault_peer_pb2.Decisions(
+    decisions = response.answers.add(
         decisions=[_DECISIONS[r.decision] for r in resolutions],
         value_ids=b"".join([location.value_id.bytes for location in allowed]),
         versions=[location.version for location in allowed],
-        keepers=keepers if any(keeper != SYSTEM_KEEPER for keeper in keepers) else None,
     )
+    keepers = [location.keeper for location in allowed]
+    if keepers.count(SYSTEM_KEEPER) < len(keepers):
+        decisions.keepers.extend(keepers)

@@ -24,7 +24,7 @@ from metadata_svc.grpc_api.messages import (
     value_key_from_proto,
     value_key_to_proto,
 )
-from metadata_svc.grpc_api.resolutions import decisions_to_proto, question_from_proto
+from metadata_svc.grpc_api.resolutions import answers_to_proto, question_from_proto
 from metadata_svc.use_cases.claim import ClaimRequest, ClaimWrite
 from metadata_svc.use_cases.prepare import PrepareRequest, PrepareWrite, WrittenBefore
 from metadata_svc.use_cases.resolve import ResolveNames
@@ -102,10 +102,7 @@ class VaultPeerServicer(vault_peer_pb2_grpc.VaultPeerServicer):
         self, request: vault_peer_pb2.ResolveRequest, context: Any
     ) -> vault_peer_pb2.ResolveResponse:
         questions = [question_from_proto(question) for question in request.questions]
-        answers = await self.names.resolve(questions)
-        return vault_peer_pb2.ResolveResponse(
-            answers=[decisions_to_proto(answer) for answer in answers]
-        )
+        return answers_to_proto(await self.names.resolve(questions))
 
     async def Refuse(
         self, request: vault_peer_pb2.RefuseRequest, context: Any

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
 from metadata_svc.domain.access import Location, Resolution, resolve
@@ -11,8 +12,7 @@ from metadata_svc.ports.reader import Address, Reader
 MAX_NAMES = 1000  # of all the questions of one request together; nor are there more questions
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """The names that one caller of the vault wants opened; the vault verified the identity."""
 
     namespace: str
@@ -36,18 +36,21 @@ class ResolveNames:
         Raises InvalidArgumentError for more than 1 000 names in all, or as many questions.
         """
         _require_bounded(questions)
-        # Each once: what many want at the same moment is often the same.
-        wanted = dict.fromkeys(a for question in questions for a in _addresses(question))
+        wanted = _addresses(questions)
         found = await self.reader.locate(list(wanted)) if wanted else {}
         return [_answer(question, found) for question in questions]
 
 
-def _addresses(question: Question) -> list[Address]:
-    """Which of the names can be there at all."""
-    namespace = question.namespace
-    if not _is_askable(question) or not is_namespace(namespace):
-        return []
-    return [(namespace, name) for name in question.names if is_name(name)]
+def _addresses(questions: Sequence[Question]) -> set[Address]:
+    """Those that can be there at all, each once: many often want the same at one moment."""
+    namespaces = set(filter(is_namespace, {question.namespace for question in questions}))
+    return {
+        (question.namespace, name)
+        for question in questions
+        if question.namespace in namespaces and _is_askable(question)
+        for name in question.names
+        if is_name(name)
+    }
 
 
 def _answer(question: Question, found: Mapping[Address, Location]) -> list[Resolution]:
