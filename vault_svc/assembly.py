@@ -26,6 +26,7 @@ from vault_svc.use_cases.data_keys import DataKeys
 from vault_svc.use_cases.decrypt import DecryptSecureValues
 from vault_svc.use_cases.fingerprint_keys import FingerprintKeys
 from vault_svc.use_cases.opening import Opening
+from vault_svc.use_cases.readings import Readings
 from vault_svc.use_cases.sweep import Sweep, SweepRule
 from vault_svc.use_cases.unwrapped_keys import CacheBounds
 from vault_svc.use_cases.writes import Writes
@@ -72,7 +73,7 @@ def assemble(
     served = services(
         Callers(Authenticator(JwtVerifier(load_issuers(config.issuers), clock))),
         DecryptSecureValues(
-            Opening(metadata, values, data_keys), StructuredDecisionLog(metrics)
+            Opening(Readings(metadata, values), data_keys), StructuredDecisionLog(metrics)
         ),
         Writes(
             metadata=metadata,

@@ -10,6 +10,7 @@
 """
 
 from collections.abc import Awaitable, Sequence
+from itertools import repeat
 from typing import TypeVar
 from uuid import UUID
 
@@ -24,11 +25,13 @@ from protos.splitkeep.metadata.v1 import secure_value_pb2, vault_peer_pb2
 from protos.splitkeep.metadata.v1.vault_peer_pb2_grpc import VaultPeerStub
 from vault_svc.domain.draft import Draft, Operation, OwnerReference
 from vault_svc.ports.metadata import (
+    SYSTEM_KEEPER,
     AlreadyWritten,
     Decision,
     Idempotency,
     Preparation,
     PreparedWrite,
+    Question,
     Resolution,
     SecureValue,
     ValueState,
@@ -45,16 +48,18 @@ HEALTH_DEADLINE_SECONDS = 2.0
 
 PEER_SERVICE = vault_peer_pb2.DESCRIPTOR.services_by_name["VaultPeer"].full_name
 CANNOT_BE_ASKED = "metadata cannot be asked"
+_OTHER_NAMES = "metadata decided about other names than were asked"
+ID_BYTES = 16
 
 _OPERATIONS = {
     Operation.CREATE: vault_peer_pb2.OPERATION_CREATE,
     Operation.UPDATE: vault_peer_pb2.OPERATION_UPDATE,
 }
 _OPERATIONS_BACK = {number: operation for operation, number in _OPERATIONS.items()}
-_DECISIONS = {
-    vault_peer_pb2.DECISION_ALLOWED: Decision.ALLOWED,
-    vault_peer_pb2.DECISION_NOT_FOUND: Decision.NOT_FOUND,
-    vault_peer_pb2.DECISION_NOT_AUTHORIZED: Decision.NOT_AUTHORIZED,
+_ALLOWED = vault_peer_pb2.DECISION_ALLOWED
+_REFUSED = {
+    vault_peer_pb2.DECISION_NOT_FOUND: Resolution(Decision.NOT_FOUND),
+    vault_peer_pb2.DECISION_NOT_AUTHORIZED: Resolution(Decision.NOT_AUTHORIZED),
 }
 _STATES = {
     vault_peer_pb2.VALUE_STATE_CLAIMED: ValueState.CLAIMED,
@@ -111,22 +116,20 @@ class GrpcMetadataClient:
         return SecureValue(answer.secure_value.SerializeToString())
 
     async def resolve(
-        self, namespace: str, names: Sequence[str], service_identity: str
-    ) -> tuple[Resolution, ...]:
+        self, questions: Sequence[Question]
+    ) -> tuple[tuple[Resolution, ...], ...]:
         """See ports.MetadataClient.resolve."""
-        answer = await _own(
-            call(
-                self._stub.Resolve,
-                vault_peer_pb2.ResolveRequest(
-                    namespace=namespace, names=names, service_identity=service_identity
-                ),
-                deadline_seconds=RESOLVE_DEADLINE_SECONDS,
+        request = vault_peer_pb2.ResolveRequest()
+        for namespace, names, service_identity in questions:
+            request.questions.add(
+                namespace=namespace, names=names, service_identity=service_identity
             )
+        answer = await _own(
+            call(self._stub.Resolve, request, deadline_seconds=RESOLVE_DEADLINE_SECONDS)
         )
-        resolutions = tuple(map(_resolution_from_proto, answer.resolutions))
-        if [resolution.name for resolution in resolutions] != list(names):
-            raise UnavailableError("metadata decided about other names than were asked")
-        return resolutions
+        if len(answer.answers) != len(questions):
+            raise UnavailableError("metadata answered other questions than were asked")
+        return tuple(map(_resolutions_from_proto, questions, answer.answers))
 
     async def refuse(self, keys: Sequence[ValueKey]) -> tuple[tuple[ValueKey, ValueState], ...]:
         """See ports.MetadataClient.refuse."""
@@ -265,16 +268,36 @@ def _prepared_from_proto(prepared: vault_peer_pb2.PreparedWrite) -> PreparedWrit
     )
 
 
-def _resolution_from_proto(resolution: vault_peer_pb2.Resolution) -> Resolution:
-    if resolution.decision not in _DECISIONS:
-        raise UnavailableError("metadata answered a decision that is not known here")
-    decision = _DECISIONS[resolution.decision]
-    if decision is not Decision.ALLOWED:
-        return Resolution(resolution.name, decision)
-    value_id = _id_from_text(resolution.value_id)
-    return Resolution(
-        resolution.name, decision, resolution.keeper, value_id, resolution.version
-    )
+def _resolutions_from_proto(
+    question: Question, answer: vault_peer_pb2.Decisions
+) -> tuple[Resolution, ...]:
+    """One for each name; none if the question was not answered."""
+    decisions = list(answer.decisions)
+    if not decisions:
+        return ()
+    allowed = _allowed_from_proto(answer)
+    if len(decisions) != len(question.names) or decisions.count(_ALLOWED) != len(allowed):
+        raise UnavailableError(_OTHER_NAMES)
+    located = iter(allowed)
+    try:
+        return tuple([next(located) if d == _ALLOWED else _REFUSED[d] for d in decisions])
+    except KeyError:
+        raise UnavailableError("metadata answered a decision that is not known here") from None
+
+
+def _allowed_from_proto(answer: vault_peer_pb2.Decisions) -> list[Resolution]:
+    ids = answer.value_ids
+    starts = range(0, len(ids), ID_BYTES)
+    keepers = answer.keepers or repeat(SYSTEM_KEEPER, len(starts))
+    try:
+        return [
+            Resolution(
+                Decision.ALLOWED, keeper, UUID(bytes=ids[start : start + ID_BYTES]), version
+            )
+            for start, version, keeper in zip(starts, answer.versions, keepers, strict=True)
+        ]
+    except ValueError:
+        raise UnavailableError(_OTHER_NAMES) from None
 
 
 def _key_to_proto(key: ValueKey) -> vault_peer_pb2.ValueKey:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import NewType, Protocol
+from typing import NamedTuple, NewType, Protocol
 from uuid import UUID
 
 from chassis.sensitive import Sensitive
@@ -81,11 +81,17 @@ class Decision(Enum):
     NOT_AUTHORIZED = "not authorized"
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Question(NamedTuple):
+    """Which of these names a service identity, verified here, may decrypt."""
+
+    namespace: str
+    names: Sequence[str]
+    service_identity: str
+
+
+class Resolution(NamedTuple):
     """The decision for one name and, if allowed, where its value is."""
 
-    name: str
     decision: Decision
     keeper: str = ""
     value_id: UUID | None = None
@@ -123,9 +129,13 @@ class MetadataClient(Protocol):
         ...
 
     async def resolve(
-        self, namespace: str, names: Sequence[str], service_identity: str
-    ) -> tuple[Resolution, ...]:
-        """A decision for each name, in the order asked."""
+        self, questions: Sequence[Question]
+    ) -> tuple[tuple[Resolution, ...], ...]:
+        """For each question, in order, a decision for each of its names, in order.
+
+        All are decided by one statement that begins after this is called; each on its own. One
+        that itself breaks a rule is answered by no decisions. At most 1000 names in all.
+        """
         ...
 
     async def refuse(self, keys: Sequence[ValueKey]) -> tuple[tuple[ValueKey, ValueState], ...]:

@@ -1,6 +1,6 @@
 """Where sealed values are kept."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -20,7 +20,6 @@ class ValueKey(NamedTuple):
 class StoredValue(NamedTuple):
     """A sealed value and the state of the data key it lies under, read at one moment."""
 
-    value_id: UUID
     sealed: SealedValue
     data_key: WrappedDataKey
 
@@ -30,7 +29,7 @@ class StoredValues:
     """Those of the asked values that are there; none if together they are too large."""
 
     total_bytes: int  # of the sealed values, before any limit
-    values: tuple[StoredValue, ...]
+    values: Mapping[ValueKey, StoredValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +56,8 @@ class SealedValueStore(Protocol):
         """
         ...
 
-    async def read(
-        self, namespace: str, value_ids: Sequence[UUID], *, maximum_bytes: int
-    ) -> StoredValues:
-        """Those of the values that are there, in no order, by one statement."""
+    async def read(self, keys: Sequence[ValueKey], *, maximum_bytes: int) -> StoredValues:
+        """Those of the values that are there, by one statement; the keys differ."""
         ...
 
     async def erase(self, keys: Sequence[ValueKey]) -> int:

@@ -52,16 +52,12 @@ class PostgresSealedValueStore:
         if done == "INSERT 0 0":
             raise StaleDataKeyError
 
-    async def read(
-        self, namespace: str, value_ids: Sequence[UUID], *, maximum_bytes: int
-    ) -> StoredValues:
-        rows = await self._database.fetch(
-            self._sql.read_values, namespace, value_ids, maximum_bytes
-        )
+    async def read(self, keys: Sequence[ValueKey], *, maximum_bytes: int) -> StoredValues:
+        rows = await self._database.fetch(self._sql.read_values, *_columns(keys), maximum_bytes)
         total_bytes = rows[0]["total_bytes"] if rows else 0
         if total_bytes > maximum_bytes:
-            return StoredValues(total_bytes, ())
-        return StoredValues(total_bytes, _values_from_rows(namespace, rows))
+            return StoredValues(total_bytes, {})
+        return StoredValues(total_bytes, _values_from_rows(rows))
 
     async def erase(self, keys: Sequence[ValueKey]) -> int:
         done = await self._database.execute(self._sql.erase_values, *_columns(keys))
@@ -99,21 +95,19 @@ def _columns(keys: Sequence[ValueKey]) -> tuple[list[str], list[UUID]]:
     return [key.namespace for key in keys], [key.value_id for key in keys]
 
 
-def _values_from_rows(
-    namespace: str, rows: Sequence[asyncpg.Record]
-) -> tuple[StoredValue, ...]:
-    keys: dict[UUID, WrappedDataKey] = {}
+def _values_from_rows(rows: Sequence[asyncpg.Record]) -> dict[ValueKey, StoredValue]:
+    data_keys: dict[tuple[str, UUID], WrappedDataKey] = {}
+    values: dict[ValueKey, StoredValue] = {}
     for row in rows:
-        if row["data_key_id"] not in keys:
-            keys[row["data_key_id"]] = data_key_from_row(namespace, row)
-    return tuple(
-        StoredValue(
-            row["value_id"],
-            SealedValue(row["data_key_id"], row["wrapped_value_key"], row["sealed_value"]),
-            keys[row["data_key_id"]],
+        namespace, data_key_id = row["namespace"], row["data_key_id"]
+        data_key = data_keys.get((namespace, data_key_id))
+        if data_key is None:
+            data_key = data_key_from_row(namespace, row)
+            data_keys[namespace, data_key_id] = data_key
+        values[ValueKey(namespace, row["value_id"])] = StoredValue(
+            SealedValue(data_key_id, row["wrapped_value_key"], row["sealed_value"]), data_key
         )
-        for row in rows
-    )
+    return values
 
 
 def data_key_from_row(namespace: str, row: asyncpg.Record) -> WrappedDataKey:

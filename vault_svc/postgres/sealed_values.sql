@@ -13,8 +13,9 @@ SELECT namespace, $2::uuid, data_key_id, $4::bytea, $5::bytea, $6::timestamptz
 FROM usable;
 
 -- name: read_values
--- $1 namespace, $2 value ids, $3 bytes at most, of all sealed values together
+-- $1 namespaces, $2 value ids, pairwise and different, $3 bytes at most, of all sealed values
 SELECT
+    sealed_values.namespace,
     sealed_values.value_id,
     sealed_values.data_key_id,
     sealed_values.wrapped_value_key,
@@ -27,11 +28,13 @@ SELECT
     data_keys.state,
     data_keys.wrapped_key,
     data_keys.purpose
-FROM sealed_values
+FROM unnest($1::text[], $2::uuid[]) AS asked (namespace, value_id)
+JOIN sealed_values
+    ON sealed_values.namespace = asked.namespace
+    AND sealed_values.value_id = asked.value_id
 JOIN data_keys
     ON data_keys.namespace = sealed_values.namespace
-    AND data_keys.data_key_id = sealed_values.data_key_id
-WHERE sealed_values.namespace = $1 AND sealed_values.value_id = ANY($2::uuid[]);
+    AND data_keys.data_key_id = sealed_values.data_key_id;
 
 -- name: erase_values
 -- $1 namespaces, $2 value ids, pairwise

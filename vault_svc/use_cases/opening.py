@@ -1,24 +1,27 @@
-"""Reading and opening the values that metadata allows, name by name.
+"""Opening the values that metadata allows, name by name.
 
 - The rows of all names are read by one statement; nothing is awaited per name.
 - An id that was erased between the decision and the read is decided again. If metadata then
   still says the same id, the value was missing while it was live: that is a loss, not a race.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 from uuid import UUID
 
 from chassis.errors import InvalidArgumentError, UnavailableError
 from chassis.sensitive import Sensitive
-from vault_svc.domain.envelope import OVERHEAD_BYTES, EnvelopeError, ValueContext
-from vault_svc.domain.sealing import DataKey, open_value
+from vault_svc.domain.envelope import EnvelopeError, ValueContext
+from vault_svc.domain.keyring import WrappedDataKey
+from vault_svc.domain.sealing import DataKey, SealedValue, open_value
 from vault_svc.ports.decisions import Answer
 from vault_svc.ports.keks import KekError
-from vault_svc.ports.metadata import SYSTEM_KEEPER, Decision, MetadataClient, Resolution
-from vault_svc.ports.values import SealedValueStore, StoredValue
+from vault_svc.ports.metadata import SYSTEM_KEEPER, Decision, Question, Resolution
+from vault_svc.ports.values import ValueKey
 from vault_svc.use_cases.data_keys import DataKeys
+from vault_svc.use_cases.readings import Asked, Reading, Readings
 
 RESOLVE_ROUNDS = 8
 
@@ -30,8 +33,7 @@ class Form(Enum):
     TEXT = "text"  # valid UTF-8 only
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What came of one name; the value only if it was granted. The reason is for the log."""
 
     name: str
@@ -55,109 +57,105 @@ class Asking:
 class Opening:
     """Opens values for a service identity whose right to ask is established."""
 
-    metadata: MetadataClient
-    values: SealedValueStore
+    readings: Readings
     data_keys: DataKeys
 
-    async def outcomes(self, asking: Asking, names: list[str]) -> dict[str, Outcome]:
+    async def outcomes(self, asking: Asking, names: Sequence[str]) -> dict[str, Outcome]:
         """An outcome for each name.
 
-        Raises InvalidArgumentError if the values have no room, UnavailableError.
+        Raises InvalidArgumentError if the values have no room, UnavailableError, and
+        DeadlineExceededError if the caller's time was up before anything was asked.
         """
         outcomes: dict[str, Outcome] = {}
         missed: dict[str, UUID] = {}
         for _ in range(RESOLVE_ROUNDS):
-            resolutions = await self.metadata.resolve(
-                asking.namespace, list(missed) or names, asking.service_identity
-            )
-            readable = {}
-            for resolution in resolutions:
-                decided = _decided(resolution, missed.get(resolution.name))
-                if decided is None:
-                    readable[resolution.name] = resolution
-                else:
-                    outcomes[resolution.name] = decided
-            opened = await self._open_all(asking, readable) if readable else {}
+            asked = list(missed) or names
+            reading = await self._reading(asking, asked)
+            opened, missed = await self._opened(asking, asked, reading, missed)
             outcomes |= opened
-            missed = {
-                name: resolution.value_id
-                for name, resolution in readable.items()
-                if name not in opened and resolution.value_id is not None
-            }
             if not missed:
                 return outcomes
         raise UnavailableError("the values changed faster than they could be read")
 
-    async def _open_all(
-        self, asking: Asking, readable: dict[str, Resolution]
-    ) -> dict[str, Outcome]:
-        """An outcome for each name whose value is there."""
-        room_bytes = asking.room_bytes + OVERHEAD_BYTES * len(readable)
-        ids = [r.value_id for r in readable.values() if r.value_id is not None]
-        stored = await self.values.read(asking.namespace, ids, maximum_bytes=room_bytes)
-        if stored.total_bytes > room_bytes:
+    async def _reading(self, asking: Asking, names: Sequence[str]) -> Reading:
+        question = Question(asking.namespace, names, asking.service_identity)
+        reading = await self.readings.of(Asked(question, asking.room_bytes))
+        if reading.too_large:
             raise InvalidArgumentError(
                 "the values would not fit into one message; ask for fewer names"
             )
-        keys = await self._unwrapped(stored.values)
-        rows = {row.value_id: row for row in stored.values}
-        return {
-            name: _opened(asking, resolution, rows[resolution.value_id], keys)
-            for name, resolution in readable.items()
-            if resolution.value_id in rows
-        }
+        if not reading.resolutions:
+            raise UnavailableError("metadata refuses a question of the vault's own")
+        return reading
 
-    async def _unwrapped(self, rows: Iterable[StoredValue]) -> dict[UUID, DataKey]:
-        """The data keys that the rows lie under, but for those that do not open or unwrap."""
-        keys: dict[UUID, DataKey] = {}
-        for data_key_id, wrapped in {r.data_key.data_key_id: r.data_key for r in rows}.items():
-            if wrapped.opens:
-                try:
-                    keys[data_key_id] = await self.data_keys.unwrapped(wrapped)
-                except KekError:
-                    continue
-        return keys
+    async def _opened(
+        self,
+        asking: Asking,
+        names: Sequence[str],
+        reading: Reading,
+        missed: Mapping[str, UUID],
+    ) -> tuple[dict[str, Outcome], dict[str, UUID]]:
+        """An outcome for each name, or the id under which there was no value."""
+        outcomes: dict[str, Outcome] = {}
+        missing: dict[str, UUID] = {}
+        keys: dict[UUID, DataKey | str] = {}
+        for name, resolution in zip(names, reading.resolutions, strict=True):
+            decision, keeper, value_id, version = resolution
+            if decision is not Decision.ALLOWED or keeper != SYSTEM_KEEPER or value_id is None:
+                outcomes[name] = _refused(name, resolution)
+                continue
+            row = reading.values.get(ValueKey(asking.namespace, value_id))
+            if row is not None:
+                data_key_id = row.sealed.data_key_id
+                if data_key_id not in keys:
+                    keys[data_key_id] = await self._usable(row.data_key)
+                context = ValueContext(asking.namespace, name, value_id)
+                key = keys[data_key_id]
+                outcomes[name] = _opened(context, version, row.sealed, key, asking.form)
+            elif missed.get(name) == value_id:
+                outcomes[name] = _failed(name, version, "the value is missing")
+            else:
+                missing[name] = value_id
+        return outcomes, missing
+
+    async def _usable(self, wrapped: WrappedDataKey) -> DataKey | str:
+        """The data key, or why nothing under it opens. Raises UnavailableError."""
+        if not wrapped.opens:
+            return f"the data key is {wrapped.state}"
+        try:
+            return await self.data_keys.unwrapped(wrapped)
+        except KekError:
+            return "the data key does not unwrap"
 
 
-def _decided(resolution: Resolution, missed: UUID | None) -> Outcome | None:
-    """The outcome, where it does not take a look at the value."""
-    name = resolution.name
-    if resolution.decision is Decision.NOT_FOUND:
-        return Outcome(name, Answer.NOT_FOUND, "there is no such secure value")
-    if resolution.decision is Decision.NOT_AUTHORIZED:
-        return Outcome(name, Answer.NOT_AUTHORIZED, "the identity is not on the allow-list")
-    if resolution.keeper != SYSTEM_KEEPER or resolution.value_id is None:
-        return _failed(resolution, "the value is at a keeper that is not served")
-    if resolution.value_id == missed:
-        return _failed(resolution, "the value is missing")
-    return None
+def _refused(name: str, resolution: Resolution) -> Outcome:
+    match resolution.decision:
+        case Decision.NOT_FOUND:
+            return Outcome(name, Answer.NOT_FOUND, "there is no such secure value")
+        case Decision.NOT_AUTHORIZED:
+            return Outcome(name, Answer.NOT_AUTHORIZED, "the identity is not on the allow-list")
+        case Decision.ALLOWED:
+            reason = "the value is at a keeper that is not served"
+            return _failed(name, resolution.version, reason)
+
+
+def _failed(name: str, version: int, reason: str) -> Outcome:
+    return Outcome(name, Answer.DECRYPTION_FAILED, reason, version=version)
 
 
 def _opened(
-    asking: Asking,
-    resolution: Resolution,
-    row: StoredValue,
-    keys: dict[UUID, DataKey],
+    context: ValueContext, version: int, sealed: SealedValue, key: DataKey | str, form: Form
 ) -> Outcome:
-    key = keys.get(row.data_key.data_key_id)
-    if not row.data_key.opens:
-        return _failed(resolution, f"the data key is {row.data_key.state}")
-    if key is None:
-        return _failed(resolution, "the data key does not unwrap")
-    context = ValueContext(asking.namespace, resolution.name, row.value_id)
+    name = context.name
+    if isinstance(key, str):
+        return _failed(name, version, key)
     try:
-        value = open_value(row.sealed, context, key)
+        value = open_value(sealed, context, key)
     except EnvelopeError as error:
-        return _failed(resolution, f"the value does not open: {error}")
-    if asking.form is Form.TEXT and not _is_text(value):
-        return _failed(resolution, "the value is not UTF-8")
-    return Outcome(resolution.name, Answer.GRANTED, "", value, resolution.version)
-
-
-def _failed(resolution: Resolution, reason: str) -> Outcome:
-    return Outcome(
-        resolution.name, Answer.DECRYPTION_FAILED, reason, version=resolution.version
-    )
+        return _failed(name, version, f"the value does not open: {error}")
+    if form is Form.TEXT and not _is_text(value):
+        return _failed(name, version, "the value is not UTF-8")
+    return Outcome(name, Answer.GRANTED, "", value, version)
 
 
 def _is_text(value: Sensitive[bytes]) -> bool:

@@ -15,6 +15,7 @@ from chassis.errors import (
     InvalidArgumentError,
     NotFoundError,
     PermissionDeniedError,
+    UnavailableError,
 )
 from protos.splitkeep.metadata.v1 import secure_value_pb2
 from tests.fakes.vault_svc.metadata import DENIED_TOKEN, InMemoryMetadata
@@ -27,6 +28,7 @@ from vault_svc.ports.metadata import (
     MetadataClient,
     Preparation,
     PreparedWrite,
+    Question,
     Resolution,
     SecureValue,
     ValueState,
@@ -46,9 +48,7 @@ class MetadataClientContract:
             Operation.CREATE,
             "a",
         )
-        assert await client.resolve(NAMESPACE, ["a"], IDENTITY) == (
-            Resolution("a", Decision.NOT_FOUND),
-        )
+        assert await self.resolved(client, "a") == (Resolution(Decision.NOT_FOUND),)
 
     async def test_every_preparation_has_an_id_of_its_own(self, client: MetadataClient) -> None:
         ids = {(await prepared_by(client, a_write("a"))).value_id for _ in range(3)}
@@ -65,8 +65,8 @@ class MetadataClientContract:
     async def test_a_claimed_write_has_happened(self, client: MetadataClient) -> None:
         prepared = await self.claimed(client, "a")
 
-        assert await client.resolve(NAMESPACE, ["a"], IDENTITY) == (
-            Resolution("a", Decision.ALLOWED, "system", prepared.value_id, 1),
+        assert await self.resolved(client, "a") == (
+            Resolution(Decision.ALLOWED, "system", prepared.value_id, 1),
         )
 
     async def test_a_claim_asked_again_gets_the_recorded_outcome(
@@ -80,7 +80,7 @@ class MetadataClientContract:
         again = await client.claim(write, prepared)
 
         assert self.parsed(again) == self.parsed(first)
-        assert (await client.resolve(NAMESPACE, ["a"], IDENTITY))[0].value_id == later.value_id
+        assert (await self.resolved(client, "a"))[0].value_id == later.value_id
 
     async def test_a_create_that_was_sent_before_is_told_so(
         self, client: MetadataClient
@@ -168,9 +168,7 @@ class MetadataClientContract:
         with pytest.raises(ConflictError):
             await client.claim(write, slow)
 
-        assert await client.resolve(NAMESPACE, ["a"], IDENTITY) == (
-            Resolution("a", Decision.NOT_FOUND),
-        )
+        assert await self.resolved(client, "a") == (Resolution(Decision.NOT_FOUND),)
 
     async def test_an_update_of_what_was_re_created_meanwhile_is_a_conflict(
         self, client: MetadataClient, known: InMemoryMetadata
@@ -213,13 +211,72 @@ class MetadataClientContract:
         await self.claimed(client, "theirs")
         known.allow(NAMESPACE, "theirs", "k6-cloud")
 
-        resolutions = await client.resolve(NAMESPACE, ["theirs", "absent", "mine"], IDENTITY)
+        resolutions = await self.resolved(client, "theirs", "absent", "mine")
 
-        assert [(r.name, r.decision) for r in resolutions] == [
-            ("theirs", Decision.NOT_AUTHORIZED),
-            ("absent", Decision.NOT_FOUND),
-            ("mine", Decision.ALLOWED),
+        assert [resolution.decision for resolution in resolutions] == [
+            Decision.NOT_AUTHORIZED,
+            Decision.NOT_FOUND,
+            Decision.ALLOWED,
         ]
+
+    async def test_each_allowed_name_has_its_own_value(
+        self, client: MetadataClient, known: InMemoryMetadata
+    ) -> None:
+        first = await self.claimed(client, "a")
+        await self.claimed(client, "b")
+        second = await self.claimed(client, "b", Operation.UPDATE)
+
+        resolutions = await self.resolved(client, "b", "absent", "a", "b")
+        known.keeper = "aws"
+        elsewhere = await self.resolved(client, "a")
+
+        assert [(r.value_id, r.version, r.keeper) for r in resolutions] == [
+            (second.value_id, 2, "system"),
+            (None, 0, ""),
+            (first.value_id, 1, "system"),
+            (second.value_id, 2, "system"),
+        ]
+        assert elsewhere == (Resolution(Decision.ALLOWED, "aws", first.value_id, 1),)
+
+    async def test_questions_asked_together_are_decided_each_on_its_own(
+        self, client: MetadataClient, known: InMemoryMetadata
+    ) -> None:
+        await self.claimed(client, "a")
+        known.allow(NAMESPACE, "a", "k6-cloud")
+
+        answers = await client.resolve(
+            [
+                Question(NAMESPACE, ["a"], IDENTITY),
+                Question(NAMESPACE, ["absent", "a"], "k6-cloud"),
+                Question("team-b", ["a"], "k6-cloud"),
+            ]
+        )
+
+        assert [[resolution.decision for resolution in answer] for answer in answers] == [
+            [Decision.NOT_AUTHORIZED],
+            [Decision.NOT_FOUND, Decision.ALLOWED],
+            [Decision.NOT_FOUND],
+        ]
+
+    async def test_a_question_that_breaks_a_rule_is_not_answered_and_the_others_are(
+        self, client: MetadataClient
+    ) -> None:
+        await self.claimed(client, "a")
+
+        answers = await client.resolve(
+            [Question(NAMESPACE, ["a"], " "), Question(NAMESPACE, ["a"], IDENTITY)]
+        )
+
+        assert [len(answer) for answer in answers] == [0, 1]
+
+    async def test_more_than_a_thousand_names_are_not_decided_together(
+        self, client: MetadataClient
+    ) -> None:
+        half = Question(NAMESPACE, ["a"] * 500, IDENTITY)
+
+        assert sum(map(len, await client.resolve([half, half]))) == 1000
+        with pytest.raises(UnavailableError):
+            await client.resolve([half, half, Question(NAMESPACE, ["a"], IDENTITY)])
 
     async def test_what_an_update_replaces_is_released(self, client: MetadataClient) -> None:
         old = await self.claimed(client, "a")
@@ -282,6 +339,10 @@ class MetadataClientContract:
         elsewhere = ValueKey("team-b", prepared.value_id)
 
         assert await client.refuse([elsewhere]) == ((elsewhere, ValueState.REFUSED),)
+
+    async def resolved(self, client: MetadataClient, *names: str) -> tuple[Resolution, ...]:
+        (answer,) = await client.resolve([Question(NAMESPACE, names, IDENTITY)])
+        return answer
 
     async def claimed(
         self, client: MetadataClient, name: str, operation: Operation = Operation.CREATE

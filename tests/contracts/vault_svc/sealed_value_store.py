@@ -16,7 +16,7 @@ from tests.contracts.vault_svc.builders import (
 )
 from vault_svc.domain.keyring import DataKeyState, StaleDataKeyError
 from vault_svc.ports.data_keys import DataKeyStore
-from vault_svc.ports.values import Refusal, SealedValueStore, ValueKey
+from vault_svc.ports.values import Refusal, SealedValueStore, StoredValue, ValueKey
 
 PLENTY_BYTES = 1_000_000
 
@@ -29,45 +29,60 @@ class SealedValueStoreContract:
         key, sealed = a_value_key(), a_sealed_value(data_key.data_key_id)
         await values.insert(key, sealed, START)
 
-        read = await values.read(key.namespace, [key.value_id], maximum_bytes=PLENTY_BYTES)
+        read = await values.read([key], maximum_bytes=PLENTY_BYTES)
 
-        assert [(v.value_id, v.sealed, v.data_key) for v in read.values] == [
-            (key.value_id, sealed, data_key)
-        ]
+        assert read.values == {key: StoredValue(sealed, data_key)}
 
     async def test_a_read_answers_only_what_is_there(
         self, values: SealedValueStore, keys: DataKeyStore
     ) -> None:
         key = await self.stored(values, keys)
-        absent = a_value_key()
 
-        read = await values.read(
-            key.namespace, [absent.value_id, key.value_id], maximum_bytes=PLENTY_BYTES
-        )
+        read = await values.read([a_value_key(), key], maximum_bytes=PLENTY_BYTES)
 
-        assert [value.value_id for value in read.values] == [key.value_id]
+        assert set(read.values) == {key}
+
+    async def test_nothing_asked_is_nothing_read(self, values: SealedValueStore) -> None:
+        assert (await values.read([], maximum_bytes=PLENTY_BYTES)).values == {}
 
     async def test_an_id_reads_nothing_in_another_namespace(
         self, values: SealedValueStore, keys: DataKeyStore
     ) -> None:
         key = await self.stored(values, keys)
 
-        read = await values.read("team-b", [key.value_id], maximum_bytes=PLENTY_BYTES)
+        read = await values.read([ValueKey("team-b", key.value_id)], maximum_bytes=PLENTY_BYTES)
 
-        assert read.values == ()
+        assert read.values == {}
+
+    async def test_one_read_tells_the_values_of_several_namespaces_apart(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        mine = a_value_key("team-a")
+        theirs = ValueKey("team-b", mine.value_id)
+        stored = {}
+        for key in (mine, theirs):
+            data_key = await an_active_key(keys, key.namespace)
+            sealed = a_sealed_value(data_key.data_key_id)
+            await values.insert(key, sealed, START)
+            stored[key] = StoredValue(sealed, data_key)
+
+        both = await values.read([theirs, mine], maximum_bytes=PLENTY_BYTES)
+        one = await values.read([theirs], maximum_bytes=PLENTY_BYTES)
+
+        assert both.values == stored
+        assert one.values == {theirs: stored[theirs]}
 
     async def test_values_that_are_too_large_together_are_not_read(
         self, values: SealedValueStore, keys: DataKeyStore
     ) -> None:
-        data_key = await an_active_key(keys)
-        stored = [a_value_key(), a_value_key()]
+        stored = [a_value_key("team-a"), a_value_key("team-b")]
         for key in stored:
+            data_key = await an_active_key(keys, key.namespace)
             sealed = a_sealed_value(data_key.data_key_id, size_bytes=3000)
             await values.insert(key, sealed, START)
-        ids = [key.value_id for key in stored]
 
-        refused = await values.read("team-a", ids, maximum_bytes=5999)
-        granted = await values.read("team-a", ids, maximum_bytes=6000)
+        refused = await values.read(stored, maximum_bytes=5999)
+        granted = await values.read(stored, maximum_bytes=6000)
 
         assert (refused.total_bytes, len(refused.values)) == (6000, 0)
         assert (granted.total_bytes, len(granted.values)) == (6000, 2)
@@ -80,9 +95,9 @@ class SealedValueStoreContract:
         await values.insert(key, a_sealed_value(data_key.data_key_id), START)
         await keys.move("team-a", data_key.data_key_id, DataKeyState.DISABLED)
 
-        read = await values.read("team-a", [key.value_id], maximum_bytes=PLENTY_BYTES)
+        read = await values.read([key], maximum_bytes=PLENTY_BYTES)
 
-        assert read.values[0].data_key.state is DataKeyState.DISABLED
+        assert read.values[key].data_key.state is DataKeyState.DISABLED
 
     async def test_an_id_is_inserted_once(
         self, values: SealedValueStore, keys: DataKeyStore
@@ -102,7 +117,7 @@ class SealedValueStoreContract:
         with pytest.raises(StaleDataKeyError):
             await values.insert(key, a_sealed_value(UUID(int=1)), START)
 
-        assert not (await values.read("team-a", [key.value_id], maximum_bytes=1)).values
+        assert not (await values.read([key], maximum_bytes=1)).values
 
     @pytest.mark.parametrize("state", [DataKeyState.RETIRED, DataKeyState.DISABLED])
     async def test_nothing_is_inserted_under_a_key_that_is_not_active(

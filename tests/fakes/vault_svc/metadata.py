@@ -14,6 +14,7 @@ from chassis.errors import (
     NotFoundError,
     PermissionDeniedError,
     Rule,
+    UnavailableError,
 )
 from protos.splitkeep.metadata.v1 import secure_value_pb2
 from tests.fakes.vault_svc.clock import StandingClock
@@ -24,6 +25,7 @@ from vault_svc.ports.metadata import (
     Decision,
     Preparation,
     PreparedWrite,
+    Question,
     Resolution,
     SecureValue,
     ValueState,
@@ -34,6 +36,7 @@ from vault_svc.ports.values import ValueKey
 GENERATED_NAMES = ("sv-aaa", "sv-bbb", "sv-ccc", "sv-ddd")
 DENIED_TOKEN = "denied"
 NOTHING = SecureValue(b"")
+MAXIMUM_NAMES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +122,12 @@ class InMemoryMetadata:
         return made
 
     async def resolve(
-        self, namespace: str, names: Sequence[str], service_identity: str
-    ) -> tuple[Resolution, ...]:
-        self.resolved.append(tuple(names))
-        return tuple(self._resolution(namespace, name, service_identity) for name in names)
+        self, questions: Sequence[Question]
+    ) -> tuple[tuple[Resolution, ...], ...]:
+        if sum(len(question.names) for question in questions) > MAXIMUM_NAMES:
+            raise UnavailableError("too many names")
+        self.resolved += [tuple(question.names) for question in questions]
+        return tuple(map(self._decisions, questions))
 
     async def refuse(self, keys: Sequence[ValueKey]) -> tuple[tuple[ValueKey, ValueState], ...]:
         for key in keys:
@@ -208,15 +213,18 @@ class InMemoryMetadata:
         self.ids[key].state = ValueState.RELEASED
         self.ids[key].released_at = self.clock.now().timestamp()
 
-    def _resolution(self, namespace: str, name: str, service_identity: str) -> Resolution:
-        current = self.live.get((namespace, name))
+    def _decisions(self, question: Question) -> tuple[Resolution, ...]:
+        if not question.service_identity.strip():
+            return ()
+        return tuple(self._resolution(question, name) for name in question.names)
+
+    def _resolution(self, question: Question, name: str) -> Resolution:
+        current = self.live.get((question.namespace, name))
         if current is None:
-            return Resolution(name, Decision.NOT_FOUND)
-        if service_identity not in current.decrypters:
-            return Resolution(name, Decision.NOT_AUTHORIZED)
-        return Resolution(
-            name, Decision.ALLOWED, self.keeper, current.value_id, current.version
-        )
+            return Resolution(Decision.NOT_FOUND)
+        if question.service_identity not in current.decrypters:
+            return Resolution(Decision.NOT_AUTHORIZED)
+        return Resolution(Decision.ALLOWED, self.keeper, current.value_id, current.version)
 
     def _generated_name(self) -> str:
         self.generated += 1

@@ -70,24 +70,17 @@ class InMemorySealedValueStore:
             raise ConflictError("there is a value of this id already")
         self.rows.values[key] = ValueRow(sealed, stored_at)
 
-    async def read(
-        self, namespace: str, value_ids: Sequence[UUID], *, maximum_bytes: int
-    ) -> StoredValues:
-        asked = {ValueKey(namespace, value_id) for value_id in value_ids}
-        there = [(key, row) for key, row in self.rows.values.items() if key in asked]
-        total_bytes = sum(len(row.sealed.sealed_value) for _, row in there)
+    async def read(self, keys: Sequence[ValueKey], *, maximum_bytes: int) -> StoredValues:
+        there = {key: self.rows.values[key].sealed for key in keys if key in self.rows.values}
+        total_bytes = sum(len(sealed.sealed_value) for sealed in there.values())
         if total_bytes > maximum_bytes:
-            return StoredValues(total_bytes, ())
+            return StoredValues(total_bytes, {})
         return StoredValues(
             total_bytes,
-            tuple(
-                StoredValue(
-                    key.value_id,
-                    row.sealed,
-                    self.rows.keys[namespace, row.sealed.data_key_id].key,
-                )
-                for key, row in there
-            ),
+            {
+                key: StoredValue(sealed, self.rows.key(key.namespace, sealed.data_key_id).key)
+                for key, sealed in there.items()
+            },
         )
 
     async def erase(self, keys: Sequence[ValueKey]) -> int:

@@ -37,6 +37,7 @@ from vault_svc.use_cases.data_keys import DataKeys
 from vault_svc.use_cases.decrypt import DecryptCall, DecryptSecureValues
 from vault_svc.use_cases.fingerprint_keys import FingerprintKeys
 from vault_svc.use_cases.opening import Form, Opening, Outcome
+from vault_svc.use_cases.readings import Readings
 from vault_svc.use_cases.sweep import Sweep, SweepRule
 from vault_svc.use_cases.unwrapped_keys import CacheBounds
 from vault_svc.use_cases.writes import Writes
@@ -153,7 +154,7 @@ class Vault:
             claim_pauses_seconds=(0, 0, 0),
         )
         self.decrypter = DecryptSecureValues(
-            Opening(metadata, self.value_store, self.data_keys), self.decisions
+            Opening(Readings(metadata, self.value_store), self.data_keys), self.decisions
         )
         self.sweep = Sweep(
             metadata, self.value_store, self.clock, self.sweep_rule, self.contradicted.extend

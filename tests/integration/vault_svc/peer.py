@@ -9,7 +9,6 @@ from protos.splitkeep.metadata.v1.vault_peer_pb2_grpc import VaultPeerServicer
 from tests.fakes.vault_svc.metadata import InMemoryMetadata
 from vault_svc.grpc_api.drafts import draft_from_proto
 from vault_svc.metadata_client import (
-    _DECISIONS,
     _OPERATIONS_BACK,
     _STATES,
     _key_from_proto,
@@ -17,9 +16,21 @@ from vault_svc.metadata_client import (
     _prepared_from_proto,
     _prepared_to_proto,
 )
-from vault_svc.ports.metadata import AlreadyWritten, Idempotency, Preconditions, Write
+from vault_svc.ports.metadata import (
+    SYSTEM_KEEPER,
+    AlreadyWritten,
+    Decision,
+    Idempotency,
+    Preconditions,
+    Question,
+    Resolution,
+    Write,
+)
 
-DECISIONS = {decision: number for number, decision in _DECISIONS.items()}
+DECISIONS = {
+    decision: vault_peer_pb2.Decision.Value(f"DECISION_{decision.name}")
+    for decision in Decision
+}
 STATES = {state: number for number, state in _STATES.items()}
 
 
@@ -58,20 +69,12 @@ class InMemoryPeer(VaultPeerServicer):
         self._heard(request)
         if self.twisted is not None:
             return self.twisted
-        resolutions = await self.known.resolve(
-            request.namespace, request.names, request.service_identity
-        )
+        asked = [
+            Question(one.namespace, one.names, one.service_identity)
+            for one in request.questions
+        ]
         return vault_peer_pb2.ResolveResponse(
-            resolutions=[
-                vault_peer_pb2.Resolution(
-                    name=one.name,
-                    decision=DECISIONS[one.decision],
-                    keeper=one.keeper,
-                    value_id=str(one.value_id or ""),
-                    version=one.version,
-                )
-                for one in resolutions
-            ]
+            answers=map(_decisions_to_proto, await self.known.resolve(asked))
         )
 
     async def Refuse(self, request: Any, context: Any) -> vault_peer_pb2.RefuseResponse:
@@ -104,6 +107,17 @@ class InMemoryPeer(VaultPeerServicer):
         self.requests.append(request)
         if self.failure:
             raise self.failure
+
+
+def _decisions_to_proto(resolutions: tuple[Resolution, ...]) -> vault_peer_pb2.Decisions:
+    allowed = [one for one in resolutions if one.value_id is not None]
+    keepers = [one.keeper for one in allowed]
+    return vault_peer_pb2.Decisions(
+        decisions=[DECISIONS[one.decision] for one in resolutions],
+        value_ids=b"".join(one.value_id.bytes for one in allowed if one.value_id),
+        versions=[one.version for one in allowed],
+        keepers=keepers if set(keepers) - {SYSTEM_KEEPER} else (),
+    )
 
 
 def _write(request: Any, context: Any, operation: Any) -> Write:

@@ -1,6 +1,7 @@
 """The client keeps its port's promises over real gRPC with certificates on both sides."""
 
 from contextlib import AsyncExitStack
+from typing import Any
 
 import grpc
 import pytest
@@ -20,7 +21,10 @@ from tests.fakes.vault_svc.vault import IDENTITY, NAMESPACE, a_write
 from tests.integration.vault_svc.installation import Installation
 from tests.integration.vault_svc.peer import InMemoryPeer
 from vault_svc.metadata_client import GrpcMetadataClient
-from vault_svc.ports.metadata import Decision
+from vault_svc.ports.metadata import Decision, Question
+
+A_QUESTION = Question(NAMESPACE, ["a"], IDENTITY)
+ALLOWED = vault_peer_pb2.DECISION_ALLOWED
 
 
 @pytest.fixture
@@ -51,7 +55,7 @@ async def test_whatever_fails_a_question_of_the_vaults_own_makes_metadata_unavai
     peer.failure = failure
 
     with pytest.raises(UnavailableError):
-        await client.resolve(NAMESPACE, ["a"], IDENTITY)
+        await client.resolve([A_QUESTION])
 
 
 async def test_the_callers_own_error_reaches_the_caller(
@@ -72,7 +76,7 @@ async def test_without_metadata_everything_is_unavailable(installation: Installa
         private_key=pair.private_key,
     ) as channel:
         with pytest.raises(UnavailableError):
-            await GrpcMetadataClient(channel).resolve(NAMESPACE, ["a"], IDENTITY)
+            await GrpcMetadataClient(channel).resolve([A_QUESTION])
 
 
 async def test_a_certificate_that_is_not_the_vaults_gets_nothing(
@@ -89,36 +93,58 @@ async def test_a_certificate_that_is_not_the_vaults_gets_nothing(
     await stack.enter_async_context(channel)
 
     with pytest.raises(UnavailableError):
-        await GrpcMetadataClient(channel).resolve(NAMESPACE, ["a"], IDENTITY)
+        await GrpcMetadataClient(channel).resolve([A_QUESTION])
+
+
+def an_answer(**said: Any) -> vault_peer_pb2.Decisions:
+    told = {"decisions": [ALLOWED], "value_ids": bytes(16), "versions": [1]} | said
+    return vault_peer_pb2.Decisions(**told)
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "answers",
     [
-        vault_peer_pb2.ResolveResponse(),
-        vault_peer_pb2.ResolveResponse(
-            resolutions=[
-                vault_peer_pb2.Resolution(name="b", decision=vault_peer_pb2.DECISION_NOT_FOUND)
-            ]
-        ),
-        vault_peer_pb2.ResolveResponse(resolutions=[vault_peer_pb2.Resolution(name="a")]),
-        vault_peer_pb2.ResolveResponse(
-            resolutions=[
-                vault_peer_pb2.Resolution(
-                    name="a", decision=vault_peer_pb2.DECISION_ALLOWED, value_id="no id"
-                )
-            ]
-        ),
+        [],
+        [an_answer(), an_answer()],
+        [an_answer(decisions=[ALLOWED] * 2, value_ids=bytes(32), versions=[1, 1])],
+        [an_answer(decisions=[vault_peer_pb2.DECISION_UNSPECIFIED])],
+        [
+            an_answer(
+                decisions=[vault_peer_pb2.DECISION_UNSPECIFIED], value_ids=b"", versions=[]
+            )
+        ],
+        [an_answer(decisions=[vault_peer_pb2.DECISION_NOT_FOUND])],
+        [an_answer(value_ids=b"", versions=[])],
+        [an_answer(value_ids=bytes(15))],
+        [an_answer(value_ids=bytes(17))],
+        [an_answer(value_ids=bytes(32))],
+        [an_answer(versions=[])],
+        [an_answer(versions=[1, 2])],
+        [an_answer(keepers=["system", "aws"])],
     ],
-    ids=["nothing", "another name", "no decision", "no id"],
+    ids=[
+        "no answer",
+        "two answers",
+        "two names",
+        "no decision, but a value",
+        "no decision",
+        "a value that is not there",
+        "no value",
+        "a short id",
+        "more than an id",
+        "two ids",
+        "no version",
+        "two versions",
+        "two keepers",
+    ],
 )
 async def test_an_answer_to_another_question_is_none(
-    client: GrpcMetadataClient, peer: InMemoryPeer, answer: vault_peer_pb2.ResolveResponse
+    client: GrpcMetadataClient, peer: InMemoryPeer, answers: list[vault_peer_pb2.Decisions]
 ) -> None:
-    peer.twisted = answer
+    peer.twisted = vault_peer_pb2.ResolveResponse(answers=answers)
 
     with pytest.raises(UnavailableError):
-        await client.resolve(NAMESPACE, ["a"], IDENTITY)
+        await client.resolve([A_QUESTION])
 
 
 def test_every_decision_of_the_wire_is_known() -> None:

@@ -12,7 +12,7 @@ from tests.fakes.vault_svc.metadata import InMemoryMetadata
 from tests.fakes.vault_svc.vault import IDENTITY, NAMESPACE, Vault, a_caller, shown
 from vault_svc.domain.keyring import DataKeyState
 from vault_svc.ports.decisions import Answer, DecryptRecord
-from vault_svc.ports.metadata import Decision, Resolution
+from vault_svc.ports.metadata import Decision, Question, Resolution
 from vault_svc.use_cases.decrypt import DecryptCall
 from vault_svc.use_cases.opening import Form
 
@@ -25,9 +25,9 @@ class RacingMetadata(InMemoryMetadata):
     vault: Vault | None = None
 
     async def resolve(
-        self, namespace: str, names: Sequence[str], service_identity: str
-    ) -> tuple[Resolution, ...]:
-        decided = await super().resolve(namespace, names, service_identity)
+        self, questions: Sequence[Question]
+    ) -> tuple[tuple[Resolution, ...], ...]:
+        decided = await super().resolve(questions)
         if self.happenings and self.vault:
             happening = self.happenings.pop(0)
             if isinstance(happening, bytes):

@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ REMEMBERED_SECONDS = 1.0
 class RememberingOpening(Opening):
     answers: dict[Any, tuple[float, dict[str, Outcome]]] = field(default_factory=dict)
 
-    async def outcomes(self, asking: Asking, names: list[str]) -> dict[str, Outcome]:
+    async def outcomes(self, asking: Asking, names: Sequence[str]) -> dict[str, Outcome]:
         asked = (asking.namespace, asking.service_identity, *names)
         answered, outcomes = self.answers.get(asked, (-math.inf, {}))
         if time.monotonic() - answered > REMEMBERED_SECONDS:
