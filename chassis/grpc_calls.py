@@ -1,20 +1,19 @@
 """One call under way: its id, its admission, its deadline, and how it ended.
 
 Straight-line code: this runs around every call, and gRPC gives each call a task, so a context,
-of its own, so that what is bound in it need not be unbound.
+of its own, so that what is bound in it need not be unbound. A call is itself what gRPC calls a
+handler, made when the headers are there: they are read once, and the request not yet.
 """
 
-import asyncio
 import time
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import grpc
 import structlog
-from prometheus_client import Counter
 
 from chassis import deadline
+from chassis.admission import NOBODY, caller_key
 from chassis.errors import (
     DeadlineExceededError,
     KnownError,
@@ -23,12 +22,15 @@ from chassis.errors import (
     UnavailableError,
 )
 from chassis.grpc_status import DETAILS_KEY, status_code, to_status
-from chassis.metrics import Metrics
+from chassis.identity import ACCESS_TOKEN_KEY, AUTHORIZATION_KEY
+from chassis.in_flight import Surroundings
 from chassis.peers import check_peer
 from chassis.redaction import describe_exception
 from chassis.request_id import REQUEST_ID_KEY, accepted_or_new, set_request_id
 
 DRAINING = "the server is stopping; please go on elsewhere"
+
+Metadata = Sequence[tuple[str, str | bytes]]
 
 _log = structlog.get_logger(__name__)
 
@@ -36,70 +38,30 @@ _WORTH_A_WARNING = (UnavailableError, DeadlineExceededError)
 _WORTH_A_LINE = (UnauthenticatedError,)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Seconds a call may take if its caller names no deadline, and at most; calls at a time.
+class CallContext:
+    """gRPC's own context of a call, whose metadata is read once and not each time."""
 
-    Open-ended streams have a bound of their own, and no deadline but their callers'.
-    """
+    __slots__ = ("_context", "_metadata")
 
-    default_deadline_seconds: float
-    max_deadline_seconds: float
-    concurrent_calls: int
-    concurrent_streams: int
+    def __init__(self, context: Any, metadata: Metadata) -> None:
+        self._context, self._metadata = context, metadata
 
+    def invocation_metadata(self) -> Metadata:
+        """What the caller sent with the call."""
+        return self._metadata
 
-@dataclass(slots=True)
-class InFlight:
-    """What a server is serving now: how many calls, and the timer of each open-ended stream."""
-
-    count: int = 0
-    streams: set[asyncio.Timeout] = field(default_factory=set)
-    draining: bool = False
-    calls_ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def drain(self) -> None:
-        """Open-ended streams end now, and no other begins; calls go on.
-
-        `calls_ended` is set once there is no call, or has been none for a moment.
-        """
-        self.draining = True
-        for timer in self.streams:
-            timer.reschedule(asyncio.get_running_loop().time())
-        self.note_end()
-
-    def note_end(self) -> None:
-        """A call may have been the last one."""
-        if self.draining and self.count == 0:
-            self.calls_ended.set()
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the calls of one method share."""
-
-    service: str
-    method: str
-    peers: frozenset[str] | None
-    limits: Limits
-    in_flight: InFlight
-    metrics: Metrics
-    open_ended: bool = False
-    counters: dict[grpc.StatusCode, Counter] = field(default_factory=dict)
-
-    def count(self, code: grpc.StatusCode, seconds: float) -> None:
-        """One more call has ended with the code, after so long."""
-        counter = self.counters.get(code)
-        if counter is None:
-            counter = self.metrics.calls.labels(self.service, self.method, code.name)
-            self.counters[code] = counter
-        counter.inc()
-        if not self.open_ended:  # such a stream takes as long as its caller likes
-            self.metrics.call_seconds.labels(self.service, self.method).observe(seconds)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
 
 
 class Call:
-    """A block in which one call is served; it swallows the error that it will answer with."""
+    """Begins, ends and answers for one call. `caller` tells whose place it takes."""
+
+    # What gRPC asks of a handler; bytes go in and out as they are.
+    request_streaming: ClassVar[bool] = False
+    response_streaming: ClassVar[bool] = False
+    request_deserializer: ClassVar[None] = None
+    response_serializer: ClassVar[None] = None
 
     __slots__ = (
         "_admitted",
@@ -107,105 +69,125 @@ class Call:
         "_code",
         "_context",
         "_error",
+        "_metadata",
         "_started",
         "_timer",
+        "caller",
         "id",
     )
 
-    def __init__(self, around: Surroundings, context: Any) -> None:
-        self._around, self._context = around, context
+    def __init__(self, around: Surroundings, metadata: Metadata) -> None:
+        self._around, self._metadata = around, metadata
         self._code = grpc.StatusCode.OK
         self._error: Exception | None = None
         self._admitted = False
-        self._timer: asyncio.Timeout | None = None
-        self._started = time.perf_counter()
-        self.id = accepted_or_new(_sent_id(context))
+        self._timer: deadline.Timer | None = None
+        self._context: Any = None
+        self._started = 0.0
+        self.caller, sent_id = NOBODY, None
+        for key, value in metadata:
+            if key in (ACCESS_TOKEN_KEY, AUTHORIZATION_KEY):
+                self.caller = caller_key(value)
+            elif key == REQUEST_ID_KEY and sent_id is None and isinstance(value, str):
+                sent_id = value
+        self.id = accepted_or_new(sent_id)
 
-    def __enter__(self) -> Self:
-        set_request_id(self.id)
-        self._context.set_trailing_metadata(((REQUEST_ID_KEY, self.id),))
-        return self
+    def begin(self, context: Any) -> CallContext:
+        """The call has its id, its place and its timer, and may be served.
 
-    def admitted(self) -> asyncio.Timeout:
-        """The timer within which the call is to be served.
-
-        Raises ResourceExhaustedError if it is one too many; UnavailableError for an open-ended
-        stream once the server drains; PermissionDeniedError if the service is not for the
-        peer's certificate.
+        Raises ResourceExhaustedError if it is one too many; DeadlineExceededError if it comes
+        too late; UnavailableError for an open-ended stream once the server drains;
+        PermissionDeniedError if the service is not for the peer's certificate.
         """
+        self._started, self._context = time.perf_counter(), context
+        set_request_id(self.id)
+        context.set_trailing_metadata(((REQUEST_ID_KEY, self.id),))
         around = self._around
-        self._timer = self._admit_stream() if around.open_ended else self._admit_call()
-        self._admitted = True
+        if around.open_ended:
+            self._admit_stream()
+        else:
+            self._admit_call()
         if around.peers is not None:
-            check_peer(self._context, around.peers)
-        return self._timer
+            check_peer(context, around.peers)
+        return CallContext(context, self._metadata)
 
-    def _admit_call(self) -> asyncio.Timeout:
-        limits, in_flight = self._around.limits, self._around.in_flight
-        if in_flight.count >= limits.concurrent_calls:
+    def _admit_call(self) -> None:
+        around = self._around
+        limits, places = around.limits, around.in_flight.places
+        if not places.has_room_for(self.caller):
+            around.in_flight.refused.one_more()
             raise ResourceExhaustedError
-        in_flight.count += 1
-        self._around.metrics.calls_now += 1
         remaining = self._context.time_remaining()
         wanted = limits.default_deadline_seconds if remaining is None else remaining
-        seconds = max(0.0, min(wanted, limits.max_deadline_seconds))
-        deadline.bind(seconds)
-        return asyncio.timeout(seconds)
+        seconds = min(wanted, limits.max_deadline_seconds)
+        if seconds <= 0:
+            around.in_flight.expired.one_more()
+            raise DeadlineExceededError
+        places.take(self.caller)
+        around.metrics.calls_now += 1
+        self._admitted = True
+        self._timer = deadline.begin(seconds)
 
-    def _admit_stream(self) -> asyncio.Timeout:
+    def _admit_stream(self) -> None:
         """No deadline is bound: each step of an open-ended stream has bounds of its own."""
         in_flight = self._around.in_flight
         if in_flight.draining:
             raise UnavailableError(DRAINING)
         if len(in_flight.streams) >= self._around.limits.concurrent_streams:
             raise ResourceExhaustedError
-        timer = asyncio.timeout(self._context.time_remaining())
-        in_flight.streams.add(timer)
+        self._timer = deadline.Timer(self._context.time_remaining())
+        in_flight.streams.add(self._timer)
         self._around.metrics.streams_now += 1
-        return timer
 
     def _leave(self) -> None:
-        around = self._around
-        if self._timer in around.in_flight.streams:
-            around.in_flight.streams.discard(self._timer)
-            around.metrics.streams_now -= 1
-        elif self._admitted:
-            around.in_flight.count -= 1
+        around, in_flight = self._around, self._around.in_flight
+        if self._admitted:
+            in_flight.places.give_back(self.caller)
             around.metrics.calls_now -= 1
-            around.in_flight.note_end()
+            in_flight.note_end()
+        elif self._timer is not None:
+            in_flight.streams.discard(self._timer)
+            around.metrics.streams_now -= 1
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> bool:
+    def end(self, error: BaseException | None = None) -> bool:
+        """The call has left its place, and is counted by how it ended.
+
+        True if abort() is to answer for the error; a cancelled call has nobody to be answered.
+        """
         self._leave()
+        if self._timer is not None and self._timer.ended(error):
+            late = self._late()
+            late.__cause__, error = error, late
         if isinstance(error, Exception):
             self._failed(error)
         elif error is not None:
             self._code = grpc.StatusCode.CANCELLED
-        self._around.count(self._code, time.perf_counter() - self._started)
+        figures = self._around.figures
+        figures.ended(self._code.name)
+        if not self._around.open_ended:  # such a stream takes as long as its caller likes
+            figures.took(time.perf_counter() - self._started)
         return isinstance(error, Exception)
 
     def _failed(self, error: Exception) -> None:
-        ended = isinstance(error, TimeoutError) and self._timer and self._timer.expired()
-        if ended:
-            late = self._late()
-            late.__cause__, error = error, late
         self._error = error
         self._code = (
             status_code(error) if isinstance(error, KnownError) else grpc.StatusCode.INTERNAL
         )
-        if not (ended and self._around.open_ended):  # how every open-ended stream ends
+        if not self._is_usual(error):
             self._log(error)
+
+    def _is_usual(self, error: Exception) -> bool:
+        """How every open-ended stream ends, or what a tally tells of without a line each."""
+        if self._around.open_ended:
+            return self._timer is not None and self._timer.over
+        return not self._admitted and isinstance(error, DeadlineExceededError)
 
     def _late(self) -> KnownError:
         drained = self._around.open_ended and self._around.in_flight.draining
         return UnavailableError(DRAINING) if drained else DeadlineExceededError()
 
     def _log(self, error: Exception) -> None:
-        rpc = f"{self._around.service}/{self._around.method}"
+        rpc = self._around.rpc
         if isinstance(error, _WORTH_A_WARNING):
             _log.warning("call failed", rpc=rpc, failure=describe_exception(error))
         elif isinstance(error, _WORTH_A_LINE):
@@ -214,19 +196,18 @@ class Call:
             _log.error("call failed", rpc=rpc, failure=describe_exception(error))
 
     async def abort(self) -> None:
-        """Ends the call with the status of the error that left the block; always raises."""
-        metadata: tuple[tuple[str, str | bytes], ...] = ((REQUEST_ID_KEY, self.id),)
+        """Ends the call with the status of the error that ended it; always raises."""
         if isinstance(self._error, grpc.aio.AbortError):
             raise self._error  # the method has ended the call itself
-        if isinstance(self._error, KnownError):
-            status = to_status(self._error)
-            details = (DETAILS_KEY, status.SerializeToString())
-            await self._context.abort(self._code, status.message, (*metadata, details))
-        await self._context.abort(self._code, "internal error", metadata)
+        await self._context.abort(self._code, *status_of(self._error, self.id))
 
 
-def _sent_id(context: Any) -> str | None:
-    for key, value in context.invocation_metadata() or ():
-        if key == REQUEST_ID_KEY:
-            return value if isinstance(value, str) else None
-    return None
+def status_of(
+    error: Exception | None, request_id: str
+) -> tuple[str, tuple[tuple[str, str | bytes], ...]]:
+    """The message and the trailing metadata of the answer."""
+    if not isinstance(error, KnownError):
+        return "internal error", ((REQUEST_ID_KEY, request_id),)
+    status = to_status(error)
+    details = (DETAILS_KEY, status.SerializeToString())
+    return status.message, ((REQUEST_ID_KEY, request_id), details)

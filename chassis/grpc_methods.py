@@ -1,22 +1,26 @@
 """What happens around every method of every servicer, once and in this order.
 
-1. a request id is accepted or made; 2. a call too many is refused; 3. the peer's certificate is
-checked, if the service has a list; 4. the request is parsed; 5. the method runs until its
-deadline; 6. an error of our vocabulary becomes a status with details, any other INTERNAL
-without text; 7. the call is counted and timed.
+1. a request id is accepted or made; 2. a call too many is refused, and so is one that comes
+after its deadline; 3. the peer's certificate is checked, if the service has a list; 4. the
+request is parsed; 5. the method runs until its deadline; 6. an error of our vocabulary becomes
+a status with details, any other INTERNAL without text; 7. the call is counted and timed.
 
 There is one wrapper per method and no gRPC interceptor: an interceptor costs as much as all of
-this.
+this. gRPC asks for a handler once the headers are there, and receives the request for the
+handler that it is given: a call too many gets one that wants no request.
 """
 
+import time
+from collections.abc import Mapping
 from contextlib import aclosing
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
 
-from chassis.errors import InvalidArgumentError
-from chassis.grpc_calls import Call, Surroundings
+from chassis.errors import InvalidArgumentError, ResourceExhaustedError
+from chassis.grpc_calls import Call, Metadata, status_of
+from chassis.in_flight import Surroundings
 
 # A grpc.RpcMethodHandler, whose type stub leaves open which of its four behaviours is there.
 Handler: TypeAlias = Any
@@ -26,49 +30,128 @@ class Method:
     """One method of one service, with everything that happens around it."""
 
     def __init__(self, handler: Handler, around: Surroundings) -> None:
-        self._handler, self._around = handler, around
+        if handler.request_streaming:
+            raise ValueError(f"{around.rpc}: no request streams are served")
+        self.around = around
+        self.behaviour = (
+            handler.unary_stream if handler.response_streaming else handler.unary_unary
+        )
+        self.serialised = handler.response_serializer
+        self._parse = handler.request_deserializer
+        self._call = _StreamCall if handler.response_streaming else _UnaryCall
         # The generated deserializer is the bound FromString of the request's message class.
-        self._request_name = getattr(
-            handler.request_deserializer, "__self__", type(None)
-        ).__name__
+        self._request_name = getattr(self._parse, "__self__", type(None)).__name__
 
-    def wrapped(self) -> Handler:
-        """The handler that gRPC is to call, with raw bytes in and out. Raises ValueError."""
-        if self._handler.request_streaming:
-            name = f"{self._around.service}/{self._around.method}"
-            raise ValueError(f"{name}: no request streams are served")
-        if self._handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(self._answer_stream)
-        return grpc.unary_unary_rpc_method_handler(self._answer)
+    def arrived(self, metadata: Metadata) -> Handler:
+        """What is to serve the call that these headers begin."""
+        call = self._call(self, metadata)
+        around = self.around
+        if around.open_ended or around.in_flight.places.has_room_for(call.caller):
+            return call
+        return _Refusal(around, call.id)
 
-    async def _answer(self, request: bytes, context: Any) -> bytes | None:
-        with Call(self._around, context) as call:
-            async with call.admitted():
-                response = await self._handler.unary_unary(self._parsed(request), context)
-                return self._serialised(response)
-        await call.abort()
-        return None
-
-    async def _answer_stream(self, request: bytes, context: Any) -> None:
-        ended = False
-        with Call(self._around, context) as call:
-            async with call.admitted():
-                message = self._parsed(request)
-                async with aclosing(self._handler.unary_stream(message, context)) as answers:
-                    async for response in answers:
-                        await context.write(self._serialised(response))
-                ended = True
-        if not ended:
-            await call.abort()
-
-    def _parsed(self, request: bytes) -> Any:
+    def parsed(self, request: bytes) -> Any:
+        """The request's message. Raises InvalidArgumentError."""
         try:
-            return self._handler.request_deserializer(request)
+            return self._parse(request)
         except DecodeError:
             raise InvalidArgumentError(
                 f"the request is not a valid {self._request_name} message"
             ) from None
 
-    def _serialised(self, response: Any) -> bytes:
-        serialised: bytes = self._handler.response_serializer(response)
-        return serialised
+
+class Methods(grpc.GenericRpcHandler):
+    """Every method of a port, by its full name."""
+
+    def __init__(self, methods: Mapping[str, Method]) -> None:
+        self._methods = {f"/{name}": method for name, method in methods.items()}
+
+    def service(self, handler_call_details: Any) -> Handler | None:
+        """See grpc.GenericRpcHandler; None for a method that is not here."""
+        method = self._methods.get(handler_call_details.method)
+        return method and method.arrived(handler_call_details.invocation_metadata)
+
+
+class _UnaryCall(Call):
+    """A call that gets one answer."""
+
+    __slots__ = ("_method",)
+
+    def __init__(self, method: Method, metadata: Metadata) -> None:
+        super().__init__(method.around, metadata)
+        self._method = method
+
+    async def unary_unary(self, request: bytes, context: Any) -> bytes | None:
+        """The answer's bytes; the call ends with a status if there is none."""
+        method = self._method
+        try:
+            known = self.begin(context)
+            response = await method.behaviour(method.parsed(request), known)
+            serialised: bytes = method.serialised(response)
+        except BaseException as error:
+            if not self.end(error):
+                raise
+        else:
+            self.end()
+            return serialised
+        await self.abort()
+        return None
+
+
+class _StreamCall(Call):
+    """A call that gets any number of answers."""
+
+    response_streaming: ClassVar[bool] = True
+
+    __slots__ = ("_method",)
+
+    def __init__(self, method: Method, metadata: Metadata) -> None:
+        super().__init__(method.around, metadata)
+        self._method = method
+
+    async def unary_stream(self, request: bytes, context: Any) -> None:
+        """Every answer has been written, or the call has ended with a status."""
+        method = self._method
+        try:
+            known = self.begin(context)
+            message = method.parsed(request)
+            async with aclosing(method.behaviour(message, known)) as answers:
+                async for response in answers:
+                    await context.write(method.serialised(response))
+        except BaseException as error:
+            if not self.end(error):
+                raise
+        else:
+            self.end()
+            return
+        await self.abort()
+
+
+class _Refusal:
+    """Serves a call too many: it is answered before its request is read, and without a line.
+
+    A stream of requests is what gRPC does not wait for.
+    """
+
+    request_streaming: ClassVar[bool] = True
+    response_streaming: ClassVar[bool] = False
+    request_deserializer: ClassVar[None] = None
+    response_serializer: ClassVar[None] = None
+
+    __slots__ = ("_around", "_id", "_started")
+
+    def __init__(self, around: Surroundings, request_id: str) -> None:
+        self._around, self._id = around, request_id
+        self._started = time.perf_counter()
+
+    async def stream_unary(self, _requests: Any, context: Any) -> None:
+        """The call has ended with RESOURCE_EXHAUSTED."""
+        around = self._around
+        around.in_flight.refused.one_more()
+        around.figures.ended(_TOO_MANY.name)
+        around.figures.took(time.perf_counter() - self._started)
+        await context.abort(_TOO_MANY, *status_of(_REFUSED, self._id))
+
+
+_TOO_MANY = grpc.StatusCode.RESOURCE_EXHAUSTED
+_REFUSED = ResourceExhaustedError()

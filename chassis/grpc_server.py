@@ -18,8 +18,8 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from chassis.grpc_calls import InFlight, Limits, Surroundings
-from chassis.grpc_methods import Handler, Method
+from chassis.grpc_methods import Handler, Method, Methods
+from chassis.in_flight import InFlight, Limits, Surroundings
 from chassis.metrics import Metrics
 from chassis.peers import peer_sans
 from chassis.tls_files import RotatingTls, Tls
@@ -82,7 +82,7 @@ class GrpcServer:
     def __init__(self, port: Port, declared: frozenset[str], metrics: Metrics) -> None:
         self._port, self._declared, self._metrics = port, declared, metrics
         self._health = health.aio.HealthServicer()
-        self._in_flight = InFlight()
+        self._in_flight = InFlight(port.concurrent_calls)
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> int:
@@ -138,17 +138,16 @@ class GrpcServer:
 
     def _register(self, server: grpc.aio.Server) -> frozenset[str]:
         registered: set[str] = set()
+        methods: dict[str, Method] = {}
         for service in self._port.services:
             recorder = _Recorder()
             service.add(service.servicer, recorder)
             for name, handlers in recorder.services.items():
-                wrapped = {
-                    method: Method(handler, self._around(service, name, method)).wrapped()
-                    for method, handler in handlers.items()
-                }
-                generic = grpc.method_handlers_generic_handler(name, wrapped)
-                server.add_generic_rpc_handlers((generic,))
                 registered.add(name)
+                for method, handler in handlers.items():
+                    around = self._around(service, name, method)
+                    methods[around.rpc] = Method(handler, around)
+        server.add_generic_rpc_handlers((Methods(methods),))
         return frozenset(registered)
 
     def _around(self, service: Service, name: str, method: str) -> Surroundings:

@@ -61,6 +61,8 @@ _PATTERNS = (
 )
 # What each of the patterns begins with: most texts have none of it, and are done at once.
 _SUSPICIOUS = re.compile(r"(?i)eyJ|bearer|://|password=|-----BEGIN")
+# The same for a whole line in lower case. No pattern matches a text that has none of these.
+_NEEDLES = (b"eyj", b"bearer", b"password=", b"-----begin")
 
 
 def redacted(name: str, value: Any, depth: int = 0) -> Any:
@@ -74,6 +76,52 @@ def redacted(name: str, value: Any, depth: int = 0) -> Any:
     if isinstance(value, (str, UUID, PurePath, date, timedelta)):
         return redacted_text(str(value))
     return _container(name, value, depth)
+
+
+def plain_fields(fields: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The fields as `redacted` leaves them; None if that takes looking into them.
+
+    What is left to ask of these is whether a text in them looks like a credential: see
+    `is_suspicious`.
+    """
+    plain = {}
+    for name, value in fields.items():
+        if _is_secret(name):
+            plain[name] = REDACTED
+        elif _is_plain(value) and name[:1] != "_":  # that is not ours
+            plain[name] = value
+        else:
+            return None
+    return plain
+
+
+def _is_plain(value: Any) -> bool:
+    """Exact types only: a class derived from one of these may render as anything."""
+    kind = type(value)
+    if kind is str:
+        return len(value) <= MAX_TEXT_CHARACTERS
+    if kind is list or kind is tuple:
+        return all(type(item) is str and len(item) <= MAX_TEXT_CHARACTERS for item in value)
+    if kind is float:
+        return bool(value - value == 0)  # neither infinite nor no number
+    return value is None or kind is int or kind is bool
+
+
+def is_suspicious(line: bytes) -> bool:
+    """Whether a text in this line of JSON may look like a credential. May be wrong in that.
+
+    JSON leaves every letter of a needle as it is. A line that is not ASCII is suspicious,
+    because a pattern takes some letters for others (a long s for an s).
+    """
+    if not line.isascii():
+        return True
+    if b"://" in line and b"@" in line:
+        return True
+    lowered = line.lower()
+    for needle in _NEEDLES:  # noqa: SIM110  # a generator costs more than the search
+        if needle in lowered:
+            return True
+    return False
 
 
 def redacted_text(text: str) -> str:

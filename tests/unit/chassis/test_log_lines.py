@@ -1,0 +1,181 @@
+"""The short way to a log line says what the long way says."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import Any
+from uuid import UUID
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis.log_level import LogLevel
+from chassis.redaction import MAX_TEXT_CHARACTERS, is_suspicious, plain_fields, redacted
+from chassis.sensitive import REDACTED, Sensitive
+from chassis.telemetry import configure_logging
+
+MARKER = "marker-of-a-secret"
+TOKEN = f"eyJhbGciOiJFUzI1NiJ9.{MARKER}.{MARKER}"
+LONG = "x" * (MAX_TEXT_CHARACTERS + 1)
+
+pieces = st.sampled_from(
+    [
+        *(
+            "eyJ",
+            "EYJ",
+            ".",
+            "bearer ",
+            "BeArEr\t",
+            "://",
+            "@",
+            ":",
+            "a",
+            " ",
+            "password=",
+            "_",
+        ),
+        *("pa\u017fsword=", "pas\u017fword=", "-----BEGIN PRIVATE KEY-----", "-----begin "),
+        *("\ud800", "\u212a", "é", "\n", '"', "\\", "\x00", "\x7f", "\\u017f"),
+    ]
+)
+texts = st.lists(pieces, max_size=8).map("".join) | st.text(max_size=12)
+numbers = st.integers() | st.floats(allow_nan=False) | st.booleans() | st.none()
+scalars = texts | numbers | st.uuids() | st.just(LONG) | st.binary(max_size=4)
+values = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.sampled_from(["name", "token", "a"]), inner, max_size=2)
+    ),
+    max_leaves=6,
+)
+names = st.sampled_from(
+    ["name", "names", "reason", "token", "key", "key_id", "X-Value", "value"]
+)
+
+
+class Written:
+    """What is logged is kept as text."""
+
+    def __init__(self) -> None:
+        self.stream = io.StringIO()
+
+    def of(self, **fields: Any) -> str:
+        self.stream.seek(0)
+        self.stream.truncate()
+        structlog.get_logger("x").info("an event", **fields)
+        return self.stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def written() -> Iterator[Written]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    written = Written()
+    configure_logging("test", LogLevel.INFO, written.stream)
+    yield written
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@given(fields=st.dictionaries(names, values, max_size=4))
+def test_a_line_shows_each_field_as_redaction_leaves_it(
+    written: Written, fields: dict[str, Any]
+) -> None:
+    line = written.of(**fields)
+
+    assert line.isascii()
+    assert line.count("\n") == 1
+    shown = json.loads(line)
+    expected = {name: redacted(name, value) for name, value in fields.items()}
+    assert {name: shown[name] for name in fields} == json.loads(json.dumps(expected))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TOKEN,
+        f"Authorization: BEARER {MARKER}",
+        f"postgresql://user:{MARKER}@host/db",
+        f"pas\u017fword={MARKER}",
+        f"-----BEGIN PRIVATE KEY-----\n{MARKER}\n-----END PRIVATE KEY-----",
+        f"\ud800 bearer {MARKER}",
+        "x" * (MAX_TEXT_CHARACTERS - 7) + f"bearer {MARKER}",
+    ],
+)
+@pytest.mark.parametrize("beside", [{}, {"names": ["a"]}, {"number": 2**70}], ids=repr)
+def test_a_credential_is_redacted_whatever_stands_beside_it(
+    written: Written, text: str, beside: dict[str, Any]
+) -> None:
+    assert MARKER not in written.of(field=text, listed=[text], **beside)
+
+
+def test_a_credential_in_the_event_itself_is_redacted(written: Written) -> None:
+    structlog.get_logger("x").warning(f"refused Bearer {MARKER}")
+
+    assert MARKER not in written.stream.getvalue()
+
+
+class Level(IntEnum):
+    """A number that renders as more than one."""
+
+    HIGH = 3
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(Sensitive(MARKER), MARKER.encode(), UUID(int=1), Level.HIGH, LONG),
+        *({"a": "b"}, {"a"}, ["a", 1], [["a"]], [LONG]),
+        *(float("inf"), float("nan")),
+    ],
+    ids=repr,
+)
+def test_what_takes_looking_into_is_not_plain(value: object) -> None:
+    assert plain_fields({"field": value}) is None
+
+
+def test_a_secret_name_is_redacted_in_plain_fields_too() -> None:
+    assert plain_fields({"token": MARKER, "n": 1}) == {"token": REDACTED, "n": 1}
+
+
+def test_fields_that_are_not_ours_are_not_plain() -> None:
+    assert plain_fields({"_record": "x"}) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"..eYj..", b"BEARER", b"PassWord=", b"-----Begin", b"http://a:b@c", "é".encode()],
+)
+def test_a_line_is_suspicious_whatever_the_case_of_its_letters(line: bytes) -> None:
+    assert is_suspicious(line)
+
+
+@pytest.mark.parametrize("line", [b'{"a":"https://x.example"}', b'{"a":"b@c"}', b"{}"])
+def test_an_address_without_a_password_is_not_suspicious(line: bytes) -> None:
+    assert not is_suspicious(line)
+
+
+def test_the_time_of_a_line_is_that_of_its_writing(written: Written) -> None:
+    before = datetime.now(UTC)
+    shown = json.loads(written.of())["timestamp"]
+    after = datetime.now(UTC)
+
+    assert before <= datetime.fromisoformat(shown) <= after
+
+
+def test_a_log_that_cannot_be_written_fails_nothing(written: Written) -> None:
+    closed = io.StringIO()
+    closed.close()
+    configure_logging("test", LogLevel.INFO, closed)
+    try:
+        structlog.get_logger("x").info("lost")
+    finally:
+        configure_logging("test", LogLevel.INFO, written.stream)
