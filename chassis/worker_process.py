@@ -5,6 +5,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+import structlog
+
 from chassis.operations import CHECK_TIMEOUT_SECONDS
 from chassis.worker_link import SupervisorEnd
 
@@ -14,6 +16,8 @@ ANSWER_SECONDS = CHECK_TIMEOUT_SECONDS + 1.0
 # Beside the time for calls: to see that the end is wanted, to close what is open.
 END_MARGIN_SECONDS = 5.0
 STEADY_SECONDS = 30.0
+
+_log = structlog.get_logger(__name__)
 
 
 class WorkerProcess:
@@ -66,6 +70,7 @@ class WorkerProcess:
         self._link, self._serving_since = link, None
         self._starts += 1
         link.open()
+        _log.info("worker started", worker_number=self.number, worker_pid=self._process.pid)
 
     async def serves(self) -> bool:
         """True once it does; False once it has ended without."""

@@ -1,0 +1,85 @@
+"""A program with workers, for tests. Arguments: FOLDER COUNT PORT.
+
+Files in the folder tell its workers what to do:
+
+- `refuse`: they refuse to start. `die`: they end at their start.
+- `unwell-NUMBER`: the check `mood` of this worker fails.
+- A call of `hold` is held until there is `release`; that it is held is told by `held-…`.
+"""
+
+import asyncio
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from chassis.config import StartRefusedError
+from chassis.grpc_server import GrpcServer, Port, Service, Tls
+from chassis.log_level import LogLevel
+from chassis.metrics import Metrics
+from chassis.operations import ProcessVitals
+from chassis.places import WorkerPlace
+from chassis.process import run
+from chassis.telemetry import configure_logging
+from chassis.worker_process import WORKER
+from chassis.workers import Workers, supervise
+from tests.integration.chassis.echo import NAME, EchoServicer, add_echo_servicer_to_server
+
+DRAIN_SECONDS = 30.0
+
+
+async def lead(folder: Path, count: int, port: int, stopping: asyncio.Event) -> None:
+    configure_logging("crew", LogLevel.INFO, sys.stderr)
+    workers = Workers(
+        count=count,
+        host="127.0.0.1",
+        ports={"echo": port},
+        operations_port=0,
+        ready_file=folder / "ready.json",
+        drain_seconds=DRAIN_SECONDS,
+    )
+    await supervise(workers, stopping)
+
+
+async def work(folder: Path, place: WorkerPlace, stopping: asyncio.Event) -> None:
+    configure_logging("crew", LogLevel.INFO, sys.stderr, worker_number=place.number)
+    await place.follow(stopping, DRAIN_SECONDS)
+    if (folder / "refuse").exists():
+        raise StartRefusedError(("X_A is required", "X_B is required"))
+    if (folder / "die").exists():
+        os._exit(7)
+
+    async def mood() -> None:
+        if (folder / f"unwell-{place.number}").exists():
+            raise RuntimeError
+
+    async def answer(text: str, _context: Any) -> str:
+        if text == "hold":
+            (folder / f"held-{place.number}-{id(asyncio.current_task())}").touch()
+            while not (folder / "release").exists():  # noqa: ASYNC110  # another process makes it
+                await asyncio.sleep(0.02)
+        return f"{place.number} {os.getpid()}"
+
+    metrics = Metrics()
+    service = Service(NAME, add_echo_servicer_to_server, EchoServicer(answer))
+    tls = Tls(folder / "server.pem", folder / "server.key")
+    address = f"127.0.0.1:{place.port('echo', 0)}"
+    port = Port(address, tls, (service,), shared_port=place.shared)
+    server = GrpcServer(port, frozenset({NAME}), metrics)
+    vitals = ProcessVitals(metrics, {"mood": mood})
+    await place.open({"echo": await server.start()}, vitals)
+    await stopping.wait()
+    vitals.drain()
+    await server.stop(DRAIN_SECONDS)
+    await place.close()
+
+
+if __name__ == "__main__":
+    home, *words = sys.argv[1:]
+    match words:
+        case [count, port]:
+            sys.exit(run(partial(lead, Path(home), int(count), int(port))))
+        case [_, _, word, *given] if word == WORKER:
+            place = WorkerPlace(*given)
+            sys.exit(run(partial(work, Path(home), place), refuse=place.refuse))
