@@ -2,14 +2,16 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
 END_SECONDS = 20
 POLL_SECONDS = 0.05
+SHOWN_OF_A_LOG = 500
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 MICROSECONDS = 1_000_000
 
@@ -41,23 +43,28 @@ async def running(
             stderr=output,
         )
     try:
-        await _until(ready, process)
+        await _until(ready, process, log)
         yield process
     finally:
         await _end(process)
 
 
 async def _until(
-    ready: Callable[[], Awaitable[bool]], process: asyncio.subprocess.Process
+    ready: Callable[[], Awaitable[bool]], process: asyncio.subprocess.Process, log: Path
 ) -> None:
     try:
         async with asyncio.timeout(START_SECONDS):
             while not await ready():
                 if process.returncode is not None:
-                    raise DidNotStartError(f"it ended with code {process.returncode}")
+                    code, words = process.returncode, _last_words(log)
+                    raise DidNotStartError(f"it ended with code {code}: {words}")
                 await asyncio.sleep(POLL_SECONDS)
     except TimeoutError:
         raise DidNotStartError(f"it was not ready within {START_SECONDS} s") from None
+
+
+def _last_words(log: Path) -> str:
+    return log.read_text(errors="replace").strip()[-SHOWN_OF_A_LOG:]
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -84,3 +91,12 @@ def cpu_seconds(pid: int) -> float:
     text = Path(f"/proc/{pid}/stat").read_text()
     fields = text.rpartition(")")[2].split()  # a program's name may hold anything
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
