@@ -179,14 +179,15 @@ def main(arguments: Sequence[str]) -> int:
         except (DriverError, SetNotMadeError) as error:
             print(error, file=sys.stderr)
             return 1
-    print(report.table([found.headings, *(tuple(map(_shown, row)) for row in found.rows)]))
+    print(report.table([found.headings, *(tuple(map(shown, row)) for row in found.rows)]))
     print(*found.notes, report.machine(), sep="\n")
     if asked.json is not None:
         asked.json.write_text(json.dumps(asdict(found), indent=2))
     return 0
 
 
-def _shown(cell: Cell) -> str:
+def shown(cell: Cell) -> str:
+    """For a terminal."""
     match cell:
         case None:
             return "-"
