@@ -10,14 +10,18 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
+import structlog
+
 _WILDCARDS = ("", "0.0.0.0", "::", "[::]")  # noqa: S104  # recognised, not chosen
+
+_log = structlog.get_logger(__name__)
 
 
 @contextmanager
 def held_ports(host: str, wanted: Mapping[str, int]) -> Iterator[dict[str, int]]:
     """The ports' numbers, kept meanwhile for processes of this user; 0 chose a free one.
 
-    Raises OSError, which names the port, if somebody else has one.
+    Raises OSError if somebody else has one, which is logged with its number.
     """
     with ExitStack() as held:
         numbers = {}
@@ -46,7 +50,8 @@ def _hold(family: socket.AddressFamily, host: str, number: int, held: ExitStack)
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         holder.bind((host, number))
     except OSError as error:
-        raise type(error)(error.errno, f"{error.strerror}: port {number} of {host}") from None
+        _log.error("port not held", host=host, port=number, reason=error.strerror)
+        raise
     bound: int = holder.getsockname()[1]
     return bound
 

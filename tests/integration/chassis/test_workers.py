@@ -307,6 +307,7 @@ async def test_a_second_instance_does_not_share_the_port(
 
     assert await second.ended() == 1
     assert second.pids() == {}
+    assert [line["port"] for line in second.said("port not held")] == [port]
     assert await answered_by((await clients.connect(1))[0]) in {0, 1}
 
 
