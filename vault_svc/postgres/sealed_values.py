@@ -53,7 +53,9 @@ class PostgresSealedValueStore:
             raise StaleDataKeyError
 
     async def read(self, keys: Sequence[ValueKey], *, maximum_bytes: int) -> StoredValues:
-        rows = await self._database.fetch(self._sql.read_values, *_columns(keys), maximum_bytes)
+        namespaces, value_ids = _columns(keys)
+        asked = (namespaces, " ".join(map(str, value_ids)))
+        rows = await self._database.fetch(self._sql.read_values, *asked, maximum_bytes)
         total_bytes = rows[0]["total_bytes"] if rows else 0
         if total_bytes > maximum_bytes:
             return StoredValues(total_bytes, {})
