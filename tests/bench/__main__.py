@@ -17,11 +17,8 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 
-import metadata_svc.config
-import vault_svc.config
 from chassis.clock import SystemClock
 from tests.bench import page
 from tests.bench.bench import Bench, Wish, prepare, prepared
@@ -34,7 +31,6 @@ from tests.bench.tables import FULL, QUICK, Effort
 from tests.bench.under_test import StackUnderTest, running_state, stack_under_test
 
 SERVICES = ("vault", "metadata")
-CONFIGS = {"vault": vault_svc.config.Config, "metadata": metadata_svc.config.Config}
 
 
 async def measured(bench: Bench, names: Sequence[str]) -> Report:
@@ -56,7 +52,12 @@ async def measured(bench: Bench, names: Sequence[str]) -> Report:
             print(promises_as_text(table))
         sys.stdout.flush()
     workers = {name: len(children(bench.stack.pids[name])) or 1 for name in SERVICES}
-    around = surroundings(bench.effort, bench.driver.said, workers)
+    around = surroundings(
+        bench.effort,
+        load_by=bench.driver.said,
+        workers=workers,
+        connections=bench.connections,
+    )
     return Report(surroundings=around, findings=findings)
 
 
@@ -103,7 +104,6 @@ def _settings(workers: Sequence[int]) -> dict[str, str]:
     return {
         f"SPLITKEEP_{service.upper()}_WORKERS": str(count)
         for service, count in zip(SERVICES, workers, strict=True)
-        if "workers" in {field.name for field in fields(CONFIGS[service])}
     }
 
 

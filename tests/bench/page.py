@@ -56,7 +56,8 @@ def page(report: Report) -> str:
             "## What was promised",
             "",
             *_rows(("what", "promised", "measured", "kept"), _promises(report)),
-            *_picture(report),
+            "",
+            f"![Single decrypts and their control, by calls in flight]({PLOT.name})",
             *(line for finding in report.findings for line in _section(finding)),
             "",
             BESIDE_OTHERS.rstrip("\n"),
@@ -65,29 +66,30 @@ def page(report: Report) -> str:
     )
 
 
-def picture(report: Report) -> str | None:
-    """The plot, if what it shows was measured."""
+def picture(report: Report) -> str:
+    """The plot. Raises ValueError if what it shows was not measured."""
     found = report.table(single.NAME)
-    return None if found is None else plot(found)
+    if found is None:
+        raise ValueError(f"{single.NAME} was not measured: there is nothing to draw")
+    return plot(found)
 
 
 def publish(report: Report) -> None:
     """The figures are in docs/, with those that an earlier run found about other subjects.
 
-    Raises ValueError if those are of other surroundings.
+    Raises ValueError if those are of other surroundings, or there is nothing to draw.
     """
     if FIGURES.exists():
         report = report.joined(Report.read(FIGURES))
-    report.write(FIGURES)
     write(report)
+    report.write(FIGURES)
 
 
 def write(report: Report) -> None:
-    """Page and plot say what the report says."""
-    PAGE.write_text(page(report), encoding="utf-8")
+    """Page and plot say what the report says. Raises ValueError if there is no plot."""
     drawn = picture(report)
-    if drawn is not None:
-        PLOT.write_text(drawn, encoding="utf-8")
+    PAGE.write_text(page(report), encoding="utf-8")
+    PLOT.write_text(drawn, encoding="utf-8")
 
 
 def _surroundings(report: Report) -> Iterator[str]:
@@ -98,7 +100,7 @@ def _surroundings(report: Report) -> Iterator[str]:
     yield from (f"| {name} | {said} |" for name, said in around.machine.items())
     versions = (f"{name} {said}" for name, said in around.versions.items())
     yield f"| versions | {', '.join(versions)} |"
-    yield f"| load by | {around.load_by} |"
+    yield f"| load by | {around.load_by}; on up to {around.connections} connection(s) |"
     yield f"| worker processes | {workers} |"
     yield f"| rounds | {around.rounds} of {around.seconds:g} s a case |"
     yield f"| secure values | {shown(around.rows)} rows; values of 64 bytes |"
@@ -113,12 +115,6 @@ def _promises(report: Report) -> Iterator[tuple[str, ...]]:
 def _promised(promise: Promise) -> tuple[str, ...]:
     limit = f"{promise.bound} {shown(promise.limit)}"
     return promise.what, limit, shown(promise.measured), "yes" if promise.kept else "**no**"
-
-
-def _picture(report: Report) -> Iterator[str]:
-    if report.table(single.NAME) is not None:
-        yield ""
-        yield f"![Single decrypts and their control, by calls in flight]({PLOT.name})"
 
 
 def _section(finding: Finding) -> Iterator[str]:
@@ -138,6 +134,19 @@ def _rows(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[st
     yield f"| {' | '.join(names)} |"
     yield f"|---{'|---:' * (len(names) - 1)}|"
     yield from (f"| {' | '.join(row)} |" for row in rows)
+
+
+def committed_page() -> str:
+    """What the page is to say of the committed figures."""
+    return page(Report.read(FIGURES))
+
+
+def committed_picture() -> str:
+    """What the plot is to show of them. Raises ValueError if they have nothing to be drawn."""
+    return picture(Report.read(FIGURES))
+
+
+PAGES = {PAGE.name: committed_page, PLOT.name: committed_picture}
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ class Surroundings:
     versions: Mapping[str, str]
     load_by: str
     workers: Mapping[str, int]  # by service
+    connections: int  # that one load is spread on, at most
     rounds: int
     seconds: float
     rows: int
@@ -93,7 +94,9 @@ def cells(found: Table, heading: str) -> list[Cell]:
     return [row[column] for row in found.rows]
 
 
-def surroundings(effort: Effort, load_by: str, workers: Mapping[str, int]) -> Surroundings:
+def surroundings(
+    effort: Effort, *, load_by: str, workers: Mapping[str, int], connections: int
+) -> Surroundings:
     """This machine's."""
     return Surroundings(
         machine={
@@ -106,6 +109,7 @@ def surroundings(effort: Effort, load_by: str, workers: Mapping[str, int]) -> Su
         },
         load_by=load_by,
         workers=workers,
+        connections=connections,
         rounds=effort.rounds,
         seconds=effort.seconds,
         rows=effort.rows,
@@ -127,16 +131,13 @@ def finding(table: Table, began: datetime, load_average: float) -> Finding:
 
 def shown(cell: Cell) -> str:
     """A figure with as many digits as it is worth."""
-    match cell:
-        case None:
-            return "-"
-        case float() if abs(cell) < 10:
-            return f"{cell:.2f}"
-        case float() if abs(cell) < 100:
-            return f"{cell:.1f}"
-        case float() | int():
-            return f"{cell:,.0f}".replace(",", " ")
-    return cell
+    if cell is None:
+        return "-"
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, float) and 0 < abs(cell) < 100:
+        return f"{cell:.{3 if abs(cell) < 0.1 else 2 if abs(cell) < 10 else 1}f}"
+    return f"{cell:,.0f}".replace(",", " ")
 
 
 def as_text(found: Table) -> str:

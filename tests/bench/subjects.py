@@ -3,7 +3,19 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tests.bench import floors, mixed, single
+from tests.bench import (
+    batch,
+    floors,
+    hop,
+    mixed,
+    next_call,
+    openbao,
+    pages,
+    postgres_select,
+    rest,
+    single,
+    whole_list,
+)
 from tests.bench.bench import Bench
 from tests.bench.tables import Table
 
@@ -18,7 +30,15 @@ class Subject:
 
 SUBJECTS = (
     Subject("single", single.measure),
+    Subject("batch", batch.measure),
     Subject("mixed", mixed.measure),
+    Subject("rest", rest.measure),
+    Subject("select", postgres_select.measure),
+    Subject("pages", lambda bench: pages.measure(bench.stack, bench.effort)),
+    Subject("list", lambda bench: whole_list.measure(bench.stack, bench.effort)),
+    Subject("next_call", lambda bench: next_call.measure(bench.effort)),
+    Subject("openbao", openbao.measure),
+    Subject("hop", lambda bench: hop.measure(bench.stack, bench.effort)),
     Subject("floors", lambda bench: floors.measure(bench.stack, bench.effort)),
 )
 NAMES = tuple(subject.name for subject in SUBJECTS)
