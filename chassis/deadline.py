@@ -5,9 +5,12 @@ request starts with `unbound()`, because tasks inherit the context in which they
 """
 
 import asyncio
+import heapq
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+
+TICK_SECONDS = 0.01
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
@@ -27,19 +30,19 @@ def capped(seconds: float) -> float:
 
 
 class Timer:
-    """Cancels the task that makes it once `seconds` have passed; never, if they are None.
+    """Cancels the task that makes it once somebody says that its time is over.
 
     What asyncio.timeout() does, for a hot path: no context manager, no state but this.
     """
 
-    __slots__ = ("_handle", "_task", "over")
+    __slots__ = ("_task", "_waiting", "over")
 
-    def __init__(self, seconds: float | None) -> None:
+    def __init__(self, waiting: "set[Timer] | None" = None) -> None:
         self._task = asyncio.current_task()
-        self._handle: asyncio.TimerHandle | None = None
+        self._waiting = waiting
         self.over = False
-        if seconds is not None:
-            self._handle = asyncio.get_running_loop().call_later(seconds, self.end_now)
+        if waiting is not None:
+            waiting.add(self)
 
     def end_now(self) -> None:
         """The time is over, and the task cancelled."""
@@ -53,8 +56,8 @@ class Timer:
         The timer does nothing from now on, and the task is as if it had not been cancelled by
         it. To be asked once.
         """
-        if self._handle is not None:
-            self._handle.cancel()
+        if self._waiting is not None:
+            self._waiting.discard(self)
         if not self.over or self._task is None:
             return False
         others = self._task.uncancel()
@@ -62,10 +65,53 @@ class Timer:
         return cancelled or isinstance(error, TimeoutError)
 
 
-def begin(seconds: float) -> Timer:
-    """From now on, in this task, the present request may take `seconds` more."""
-    _deadline.set(asyncio.get_running_loop().time() + seconds)
-    return Timer(seconds)
+class Timers:
+    """Timers for one event loop, up to TICK_SECONDS late and never early.
+
+    One timer of the loop's own serves all that are due in the same tick: making and ending one
+    for each call costs as much as everything else around the call.
+    """
+
+    __slots__ = ("_due", "_next", "_ticks")
+
+    def __init__(self) -> None:
+        self._due: dict[int, set[Timer]] = {}
+        self._ticks: list[int] = []  # a heap of what is in _due
+        self._next: tuple[int, asyncio.TimerHandle] | None = None
+
+    def begin(self, seconds: float) -> Timer:
+        """From now on, in this task, the present request may take `seconds` more."""
+        loop = asyncio.get_running_loop()
+        when = loop.time() + seconds
+        _deadline.set(when)
+        return self.at(when, loop)
+
+    def at(self, when: float, loop: asyncio.AbstractEventLoop) -> Timer:
+        """A timer of the present task that is over at that time of the loop's."""
+        tick = int(when / TICK_SECONDS) + 1
+        due = self._due.get(tick)
+        if due is None:
+            due = self._due[tick] = set()
+            heapq.heappush(self._ticks, tick)
+            self._arm(loop)
+        return Timer(due)
+
+    def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
+        first = self._ticks[0]
+        if self._next is not None:
+            if self._next[0] <= first:
+                return
+            self._next[1].cancel()
+        self._next = first, loop.call_at(first * TICK_SECONDS, self._tick, loop)
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._next = None
+        now = loop.time()
+        while self._ticks and self._ticks[0] * TICK_SECONDS <= now:
+            for timer in self._due.pop(heapq.heappop(self._ticks)):
+                timer.end_now()
+        if self._ticks:
+            self._arm(loop)
 
 
 @contextmanager

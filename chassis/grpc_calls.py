@@ -5,6 +5,7 @@ of its own, so that what is bound in it need not be unbound. A call is itself wh
 handler, made when the headers are there: they are read once, and the request not yet.
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -12,8 +13,8 @@ from typing import Any, ClassVar
 import grpc
 import structlog
 
-from chassis import deadline
 from chassis.admission import NOBODY, caller_key
+from chassis.deadline import Timer
 from chassis.errors import (
     DeadlineExceededError,
     KnownError,
@@ -81,7 +82,7 @@ class Call:
         self._code = grpc.StatusCode.OK
         self._error: Exception | None = None
         self._admitted = False
-        self._timer: deadline.Timer | None = None
+        self._timer: Timer | None = None
         self._context: Any = None
         self._started = 0.0
         self.caller, sent_id = NOBODY, None
@@ -126,7 +127,7 @@ class Call:
         places.take(self.caller)
         around.metrics.calls_now += 1
         self._admitted = True
-        self._timer = deadline.begin(seconds)
+        self._timer = around.in_flight.timers.begin(seconds)
 
     def _admit_stream(self) -> None:
         """No deadline is bound: each step of an open-ended stream has bounds of its own."""
@@ -135,7 +136,12 @@ class Call:
             raise UnavailableError(DRAINING)
         if len(in_flight.streams) >= self._around.limits.concurrent_streams:
             raise ResourceExhaustedError
-        self._timer = deadline.Timer(self._context.time_remaining())
+        seconds = self._context.time_remaining()
+        if seconds is None:
+            self._timer = Timer()
+        else:
+            loop = asyncio.get_running_loop()
+            self._timer = in_flight.timers.at(loop.time() + seconds, loop)
         in_flight.streams.add(self._timer)
         self._around.metrics.streams_now += 1
 

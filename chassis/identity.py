@@ -36,6 +36,7 @@ Metadata = Sequence[tuple[str, str | bytes]]
 ACCESS_TOKEN_KEY = "x-access-token"  # noqa: S105  # the name of a header
 ID_TOKEN_KEY = "x-id-token"  # noqa: S105  # the name of a header
 AUTHORIZATION_KEY = "authorization"
+_CREDENTIAL_KEYS = (ACCESS_TOKEN_KEY, AUTHORIZATION_KEY)
 
 
 class TokenVerifier(Protocol):
@@ -58,10 +59,9 @@ class Authenticator:
 
     async def caller(self, metadata: Metadata) -> Caller:
         """Who is calling. Raises UnauthenticatedError, UnavailableError: see TokenVerifier."""
-        caller = await self._verifier.verify(credential(metadata))
-        if any(key.lower() == ID_TOKEN_KEY for key, _ in metadata):
-            return dataclasses.replace(caller, for_user=True)
-        return caller
+        credentials, for_user = _found(metadata)
+        caller = await self._verifier.verify(_only(credentials))
+        return dataclasses.replace(caller, for_user=True) if for_user else caller
 
     @staticmethod
     def credential(metadata: Metadata) -> Sensitive[str]:
@@ -74,16 +74,27 @@ def credential(metadata: Metadata) -> Sensitive[str]:
 
     Raises UnauthenticatedError if there is none, more than one, or one of another kind.
     """
-    found = [
-        (key.lower(), value)
-        for key, value in metadata
-        if key.lower() in (ACCESS_TOKEN_KEY, AUTHORIZATION_KEY)
-    ]
-    if not found:
+    return _only(_found(metadata)[0])
+
+
+def _found(metadata: Metadata) -> tuple[list[tuple[str, str | bytes]], bool]:
+    """The credentials by their lower-case keys, and whether there is an id token too."""
+    credentials, for_user = [], False
+    for key, value in metadata:
+        name = key.lower()
+        if name in _CREDENTIAL_KEYS:
+            credentials.append((name, value))
+        elif name == ID_TOKEN_KEY:
+            for_user = True
+    return credentials, for_user
+
+
+def _only(credentials: list[tuple[str, str | bytes]]) -> Sensitive[str]:
+    if not credentials:
         raise UnauthenticatedError
-    if len(found) > 1:
+    if len(credentials) > 1:
         raise UnauthenticatedError("exactly one credential is allowed, there are several")
-    key, value = found[0]
+    ((key, value),) = credentials
     if isinstance(value, bytes):
         raise UnauthenticatedError("the credential is not text")
     return _bearer(value) if key == AUTHORIZATION_KEY else _token(value)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from chassis.admission import Places
-from chassis.deadline import Timer
+from chassis.deadline import Timer, Timers
 from chassis.metrics import CallFigures, Metrics
 
 TELL_AFTER_SECONDS = 1.0
@@ -50,11 +50,12 @@ class Tally:
 class InFlight:
     """The places for calls, and the timer of each open-ended stream."""
 
-    __slots__ = ("calls_ended", "draining", "expired", "places", "refused", "streams")
+    __slots__ = ("calls_ended", "draining", "expired", "places", "refused", "streams", "timers")
 
     def __init__(self, concurrent_calls: int) -> None:
         self.places = Places(concurrent_calls)
         self.streams: set[Timer] = set()
+        self.timers = Timers()
         self.refused = Tally("calls refused: too many at a time", lambda: self.places.taken)
         self.expired = Tally(
             "calls dropped: they came after their deadline", lambda: self.places.taken

@@ -54,20 +54,19 @@ class JwtVerifier:
         if len(text) > MAX_TOKEN_CHARACTERS:
             parse_token(text)  # refuses it; nothing so long is hashed or kept
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-        caller = await self._recalled(digest)
-        return caller or await self._verified(text, digest)
-
-    async def _recalled(self, digest: bytes) -> Caller | None:
         entry = self._remembered.get(digest)
-        if entry is None:
-            return None
-        expired = self._clock.now().timestamp() >= entry.verified.accepted_until
-        if expired or await entry.source.keys() is not entry.keys:
+        if entry is not None:
+            now, source = self._clock.now(), entry.source
+            keys = source.at_hand(now) or await source.keys()
+            if keys is entry.keys and now.timestamp() < entry.verified.accepted_until:
+                self._just_used(digest)
+                return entry.verified.caller
             self._remembered.pop(digest, None)
-            return None
-        if digest in self._remembered:
+        return await self._verified(text, digest)
+
+    def _just_used(self, digest: bytes) -> None:
+        if digest in self._remembered:  # another may have forgotten it meanwhile
             self._remembered.move_to_end(digest)
-        return entry.verified.caller
 
     async def _verified(self, text: str, digest: bytes) -> Caller:
         token = parse_token(text)

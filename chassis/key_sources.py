@@ -42,6 +42,10 @@ class KeySource(Protocol):
         """
         ...
 
+    def at_hand(self, now: datetime) -> KeySet | None:
+        """What keys() would answer, if it would look nowhere; else None."""
+        ...
+
 
 def key_source(issuer: Issuer, clock: Clock) -> KeySource:
     """The source that the issuer's configuration names."""
@@ -73,6 +77,13 @@ class FileKeySource:
         if self._keys is None or self._read_at is None or now - self._read_at >= STALE_AFTER:
             raise UnavailableError("no key of the token's issuer is at hand")
         return self._keys
+
+    def at_hand(self, now: datetime) -> KeySet | None:
+        """See KeySource.at_hand."""
+        if self._looked_at is None or self._read_at is None:
+            return None
+        looked = abs(now - self._looked_at) < FILE_LOOK and now - self._read_at < STALE_AFTER
+        return self._keys if looked else None
 
     def _look(self, now: datetime) -> None:
         try:
@@ -119,6 +130,11 @@ class UrlKeySource:
         if usable is None:
             raise UnavailableError("no key of the token's issuer can be had")
         return usable.keys
+
+    def at_hand(self, now: datetime) -> KeySet | None:
+        """See KeySource.at_hand."""
+        fetched = self._fetched
+        return fetched.keys if fetched and now - fetched.at < TIME_TO_LIVE else None
 
     def _usable(self) -> _Fetched | None:
         fetched = self._fetched
