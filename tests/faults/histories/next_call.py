@@ -98,7 +98,7 @@ class Changes:
     async def run(self, count: int, changers: int) -> None:
         """`count` changes were acknowledged, each followed by its decrypt.
 
-        Raises AssertionError if a write is answered what it never should be.
+        Raises AssertionError if a call is answered what it never should be.
         """
         async with asyncio.TaskGroup() as group:
             for number in range(changers):
@@ -155,6 +155,7 @@ class _Name:
             # First of all: whatever else there is to do can wait.
             shown = await self._decrypt(asked.vault) if _is_done(written) else None
             shown_before = None if before is None else await before
+            self._expect_an_answer(shown, shown_before)
             if written.answer is Answer.UNKNOWN:
                 return False
             old, self.state = self.state, self._after(asked, written)
@@ -162,6 +163,10 @@ class _Name:
                 self._acknowledged(asked, written, shown)
                 self._overtaken(old, shown_before)
                 return True
+
+    def _expect_an_answer(self, *shown: Operation | None) -> None:
+        if any(each is not None and each.answer is Answer.WRONG for each in shown):
+            raise AssertionError(f"{self.history.name}: a decrypt failed")
 
     def _after(self, asked: Asked, written: Operation) -> State:
         after = step(self.state, written)

@@ -14,6 +14,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 CHANGES = 120
 SEED = int(os.environ.get("SPLITKEEP_TEST_SEED", "3"))
+# Planted in both vaults. A fault shows itself within some dozens; at the first, the run ends.
+FAULTS = ("joined_batch", "remembered_resolve")
+CHANGES_AT_MOST = 1_500
 
 
 async def test_what_was_acknowledged_is_what_the_next_decrypt_shows_at_any_replica_under_load(
@@ -27,3 +30,17 @@ async def test_what_was_acknowledged_is_what_the_next_decrypt_shows_at_any_repli
     assert found.astray == []
     assert found.acknowledged.total() == CHANGES
     assert set(background.answered) == {"vault-a", "vault-b"}  # it was under load
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_decision_from_before_the_acknowledgement_is_found_out(
+    stack: ReplicatedStack, fault: str
+) -> None:
+    prefix = fault.replace("_", "-")
+    async with stack.replaced("vault", f"tests.faults.histories.mutants.{fault}"):
+        found, _ = await changed_under_load(
+            stack, CHANGES_AT_MOST, SEED, prefix, until_stale=True
+        )
+
+    print(f"after {found.acknowledged.total()} changes:", *found.astray, sep="\n")
+    assert found.stale.total() > 0
