@@ -9,7 +9,7 @@ from tests.bench.tables import Bound, Cell, Promise, Table
 
 IN_FLIGHT = (8, 32)
 JUDGED = 8  # in flight
-SHARE_OF_FASTEST = 0.9  # below this it is time to move the pin
+TIME_TO_MOVE = 1.1  # x the CPU of the cheapest set: beyond this the pin is to move
 STUBS_AGREE = (
     "Stubs agree: the committed stubs and those of health, reflection and status can be "
     "imported. Only such a set can be moved to."
@@ -102,11 +102,12 @@ def _cpu_ratio(own: Sequence[Run], pinned: Sequence[Run]) -> float:
 
 
 def _promises(variants: Sequence[Variant], runs: Sequence[Runs]) -> tuple[Promise, ...]:
+    """By CPU: on a busy machine, a server of more threads gets more of it and looks faster."""
     pinned = runs[0][JUDGED]
-    fastest = max(
-        _speed_ratio(own[JUDGED], pinned)
+    cheapest = min(
+        _cpu_ratio(own[JUDGED], pinned)
         for variant, own in zip(variants, runs, strict=True)
         if variant.grpcio.agrees
     )
-    what = f"the pinned grpcio, x the fastest set whose stubs agree, {JUDGED} in flight"
-    return (Promise(what, Bound.AT_LEAST, SHARE_OF_FASTEST, 1 / fastest),)
+    what = "CPU of an empty call with the pinned grpcio, x the cheapest set whose stubs agree"
+    return (Promise(what, Bound.AT_MOST, TIME_TO_MOVE, 1 / cheapest),)

@@ -31,20 +31,20 @@ def test_a_ratio_is_the_median_of_each_rounds_ratio_to_the_pinned_set() -> None:
     assert row["x pinned's CPU"] == 2
 
 
-def test_the_pin_is_fast_enough_while_no_set_that_agrees_is_much_faster() -> None:
+def test_the_pin_stays_while_no_set_that_agrees_is_much_cheaper() -> None:
     found = compared((a_variant("1.80.1"), runs(105, 210, 52)))
 
     assert found.promises[0].kept
 
 
-def test_a_much_faster_set_that_agrees_breaks_the_promise() -> None:
+def test_a_much_cheaper_set_that_agrees_breaks_the_promise() -> None:
     found = compared((a_variant("1.90.0"), runs(150, 300, 75)))
 
     assert not found.promises[0].kept
-    assert found.promises[0].measured == pytest.approx(2 / 3)
+    assert found.promises[0].measured == pytest.approx(3 / 2)
 
 
-def test_a_faster_set_whose_stubs_do_not_agree_is_no_candidate() -> None:
+def test_a_cheaper_set_whose_stubs_do_not_agree_is_no_candidate() -> None:
     found = compared((a_variant("1.76.0", agreeing=False), runs(150, 300, 75)))
 
     assert found.promises[0].kept
