@@ -7,17 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx2
+
 from chassis.sensitive import Sensitive
 from splitkeep.environment import ROOT
 from splitkeep.files import write_file
 from splitkeep.local.child import Child, Program
 from splitkeep.local.ports import LOOPBACK
-from splitkeep.local.settings import workers_variable
 from splitkeep.local.state import State
 from splitkeep.local.supervisor import StartError
 
 START_SECONDS = 60.0
 POLL_SECONDS = 0.02
+ASK_SECONDS = 0.1  # each time that it is not ready is a line of its log
 LOG_TAIL_LINES = 5
 
 Environ = Mapping[str, str]
@@ -54,6 +56,23 @@ class Service:
             raise StartError(f"{self.name} did not get ready: {self._last_words()}") from None
         finally:
             ending.cancel()
+
+    async def until_ready(self) -> None:
+        """It says that it reaches whatever it needs. Raises StartError."""
+        try:
+            async with asyncio.timeout(START_SECONDS), _http() as http:
+                while not await self._says_ready(http):  # noqa: ASYNC110  # another process
+                    await asyncio.sleep(ASK_SECONDS)
+        except TimeoutError:
+            raise StartError(f"{self.name} is not ready: {self._last_words()}") from None
+
+    async def _says_ready(self, http: httpx2.AsyncClient) -> bool:
+        try:
+            port = json.loads(self.ready_file.read_bytes())["operations"]
+            answer = await http.get(f"http://{LOOPBACK}:{port}/readyz")
+        except (OSError, httpx2.HTTPError):  # it has ended, and is being started again
+            return False
+        return answer.is_success
 
     async def ended(self) -> int:
         """See Unit."""
@@ -94,7 +113,6 @@ class Services:
         told = {
             **self._database("metadata", dsn),
             **self._serving("metadata"),
-            **self._workers("metadata"),
             "ISSUERS": self._issuers,
             "PEER_PORT": str(self.ports["metadata_peer"]),
             "PEER_TLS_CERTIFICATE": str(peer.certificate),
@@ -109,7 +127,6 @@ class Services:
         told = {
             **self._database("vault", dsn),
             **self._serving("vault"),
-            **self._workers("vault"),
             "ISSUERS": self._issuers,
             "KEK_FILE": str(self.state.kek_file),
             "METADATA_TARGET": self._target("metadata_peer"),
@@ -154,10 +171,6 @@ class Services:
             "READY_FILE": str(self._ready_file(name)),
         }
 
-    def _workers(self, name: str) -> dict[str, str]:
-        # Everything is on this one machine: no service takes all of it unless told to.
-        return {"WORKERS": self.environ.get(workers_variable(name), "1")}
-
     def _ready_file(self, name: str) -> Path:
         return self.state.service_file(f"{name}-ready.json")
 
@@ -169,6 +182,10 @@ class Services:
             directory=ROOT,
         )
         return Service(name, Child(program), self._ready_file(name))
+
+
+def _http() -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(trust_env=False)  # a proxy has no business on this machine
 
 
 def problems_in(line: str) -> list[str]:

@@ -57,6 +57,8 @@ class Stack:
             self._prepare()
             await self._start_databases(supervisor)
             await self._start_services(supervisor)
+            # Started at once, one may have looked for another in vain, and looks again later.
+            await asyncio.gather(*(service.until_ready() for service in self._services))
             self._describe()
             yield
         finally:
