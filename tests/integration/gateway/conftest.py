@@ -46,8 +46,8 @@ BASE = "/apis/secret.grafana.app/v1beta1"
 VALUES = f"{BASE}/namespaces/default/securevalues"
 KEEPERS = f"{BASE}/namespaces/default/keepers"
 BOUNDS = ConnectionBounds(head_seconds=0.5, write_seconds=1.0, connections=20)
-# What the kernel takes at each end for a reader that does not read; left alone, it takes as much
-# as the machine is set up for, which may be tens of megabytes.
+# What the kernel takes at each end for a reader that does not read; left alone, it takes as
+# much as the machine is set up for, which may be tens of megabytes.
 KERNEL_BYTES = 65_536
 
 
@@ -119,7 +119,7 @@ class Gateway:
         self,
     ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         client = socket.socket()
-        client.setblocking(False)
+        client.settimeout(0)
         # Before it connects: that is when the window is agreed upon.
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BYTES)
         await asyncio.get_running_loop().sock_connect(client, (LOOPBACK, self.port))
