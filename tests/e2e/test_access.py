@@ -81,7 +81,8 @@ def test_a_decrypters_token_manages_nothing(stack: Stack) -> None:
 def test_the_peer_port_lets_nobody_in_without_the_vaults_certificate(stack: Stack) -> None:
     credentials = grpc.ssl_channel_credentials(Path(stack.info["ca"]).read_bytes())
     target = stack.peer_target
-    request = vault_peer_pb2.ResolveRequest(namespace="default", names=["any"])
+    question = vault_peer_pb2.Question(namespace="default", names=["any"])
+    request = vault_peer_pb2.ResolveRequest(questions=[question])
 
     with (
         grpc.secure_channel(target, credentials) as channel,
