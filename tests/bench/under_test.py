@@ -63,13 +63,12 @@ class StackUnderTest:
             vault_dsn=Sensitive(info["dsn"]["vault"]),
             pids=info["pids"],
             writer=_mint(state, subject="user:load", roles=("Admin",)),
-            decrypter=_mint(
-                state,
-                subject=f"access-policy:{DECRYPTER}",
-                service_identity=DECRYPTER,
-                permissions=(ANY_NAME_PERMISSION,),
-            ),
+            decrypter=_decrypting(state, DECRYPTER),
         )
+
+    def decrypting_as(self, service_identity: str) -> Sensitive[str]:
+        """A token for decrypting in this identity's name; another one each time."""
+        return _decrypting(self.state, service_identity)
 
     @property
     def ca(self) -> Path:
@@ -107,6 +106,15 @@ def _erase(directory: Path) -> None:
     state = open_state(directory)
     with state.held():
         state.erase()
+
+
+def _decrypting(state: State, service_identity: str) -> Sensitive[str]:
+    return _mint(
+        state,
+        subject=f"access-policy:{service_identity}",
+        service_identity=service_identity,
+        permissions=(ANY_NAME_PERMISSION,),
+    )
 
 
 def _mint(state: State, **wish: Any) -> Sensitive[str]:

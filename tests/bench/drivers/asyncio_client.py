@@ -26,7 +26,7 @@ class AsyncioClient(Driver):
 
     @property
     def said(self) -> str:
-        return "neither ghz nor h2load is installed: a Python client, slower than the server"
+        return "a Python client, slower than the server (neither ghz nor h2load is installed)"
 
     async def run(self, load: Load) -> Measurement:
         latencies: list[float] = []
@@ -64,5 +64,9 @@ async def _send(
         if began >= end:
             return
         message = random.choice(load.messages).SerializeToString()
-        await method(message, metadata=metadata, timeout=DEADLINE_SECONDS)
+        try:
+            await method(message, metadata=metadata, timeout=DEADLINE_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                raise  # a refusal is an answer, and the server counts it
         latencies.append(time.monotonic() - began)
