@@ -14,6 +14,7 @@ from splitkeep.environment import ROOT
 from splitkeep.files import write_file
 from splitkeep.local.child import Child, Program
 from splitkeep.local.ports import LOOPBACK
+from splitkeep.local.settings import workers_variable
 from splitkeep.local.state import State
 from splitkeep.local.supervisor import StartError
 
@@ -113,6 +114,7 @@ class Services:
         told = {
             **self._database("metadata", dsn),
             **self._serving("metadata"),
+            **self._workers("metadata"),
             "ISSUERS": self._issuers,
             "PEER_PORT": str(self.ports["metadata_peer"]),
             "PEER_TLS_CERTIFICATE": str(peer.certificate),
@@ -127,6 +129,7 @@ class Services:
         told = {
             **self._database("vault", dsn),
             **self._serving("vault"),
+            **self._workers("vault"),
             "ISSUERS": self._issuers,
             "KEK_FILE": str(self.state.kek_file),
             "METADATA_TARGET": self._target("metadata_peer"),
@@ -170,6 +173,10 @@ class Services:
             "TLS_PRIVATE_KEY": str(server.private_key),
             "READY_FILE": str(self._ready_file(name)),
         }
+
+    def _workers(self, name: str) -> dict[str, str]:
+        # Everything is on this one machine: no service takes all of it unless told to.
+        return {"WORKERS": self.environ.get(workers_variable(name), "1")}
 
     def _ready_file(self, name: str) -> Path:
         return self.state.service_file(f"{name}-ready.json")
