@@ -1,4 +1,8 @@
-"""docs/configuration.md and docs/metrics.md, made from the code; `make docs` writes them."""
+"""The pages of docs/ that are made, not written; `make docs` writes them.
+
+configuration.md and metrics.md come from the code, performance.md and its plot from the figures
+of a run (docs/performance.json).
+"""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,6 +16,7 @@ from chassis.metrics import MetricDescription, Metrics
 from gateway.edge.http_metrics import HttpMetrics
 from metadata_svc.use_cases.commits import Commits
 from metadata_svc.watch_metrics import WatchMetrics
+from tests.bench.page import PAGES as PERFORMANCE_PAGES
 from vault_svc.decision_log import StructuredDecisionLog
 from vault_svc.worker import SweepTelemetry
 
@@ -147,7 +152,11 @@ def _rows(metrics: Iterable[MetricDescription]) -> Iterator[str]:
         yield f"| `{metric.name}` | {metric.type} | {labels} | {metric.help} |"
 
 
-PAGES = {"configuration.md": configuration_page, "metrics.md": metrics_page}
+PAGES = {
+    "configuration.md": configuration_page,
+    "metrics.md": metrics_page,
+    **PERFORMANCE_PAGES,
+}
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from chassis.clock import SystemClock
@@ -25,7 +26,16 @@ from tests.bench.bench import Bench, Wish, prepare, prepared
 from tests.bench.drivers.choice import NAMES as DRIVERS
 from tests.bench.measuring import DriverError
 from tests.bench.memory import children
-from tests.bench.report import Finding, Report, as_text, finding, promises_as_text, surroundings
+from tests.bench.report import (
+    Finding,
+    OtherSurroundingsError,
+    Report,
+    Surroundings,
+    as_text,
+    finding,
+    promises_as_text,
+    surroundings,
+)
 from tests.bench.subjects import NAMES, SUBJECTS
 from tests.bench.tables import FULL, QUICK, Effort
 from tests.bench.under_test import StackUnderTest, running_state, stack_under_test
@@ -33,7 +43,7 @@ from tests.bench.under_test import StackUnderTest, running_state, stack_under_te
 SERVICES = ("vault", "metadata")
 
 
-async def measured(bench: Bench, names: Sequence[str]) -> Report:
+async def measured(bench: Bench, names: Sequence[str]) -> list[Finding]:
     """What the subjects found; one that could not be measured is told and left out."""
     findings: list[Finding] = []
     for subject in SUBJECTS:
@@ -51,21 +61,28 @@ async def measured(bench: Bench, names: Sequence[str]) -> Report:
         if not bench.effort.quick and table.promises:
             print(promises_as_text(table))
         sys.stdout.flush()
+    return findings
+
+
+def around(bench: Bench) -> Surroundings:
+    """What its figures will depend on."""
     workers = {name: len(children(bench.stack.pids[name])) or 1 for name in SERVICES}
-    around = surroundings(
+    return surroundings(
         bench.effort,
         load_by=bench.driver.said,
         workers=workers,
         connections=bench.connections,
     )
-    return Report(surroundings=around, findings=findings)
 
 
 async def run(stack: StackUnderTest, effort: Effort, asked: argparse.Namespace) -> Report:
     wish = Wish(driver=asked.driver, connections=asked.connections)
     async with prepared(stack, effort, wish) as bench:
         print(bench.driver.said, flush=True)
-        return await measured(bench, asked.only)
+        report = Report(surroundings=around(bench), findings=[])
+        if asked.publish and asked.only is not NAMES:
+            page.beside_published(report)  # now, and not after minutes
+        return replace(report, findings=await measured(bench, asked.only))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -82,13 +99,13 @@ def main(arguments: Sequence[str]) -> int:
             return 0
         try:
             report = asyncio.run(run(stack, effort, asked))
-        except DriverError as error:
+        except (DriverError, OtherSurroundingsError) as error:
             print(error, file=sys.stderr)
             return 1
     if asked.json is not None:
         report.write(asked.json)
     if asked.publish:
-        page.publish(report)
+        page.publish(report if asked.only is NAMES else page.beside_published(report))
     return 0 if _good(report, asked) else 1
 
 

@@ -74,15 +74,15 @@ def picture(report: Report) -> str:
     return plot(found)
 
 
-def publish(report: Report) -> None:
-    """The figures are in docs/, with those that an earlier run found about other subjects.
+def beside_published(report: Report) -> Report:
+    """With what is published about other subjects. Raises OtherSurroundingsError."""
+    return report.joined(Report.read(FIGURES)) if FIGURES.exists() else report
 
-    Raises ValueError if those are of other surroundings, or there is nothing to draw.
-    """
-    if FIGURES.exists():
-        report = report.joined(Report.read(FIGURES))
-    write(report)
+
+def publish(report: Report) -> None:
+    """Figures, page and plot are in docs/. Raises ValueError if there is nothing to draw."""
     report.write(FIGURES)
+    write(report)
 
 
 def write(report: Report) -> None:
@@ -100,7 +100,8 @@ def _surroundings(report: Report) -> Iterator[str]:
     yield from (f"| {name} | {said} |" for name, said in around.machine.items())
     versions = (f"{name} {said}" for name, said in around.versions.items())
     yield f"| versions | {', '.join(versions)} |"
-    yield f"| load by | {around.load_by}; on up to {around.connections} connection(s) |"
+    yield f"| load by | {around.load_by} |"
+    yield f"| connections of one load | {around.connections} at most |"
     yield f"| worker processes | {workers} |"
     yield f"| rounds | {around.rounds} of {around.seconds:g} s a case |"
     yield f"| secure values | {shown(around.rows)} rows; values of 64 bytes |"

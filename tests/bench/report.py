@@ -16,6 +16,10 @@ PACKAGES = ("grpcio", "protobuf", "asyncpg", "cryptography", "uvloop", "embedded
 CPU_MODEL = "model name"
 
 
+class OtherSurroundingsError(Exception):
+    """Figures that would share a page were not measured alike."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What figures depend on; those of one page share it."""
@@ -60,10 +64,12 @@ class Report:
     def joined(self, older: Self) -> Self:
         """With the older report's findings about what this one did not measure.
 
-        Raises ValueError if they were not measured in the same surroundings.
+        Raises OtherSurroundingsError.
         """
         if older.surroundings != self.surroundings:
-            raise ValueError("the older figures are of other surroundings: measure everything")
+            raise OtherSurroundingsError(
+                "the published figures are of another machine, version or effort: measure all"
+            )
         fresh = {finding.table.name: finding for finding in self.findings}
         kept = [fresh.pop(old.table.name, old) for old in older.findings]
         return replace(self, findings=[*kept, *fresh.values()])
@@ -101,7 +107,7 @@ def surroundings(
     return Surroundings(
         machine={
             "CPU": f"{os.cpu_count()} of {cpu_model()}",
-            "system": f"{platform.system()} {platform.release()}",
+            "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         },
         versions={
             "Python": platform.python_version(),

@@ -53,7 +53,7 @@ def _notes(connections: int) -> tuple[str, ...]:
             "The control is an empty method behind the same server builder, certificate and "
             "token check, with as many workers as the vault and the same load."
         ),
-        f"Each load is on {connections} connection(s), or one for each call if fewer.",
+        f"Connections of one load: {connections}, or as many as calls in flight if fewer.",
     )
 
 

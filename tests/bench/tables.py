@@ -28,7 +28,7 @@ class Effort:
 
 
 FULL = Effort(rows=100_000, rounds=5, seconds=2.5)
-QUICK = Effort(rows=2_000, rounds=1, seconds=0.3, quick=True, secrets=150)
+QUICK = Effort(rows=1_000, rounds=1, seconds=0.3, quick=True, secrets=100)
 
 
 class Bound(StrEnum):

@@ -12,7 +12,7 @@ from tests.e2e.stack import ROOT, Stack
 
 pytestmark = pytest.mark.slow
 
-SUBJECTS = ("single", "mixed")
+SUBJECTS = ("single", "batch", "mixed", "rest", "select", "pages", "list")
 
 
 def test_the_benchmarks_end_with_their_tables_and_no_failed_call(

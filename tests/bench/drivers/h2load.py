@@ -41,7 +41,7 @@ class H2load(Driver):
 
     @property
     def said(self) -> str:
-        return f"ghz is not installed: {self._version} with the same payloads"
+        return f"{self._version} (ghz is not installed)"
 
     async def run(self, load: Load) -> Measurement:
         log = await self._log(load)
