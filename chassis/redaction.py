@@ -101,7 +101,10 @@ def _is_plain(value: Any) -> bool:
     if kind is str:
         return len(value) <= MAX_TEXT_CHARACTERS
     if kind is list or kind is tuple:
-        return all(type(item) is str and len(item) <= MAX_TEXT_CHARACTERS for item in value)
+        return all(
+            (type(item) is str and len(item) <= MAX_TEXT_CHARACTERS) or type(item) is int
+            for item in value
+        )
     if kind is float:
         return bool(value - value == 0)  # neither infinite nor no number
     return value is None or kind is int or kind is bool

@@ -1,4 +1,8 @@
-"""Every decrypt decision as one structured log line and one count."""
+"""Every decrypt decision in a structured log line, and counted.
+
+Names of one call of which the same came share a line: a line for each would cost more than
+opening the value does.
+"""
 
 from typing import Protocol
 
@@ -8,6 +12,7 @@ from chassis.metrics import Metrics
 from vault_svc.ports.decisions import Answer, DecryptRecord
 
 EVENT = "decrypt"
+NAMES_PER_LINE = 100
 
 
 class _Logger(Protocol):
@@ -25,18 +30,22 @@ class StructuredDecisionLog:
         )
         self._counts = {answer: counter.labels(answer.name.lower()) for answer in Answer}
 
-    def record(self, decision: DecryptRecord) -> None:
+    def record(self, decided: DecryptRecord) -> None:
         """See ports.DecisionLog.record."""
-        self._counts[decision.answer].inc()
-        failed = decision.answer is Answer.DECRYPTION_FAILED
+        self._counts[decided.answer].inc(len(decided.names))
+        for start in range(0, len(decided.names), NAMES_PER_LINE):
+            self._write(decided, slice(start, start + NAMES_PER_LINE))
+
+    def _write(self, decided: DecryptRecord, part: slice) -> None:
+        failed = decided.answer is Answer.DECRYPTION_FAILED
         (self._log.error if failed else self._log.info)(
             EVENT,
-            identity=decision.service_identity,
-            claimed_identity=decision.claimed_identity,
-            subject=decision.subject,
-            namespace=decision.namespace,
-            name=decision.name,
-            decision=decision.answer.value,
-            reason=decision.reason,
-            version=decision.version,
+            identity=decided.service_identity,
+            claimed_identity=decided.claimed_identity,
+            subject=decided.subject,
+            namespace=decided.namespace,
+            decision=decided.answer.value,
+            reason=decided.reason,
+            names=decided.names[part],
+            versions=decided.versions[part],
         )

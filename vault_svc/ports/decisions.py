@@ -1,5 +1,6 @@
 """What came of each name of a decrypt, and where that is written down."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -16,24 +17,24 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DecryptRecord:
-    """Who asked for what, and what came of it; never a value."""
+    """Who asked for what in one call, and of which names the same came; never a value."""
 
     service_identity: str
     claimed_identity: str  # what the caller says of itself, unverified
     subject: str
     namespace: str
-    name: str
     answer: Answer
     reason: str
-    version: int = 0
+    names: Sequence[str]
+    versions: Sequence[int]  # of each name; 0 where none is known
 
 
 class DecisionLog(Protocol):
-    """Where every decrypt decision is written down.
+    """Where every decrypt decision is written down, name by name.
 
     Suite: tests/contracts/vault_svc/decision_log.py.
     """
 
-    def record(self, decision: DecryptRecord) -> None:
-        """The decision is on record. Raises nothing."""
+    def record(self, decided: DecryptRecord) -> None:
+        """The decision on each of the names is on record. Raises nothing."""
         ...

@@ -3,10 +3,10 @@
 - The right to ask is decided first, from the token alone; without it nothing is looked up.
 - Faults of the database, of metadata or of a KEK fail the whole call; faults of one value fail
   that name.
-- Every decision is recorded, once per name, with its true reason.
+- Every decision is recorded, each name once, with its true reason.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 
 from chassis.caller import Caller
@@ -83,21 +83,28 @@ class DecryptSecureValues:
             outcomes |= await self.opening.outcomes(asking, asked)
         return [outcomes[name] for name in names]
 
-    def _record(self, call: DecryptCall, outcomes: list[Outcome]) -> None:
+    def _record(self, call: DecryptCall, outcomes: Sequence[Outcome]) -> None:
         identity = ",".join(call.caller.service_identities)
-        for outcome in outcomes:
+        for (answer, reason), alike in _by_decision(outcomes).items():
             self.log.record(
                 DecryptRecord(
                     service_identity=identity,
                     claimed_identity=call.claimed_identity,
                     subject=call.caller.subject,
                     namespace=call.namespace,
-                    name=outcome.name,
-                    answer=outcome.answer,
-                    reason=outcome.reason,
-                    version=outcome.version,
+                    answer=answer,
+                    reason=reason,
+                    names=[outcome.name for outcome in alike],
+                    versions=[outcome.version for outcome in alike],
                 )
             )
+
+
+def _by_decision(outcomes: Iterable[Outcome]) -> dict[tuple[Answer, str], list[Outcome]]:
+    alike: dict[tuple[Answer, str], list[Outcome]] = {}
+    for outcome in outcomes:
+        alike.setdefault((outcome.answer, outcome.reason), []).append(outcome)
+    return alike
 
 
 def _distinct_names(call: DecryptCall) -> list[str]:
@@ -124,15 +131,17 @@ def _decided_by_name(
 ) -> dict[str, Outcome]:
     """The outcomes that take no look-up."""
     outcomes = {}
+    possible = could_be_name(namespace)
     for name in names:
         if not right.covers(name):
             reason = "the token does not permit this name"
             outcomes[name] = Outcome(name, Answer.NOT_AUTHORIZED, reason)
-        elif not (could_be_name(namespace) and could_be_name(name)):
+        elif not (possible and could_be_name(name)):
             outcomes[name] = Outcome(name, Answer.NOT_FOUND, "no secure value is named so")
     return outcomes
 
 
 def _room_bytes(names: list[str]) -> int:
     """What one message has left for values, next to these names."""
-    return MAXIMUM_ANSWER_BYTES - sum(len(name.encode()) + FRAMING_BYTES for name in names)
+    names_bytes = len("".join(names).encode())
+    return MAXIMUM_ANSWER_BYTES - names_bytes - FRAMING_BYTES * len(names)

@@ -1,22 +1,27 @@
 """What every DecisionLog promises. Subclasses give `log` and `written`, what it wrote."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from vault_svc.ports.decisions import Answer, DecisionLog, DecryptRecord
 
 Written = Callable[[], list[dict[str, object]]]
 
 
-def a_record(answer: Answer = Answer.GRANTED) -> DecryptRecord:
+def a_record(
+    answer: Answer = Answer.GRANTED,
+    names: Sequence[str] = ("db-password", "db-user"),
+    versions: Sequence[int] = (3, 1),
+) -> DecryptRecord:
     return DecryptRecord(
         service_identity="billing",
         claimed_identity="says-billing",
         subject="access-policy:1",
         namespace="team-a",
-        name="db-password",
         answer=answer,
         reason="a reason",
-        version=3,
+        names=names,
+        versions=versions,
     )
 
 
@@ -47,9 +52,19 @@ class DecisionLogContract:
                 "claimed_identity": "says-billing",
                 "subject": "access-policy:1",
                 "namespace": "team-a",
-                "name": "db-password",
+                "names": ["db-password", "db-user"],
                 "decision": "granted",
                 "reason": "a reason",
-                "version": 3,
+                "versions": [3, 1],
             }.items()
         )
+
+    def test_however_many_names_each_is_written_once_with_its_version(
+        self, log: DecisionLog, written: Written
+    ) -> None:
+        names = [f"n{number}" for number in range(250)]
+        log.record(a_record(names=names, versions=[*range(1, 251)]))
+
+        entries: Any = written()
+        assert [name for entry in entries for name in entry["names"]] == names
+        assert [n for entry in entries for n in entry["versions"]] == [*range(1, 251)]

@@ -9,5 +9,5 @@ class ListedDecisions:
     def __init__(self) -> None:
         self.records: list[DecryptRecord] = []
 
-    def record(self, decision: DecryptRecord) -> None:
-        self.records.append(decision)
+    def record(self, decided: DecryptRecord) -> None:
+        self.records.append(decided)

@@ -422,15 +422,16 @@ async def test_an_outage_of_metadata_makes_the_whole_call_unavailable(
     assert (await client.decrypt("mine")).results[0].value == CANARY
 
 
-async def test_every_decision_is_one_log_line_and_no_line_holds_a_value_or_token(
+async def test_every_decision_is_logged_and_no_line_holds_a_value_or_token(
     client: Client, serving: Serving, installation: Installation
 ) -> None:
     lines = StringIO()
     configure_logging("vault", LogLevel.DEBUG, lines)
     await client.create("mine")
+    await client.create("mine-too")
     token = installation.token()
     request = decrypter_pb2.DecryptSecureValuesRequest(
-        namespace=NAMESPACE, names=["mine", "absent"]
+        namespace=NAMESPACE, names=["mine", "absent", "mine-too"]
     )
 
     await call(
@@ -443,9 +444,9 @@ async def test_every_decision_is_one_log_line_and_no_line_holds_a_value_or_token
 
     logged = [json.loads(line) for line in lines.getvalue().splitlines()]
     decisions = [line for line in logged if line["event"] == "decrypt"]
-    assert [(d["identity"], d["name"], d["decision"]) for d in decisions] == [
-        (IDENTITY, "mine", "granted"),
-        (IDENTITY, "absent", "not found"),
+    assert [(d["identity"], d["names"], d["decision"]) for d in decisions] == [
+        (IDENTITY, ["mine", "mine-too"], "granted"),
+        (IDENTITY, ["absent"], "not found"),
     ]
     assert decisions[0]["claimed_identity"].startswith("says-k6xxx")
     assert len(decisions[0]["claimed_identity"]) == 253

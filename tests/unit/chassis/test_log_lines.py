@@ -133,7 +133,7 @@ class Level(IntEnum):
     "value",
     [
         *(Sensitive(MARKER), MARKER.encode(), UUID(int=1), Level.HIGH, LONG),
-        *({"a": "b"}, {"a"}, ["a", 1], [["a"]], [LONG]),
+        *({"a": "b"}, {"a"}, ["a", 1.5], [["a"]], [LONG]),
         *(float("inf"), float("nan")),
     ],
     ids=repr,

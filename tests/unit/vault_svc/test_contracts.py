@@ -124,10 +124,10 @@ class TestListedDecisions(DecisionLogContract):
                 "claimed_identity": record.claimed_identity,
                 "subject": record.subject,
                 "namespace": record.namespace,
-                "name": record.name,
+                "names": list(record.names),
                 "decision": record.answer.value,
                 "reason": record.reason,
-                "version": record.version,
+                "versions": list(record.versions),
             }
             for record in log.records
         ]

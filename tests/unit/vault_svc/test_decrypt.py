@@ -13,6 +13,7 @@ from tests.fakes.vault_svc.vault import IDENTITY, NAMESPACE, Vault, a_caller, sh
 from vault_svc.domain.keyring import DataKeyState
 from vault_svc.ports.decisions import Answer, DecryptRecord
 from vault_svc.ports.metadata import Decision, Question, Resolution
+from vault_svc.ports.values import ValueKey
 from vault_svc.use_cases.decrypt import DecryptCall
 from vault_svc.use_cases.opening import Form
 
@@ -207,8 +208,7 @@ async def test_a_live_value_that_is_missing_fails_that_name_alone() -> None:
     vault = Vault()
     await vault.create("a")
     await vault.create("b", b"other")
-    key = next(key for key in vault.rows.values if key.value_id == live_id(vault, "a"))
-    del vault.rows.values[key]
+    del vault.rows.values[ValueKey(NAMESPACE, live_id(vault, "a"))]
 
     assert await vault.decrypt("a", "b") == {"a": Answer.DECRYPTION_FAILED, "b": b"other"}
 
@@ -296,8 +296,11 @@ async def test_a_stream_answers_the_same_in_parts() -> None:
 
 async def test_every_decision_is_recorded_once_with_its_true_reason() -> None:
     vault = Vault()
-    await vault.create("a")
-    call = DecryptCall(a_caller(), "says-k6", NAMESPACE, ["a", "absent"])
+    for name in ("a", "b", "lost"):
+        await vault.create(name)
+    await vault.update("b")
+    del vault.rows.values[ValueKey(NAMESPACE, live_id(vault, "lost"))]
+    call = DecryptCall(a_caller(), "says-k6", NAMESPACE, ["b", "absent", "lost", "?", "a"])
 
     await vault.decrypter.decrypt(call)
 
@@ -307,14 +310,16 @@ async def test_every_decision_is_recorded_once_with_its_true_reason() -> None:
             claimed_identity="says-k6",
             subject="access-policy:1",
             namespace=NAMESPACE,
-            name=name,
             answer=answer,
             reason=reason,
-            version=version,
+            names=names,
+            versions=versions,
         )
-        for name, answer, reason, version in [
-            ("a", Answer.GRANTED, "", 1),
-            ("absent", Answer.NOT_FOUND, "there is no such secure value", 0),
+        for answer, reason, names, versions in [
+            (Answer.GRANTED, "", ["b", "a"], [2, 1]),
+            (Answer.NOT_FOUND, "there is no such secure value", ["absent"], [0]),
+            (Answer.DECRYPTION_FAILED, "the value is missing", ["lost"], [1]),
+            (Answer.NOT_FOUND, "no secure value is named so", ["?"], [0]),
         ]
     ]
 
