@@ -30,8 +30,9 @@ class DecryptRight:
 
     def covers(self, name: str) -> bool:
         """Whether the token permits decrypting the secure value of this name."""
-        permission = f"secret.grafana.app/securevalues/{name}:decrypt"
-        return _EVERYTHING in self.permissions or permission in self.permissions
+        if _EVERYTHING in self.permissions:
+            return True
+        return f"secret.grafana.app/securevalues/{name}:decrypt" in self.permissions
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ Every blob is `format (1) | nonce (12) | ciphertext and tag (16 more than the pl
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID
 
 KEY_BYTES = 32  # AES-256
@@ -58,8 +60,7 @@ class EnvelopeError(Exception):
         self.fault = fault
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """One blob, taken apart."""
 
     format: Format
@@ -87,11 +88,22 @@ def parse(blob: bytes, expected: Format) -> Envelope:
 
 def length_prefixed(*parts: bytes) -> bytes:
     """The parts, each behind its length in four bytes, big endian; injective."""
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return b"".join([len(part).to_bytes(4, "big") + part for part in parts])
 
 
-@dataclass(frozen=True, slots=True)
-class ValueContext:
+@lru_cache(maxsize=1024)
+def _value_head(namespace: str) -> bytes:
+    """What the associated data of every value of the namespace begins with."""
+    return length_prefixed(bytes((Format.SEALED_VALUE,)), namespace.encode())
+
+
+@lru_cache(maxsize=1024)
+def _value_key_head(namespace: str) -> bytes:
+    """What the associated data of every value key of the namespace begins with."""
+    return length_prefixed(bytes((Format.WRAPPED_VALUE_KEY,)), namespace.encode())
+
+
+class ValueContext(NamedTuple):
     """Whose a sealed value is. The name comes from the request, never from the vault's rows."""
 
     namespace: str
@@ -100,16 +112,11 @@ class ValueContext:
 
     def associated_data(self) -> bytes:
         """What the value's seal is bound to."""
-        return length_prefixed(
-            bytes((Format.SEALED_VALUE,)),
-            self.namespace.encode(),
-            self.name.encode(),
-            self.value_id.bytes,
-        )
+        own = length_prefixed(self.name.encode(), self.value_id.bytes)
+        return _value_head(self.namespace) + own
 
 
-@dataclass(frozen=True, slots=True)
-class ValueKeyContext:
+class ValueKeyContext(NamedTuple):
     """Which value a value key seals, and under which data key it is wrapped."""
 
     namespace: str
@@ -118,12 +125,8 @@ class ValueKeyContext:
 
     def associated_data(self) -> bytes:
         """What the value key's wrap is bound to."""
-        return length_prefixed(
-            bytes((Format.WRAPPED_VALUE_KEY,)),
-            self.namespace.encode(),
-            self.value_id.bytes,
-            self.data_key_id.bytes,
-        )
+        own = length_prefixed(self.value_id.bytes, self.data_key_id.bytes)
+        return _value_key_head(self.namespace) + own
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,17 @@ class WrappedDataKey:
         return self.state in OPENING_STATES
 
     @property
+    def wrap(self) -> tuple[str, UUID, str, KeyPurpose, bytes]:
+        """All of it but what it may be used for: equal ones unwrap to the same key."""
+        return (
+            self.namespace,
+            self.data_key_id,
+            self.kek_id,
+            self.purpose,
+            self.wrapped_key,
+        )
+
+    @property
     def context(self) -> DataKeyContext:
         """What its wrap is bound to."""
         return DataKeyContext(self.namespace, self.data_key_id, self.kek_id, self.purpose)

@@ -6,6 +6,7 @@
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -46,8 +47,7 @@ class DataKey:
         return cls(namespace, data_key_id, AESGCM(key.reveal()))
 
 
-@dataclass(frozen=True, slots=True)
-class SealedValue:
+class SealedValue(NamedTuple):
     """A value as it rests: its seal, and its key wrapped under a data key."""
 
     data_key_id: UUID

@@ -6,15 +6,15 @@
 - A KEK is asked once at a time for each key, and a slow answer holds up nobody else.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 from uuid import UUID
 
 from chassis.clock import Clock
 from chassis.sensitive import Sensitive
 from vault_svc.domain.envelope import EnvelopeError, KeyPurpose
-from vault_svc.domain.keyring import DataKeyState, WrappedDataKey
+from vault_svc.domain.keyring import WrappedDataKey
 from vault_svc.ports.keks import KekError, Keks
 from vault_svc.use_cases.recent import Recent
 from vault_svc.use_cases.single_flight import SingleFlight
@@ -47,21 +47,19 @@ class UnwrappedKeys(Generic[K]):
     ) -> None:
         self._kind = kind
         self._keks = keks
-        self._recent: Recent[WrappedDataKey, K] = Recent(
+        self._recent: Recent[Hashable, K] = Recent(
             clock, limit=bounds.limit, lifetime_seconds=bounds.lifetime_seconds
         )
-        self._unwrappings: SingleFlight[WrappedDataKey, K] = SingleFlight()
+        self._unwrappings: SingleFlight[Hashable, K] = SingleFlight()
 
     async def get(self, wrapped: WrappedDataKey) -> K:
         """The key itself, whatever its state: that is the caller's to heed.
 
         Raises KekError if its KEK does not unwrap it, UnavailableError if it cannot be had.
         """
-        # The state is no part of what was unwrapped.
-        wrapped = replace(wrapped, state=DataKeyState.RETIRED)
-        key = self._recent.get(wrapped)
+        key = self._recent.get(wrapped.wrap)
         if key is None:
-            key = await self._unwrappings.run(wrapped, lambda: self._unwrap(wrapped))
+            key = await self._unwrappings.run(wrapped.wrap, lambda: self._unwrap(wrapped))
         return key
 
     async def _unwrap(self, wrapped: WrappedDataKey) -> K:
@@ -73,5 +71,5 @@ class UnwrappedKeys(Generic[K]):
             unwrapped = self._kind.build(wrapped.namespace, wrapped.data_key_id, key)
         except EnvelopeError as error:
             raise KekError("what the KEK unwrapped is no key of this kind") from error
-        self._recent.put(wrapped, unwrapped)
+        self._recent.put(wrapped.wrap, unwrapped)
         return unwrapped

@@ -1,7 +1,6 @@
 """Sealing and opening, for any value, context and damage."""
 
 import secrets
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -110,7 +109,7 @@ def test_each_part_of_the_context_counts(change: dict[str, Any]) -> None:
     sealed = sealed_in(context, key)
 
     with pytest.raises(EnvelopeError):
-        open_value(sealed, replace(context, **change), key)
+        open_value(sealed, context._replace(**change), key)
 
 
 def test_the_same_key_bytes_under_another_id_do_not_open() -> None:
@@ -125,9 +124,9 @@ def test_the_same_key_bytes_under_another_id_do_not_open() -> None:
 def test_a_wrapped_value_key_does_not_open_another_value_of_the_same_name() -> None:
     key = a_data_key()
     first = ValueContext("team-a", "db-password", UUID(int=2))
-    second = replace(first, value_id=UUID(int=3))
-    mixed = replace(
-        sealed_in(first, key), wrapped_value_key=sealed_in(second, key).wrapped_value_key
+    second = first._replace(value_id=UUID(int=3))
+    mixed = sealed_in(first, key)._replace(
+        wrapped_value_key=sealed_in(second, key).wrapped_value_key
     )
 
     with pytest.raises(EnvelopeError):
@@ -162,9 +161,10 @@ def test_a_value_key_that_is_none_does_not_open() -> None:
     nonce = b"n" * NONCE_BYTES
     bound = length_prefixed(b"\x21", b"team-a", UUID(int=2).bytes, UUID(int=1).bytes)
     wrapped = b"\x21" + nonce + key.cipher.encrypt(nonce, b"short", bound)
+    sealed = sealed_in(context, key)._replace(wrapped_value_key=wrapped)
 
     with pytest.raises(EnvelopeError):
-        open_value(replace(sealed_in(context, key), wrapped_value_key=wrapped), context, key)
+        open_value(sealed, context, key)
 
 
 def test_keys_do_not_print() -> None:
