@@ -1,6 +1,7 @@
 """The in-memory metadata behind metadata's real gRPC service."""
 # ruff: noqa: N802  # method names are the proto's
 
+import asyncio
 from typing import Any
 
 from chassis.identity import credential
@@ -42,6 +43,9 @@ class InMemoryPeer(VaultPeerServicer):
         self.failure: Exception | None = None
         self.twisted: vault_peer_pb2.ResolveResponse | None = None
         self.requests: list[Any] = []
+        # The next Resolve is decided, and its answer held up until it is let go.
+        self.hold_next = False
+        self.held, self.let_go = asyncio.Event(), asyncio.Event()
 
     async def Prepare(self, request: Any, context: Any) -> vault_peer_pb2.PrepareResponse:
         self._heard(request)
@@ -69,13 +73,18 @@ class InMemoryPeer(VaultPeerServicer):
         self._heard(request)
         if self.twisted is not None:
             return self.twisted
+        held, self.hold_next = self.hold_next, False
         asked = [
             Question(one.namespace, one.names, one.service_identity)
             for one in request.questions
         ]
-        return vault_peer_pb2.ResolveResponse(
+        answer = vault_peer_pb2.ResolveResponse(
             answers=map(_decisions_to_proto, await self.known.resolve(asked))
         )
+        if held:
+            self.held.set()
+            await self.let_go.wait()
+        return answer
 
     async def Refuse(self, request: Any, context: Any) -> vault_peer_pb2.RefuseResponse:
         self._heard(request)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chassis import deadline
 from chassis.errors import DeadlineExceededError, NotFoundError, UnavailableError
@@ -437,3 +439,105 @@ async def due_timers_have_run() -> None:
     loop.call_at(loop.time(), passed.set_result, None)
     await passed
     await settled()
+
+
+class Arrival(NamedTuple):
+    caller: str
+    size: int
+
+
+class Departure(NamedTuple):
+    who: int
+
+
+class Answered(NamedTuple):
+    batch: int
+
+
+class Failed(NamedTuple):
+    batch: int
+
+
+numbers = st.integers(0, 30)
+happenings = st.one_of(
+    st.builds(Arrival, st.sampled_from("abc"), st.integers(1, 6)),
+    st.builds(Departure, numbers),
+    st.builds(Answered, numbers),
+    st.builds(Failed, numbers),
+)
+
+
+@dataclass
+class History:
+    """What happens to one coalescer, moment by moment; each answer says when it was read."""
+
+    patience: float
+    at_once: int
+    moment: int = 0
+    sent: list[tuple[int, tuple[Question, ...], asyncio.Future[Sequence[str]]]] = field(
+        default_factory=list
+    )
+    arrivals: list[tuple[int, asyncio.Task[str]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        pace = Pace(4, self.at_once, self.patience, FOR_EVER)
+        sorting: Sorting[Question] = Sorting(lambda q: q.size, lambda q: q.caller)
+        self.coalescer: Coalescer[Question, str] = Coalescer(self.ask, sorting, pace)
+
+    async def ask(self, questions: Sequence[Question]) -> Sequence[str]:
+        under_way = [answer for _, _, answer in self.sent if not answer.done()]
+        assert len(under_way) < self.at_once
+        assert len(questions) == 1 or sum(q.size for q in questions) <= 4
+        answer: asyncio.Future[Sequence[str]] = asyncio.get_running_loop().create_future()
+        self.sent.append((self.moment, tuple(questions), answer))
+        return await answer
+
+    async def happens(self, happening: object) -> None:
+        self.moment += 1
+        match happening:
+            case Arrival(caller, size):
+                question = Question(str(len(self.arrivals)), caller, size)
+                task = asyncio.create_task(self.coalescer.ask(question))
+                self.arrivals.append((self.moment, task))
+            case Departure(who) if self.arrivals:
+                self.arrivals[who % len(self.arrivals)][1].cancel()
+            case Answered(batch):
+                self.end(batch, None)
+            case Failed(batch):
+                self.end(batch, UnavailableError("failed"))
+        await settled()
+
+    def end(self, number: int, error: Exception | None) -> None:
+        open_ones = [one for one in self.sent if not one[2].done()]
+        if open_ones:
+            read_at, questions, answer = open_ones[number % len(open_ones)]
+            if error is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result([f"{question.text} {read_at}" for question in questions])
+
+    async def ends(self) -> None:
+        while any(not answer.done() for _, _, answer in self.sent):
+            await self.happens(Answered(0))
+
+
+@given(st.lists(happenings, max_size=40), st.sampled_from([0, FOR_EVER]), st.integers(1, 3))
+def test_whatever_happens_everyone_is_answered_once_by_what_was_read_after_he_asked(
+    listed: list[object], patience: float, at_once: int
+) -> None:
+    async def run() -> None:
+        history = History(patience, at_once)
+        for happening in listed:
+            await history.happens(happening)
+        await history.ends()
+        asked = [q.text for _, questions, _ in history.sent for q in questions]
+        assert len(asked) == len(set(asked))
+        for number, (arrived_at, task) in enumerate(history.arrivals):
+            assert task.done()
+            if not task.cancelled() and task.exception() is None:
+                who, read_at = task.result().split()
+                assert (who, int(read_at) >= arrived_at) == (str(number), True)
+        coalescer = history.coalescer
+        assert (dict(coalescer._lines), coalescer._under_way) == ({}, set())
+
+    asyncio.run(run())
