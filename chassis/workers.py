@@ -93,18 +93,23 @@ class _Crew:
 
         Raises StartRefusedError, WorkerEndedError, as the first that ends says.
         """
-        starts = [asyncio.create_task(self._start_first(worker)) for worker in self._workers]
-        all_started = asyncio.gather(*starts)
+        starting = asyncio.create_task(self._start_all())
         stop = asyncio.create_task(stopping.wait())
         try:
-            await asyncio.wait((all_started, stop), return_when=asyncio.FIRST_COMPLETED)
-            if all_started.done():
-                all_started.result()
+            await asyncio.wait((starting, stop), return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
         finally:
-            for task in (stop, *starts):
-                task.cancel()
-            await asyncio.gather(stop, *starts, return_exceptions=True)
+            starting.cancel()
+            stop.cancel()
+            await asyncio.gather(starting, stop, return_exceptions=True)
         return not stopping.is_set()
+
+    async def _start_all(self) -> None:
+        """One first: it serves sooner alone, and finds what would refuse them all."""
+        first, *others = self._workers
+        await self._start_first(first)
+        await asyncio.gather(*(self._start_first(worker) for worker in others))
 
     async def _start_first(self, worker: WorkerProcess) -> None:
         worker.start()
