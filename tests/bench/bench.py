@@ -1,5 +1,6 @@
 """What every subject is given: the stack, the control beside it, and how to load them."""
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from tests.bench.control import Control, control_beside
 from tests.bench.counting import Part, Sample, counted
 from tests.bench.drivers.choice import choose_driver
 from tests.bench.drivers.ghz import as_json
-from tests.bench.measuring import Driver, Load, Place
+from tests.bench.measuring import PACED_PER_CONNECTION, Driver, Load, Place
 from tests.bench.requests import DECRYPT, UPDATE, decrypt_messages, write_messages
 from tests.bench.seed import copy_rows, create_secrets, secret_names
 from tests.bench.tables import Effort
@@ -55,7 +56,7 @@ class Bench:
             messages=decrypt_messages(self.names, names),
             in_flight=in_flight,
             seconds=seconds,
-            connections=min(in_flight, self.connections),
+            connections=min(in_flight, self.connections if rate is None else paced(rate)),
             rate=rate,
         )
 
@@ -68,6 +69,7 @@ class Bench:
             messages=write_messages(),
             in_flight=PACED_IN_FLIGHT,
             seconds=seconds,
+            connections=paced(rate),
             rate=rate,
         )
 
@@ -86,6 +88,11 @@ class Bench:
     async def together(self, *parts: Part) -> list[Sample]:
         """What came of each of the loads, run at once."""
         return await counted(self.driver, self.stack.operations, parts)
+
+
+def paced(rate: float) -> int:
+    """How many connections begin so many calls a second evenly."""
+    return min(MAXIMUM_CONNECTIONS, math.ceil(rate / PACED_PER_CONNECTION))
 
 
 @dataclass(frozen=True, slots=True)

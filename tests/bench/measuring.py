@@ -10,6 +10,8 @@ from google.protobuf.message import Message
 from chassis.sensitive import Sensitive
 
 MILLISECONDS = 1_000
+# So many calls a second can be begun evenly on one connection.
+PACED_PER_CONNECTION = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from tests.bench.bench import Bench
+from tests.bench.bench import Bench, paced
 from tests.bench.counting import Part, Sample
 from tests.bench.rounds import Rounds, in_turn, p50_ms, p99_ms, speed
 from tests.bench.tables import NOT_OK, Bound, Cell, Promise, Table
@@ -24,6 +24,7 @@ async def measure(bench: Bench) -> Table:
         notes=(
             "An open loop: calls begin at even intervals, whatever becomes of those before.",
             "A write gives a secure value a new value, through both services and databases.",
+            f"Decrypts come over {paced(READS)} connections, writes over {paced(WRITES)}.",
         ),
         promises=[
             Promise(

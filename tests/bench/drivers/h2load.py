@@ -5,7 +5,8 @@
 - It counts HTTP statuses, and an error of gRPC is an HTTP 200 as well: gRPC's are read from the
   server's counters (tests/bench/statuses.py).
 - It stops at the end of its time: the calls then under way are cut off, and are no result.
-- Paced calls follow a script of moments. Its own --rps sends in bursts every 10 ms.
+- It paces calls by the clock, so that late ones are made up for, but looks at it every 10 ms:
+  a rate is spread on enough connections (PACED_PER_CONNECTION) that each begins one at a time.
 - It takes the token on its command line, which other users of the machine can see, and does not
   verify the server's certificate: it is for development stacks.
 """
@@ -88,25 +89,17 @@ def arguments(load: Load, number: int, folder: Path) -> list[str]:
         *("-H", "content-type: application/grpc", "-H", "te: trailers"),
         *("-H", "grpc-timeout: 20S"),
         *("-H", f"x-access-token: {load.token.reveal()}"),
-        *_for_how_long(load, number, folder),
+        *_for_how_long(load, number),
+        f"https://{load.target}/{load.method}",
     ]
 
 
-def _for_how_long(load: Load, number: int, folder: Path) -> tuple[str, ...]:
-    path = f"/{load.method}"
+def _for_how_long(load: Load, number: int) -> tuple[str, ...]:
     if load.rate is None:
-        seconds = f"--duration={round(load.seconds * MILLISECONDS)}ms"
-        return seconds, f"https://{load.target}{path}"
-    script = folder / f"script-{number}"
-    moments = moments_ms(load, load.rate)[number :: load.connections]
-    script.write_text("".join(f"{moment:.3f}\t{path}\n" for moment in moments))
-    return f"--timing-script-file={script}", f"--base-uri=https://{load.target}"
-
-
-def moments_ms(load: Load, rate: float) -> list[float]:
-    """When the calls of a paced load begin: at least one on each connection."""
-    count = max(load.connections, round(rate * load.seconds))
-    return [number * MILLISECONDS / rate for number in range(count)]
+        return (f"--duration={round(load.seconds * MILLISECONDS)}ms",)
+    calls = max(load.connections, round(load.rate * load.seconds))
+    own = len(range(number, calls, load.connections))
+    return f"--requests={own}", f"--rps={load.rate / load.connections:g}"
 
 
 def parse_log(log: bytes) -> Measurement:
