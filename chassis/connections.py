@@ -8,8 +8,6 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import parse_qs, urlsplit
@@ -71,33 +69,15 @@ class HeldConnections:
         self._settling: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    @asynccontextmanager
-    async def borrow(self) -> AsyncIterator[Connection]:
-        """A connection for the length of the block; outside a transaction again when it ends.
+    async def take(self) -> Connection:
+        """A connection, to be given back or told as failed(). At once if one is idle.
 
-        Raises UnavailableError if none becomes free in time, none can be made, or the server or
-        the connection fails inside the block. Any other error of the block passes unchanged.
+        Raises UnavailableError if none becomes free in time or none can be made.
         """
-        connection = await self._take()
-        try:
-            yield connection
-        except BaseException as error:
-            lost = is_connection_fault(error, closed=connection.is_closed())
-            if lost:
-                connection.terminate()
-                self._drop_idle()
-            self._settle(connection)
-            if lost or is_server_fault(error):
-                raise UnavailableError("the database failed") from error
-            raise
-        self._give_back(connection)
-
-    async def _take(self) -> Connection:
-        try:
-            async with asyncio.timeout(capped(BORROW_TIMEOUT_SECONDS)):
-                await self._free.acquire()
-        except TimeoutError as error:
-            raise UnavailableError("no database connection became free in time") from error
+        if self._free.locked():
+            await self._until_free()
+        else:
+            await self._free.acquire()  # does not wait
         try:
             return self._idle_connection() or await self._settings.connect()
         except BaseException as error:
@@ -105,6 +85,27 @@ class HeldConnections:
             if isinstance(error, CONNECT_ERRORS):
                 raise UnavailableError("the database cannot be reached") from error
             raise
+
+    async def _until_free(self) -> None:
+        try:
+            async with asyncio.timeout(capped(BORROW_TIMEOUT_SECONDS)):
+                await self._free.acquire()
+        except TimeoutError as error:
+            raise UnavailableError("no database connection became free in time") from error
+
+    def failed(self, connection: Connection, error: BaseException) -> None:
+        """What was taken is given back after an error, outside a transaction again soon.
+
+        Raises UnavailableError if the server or the connection is at fault; else the error is
+        the caller's.
+        """
+        lost = is_connection_fault(error, closed=connection.is_closed())
+        if lost:
+            connection.terminate()
+            self._drop_idle()
+        self._settle(connection)
+        if lost or is_server_fault(error):
+            raise UnavailableError("the database failed") from error
 
     def _idle_connection(self) -> Connection | None:
         if self._closed:
@@ -115,7 +116,8 @@ class HeldConnections:
                 return connection
         return None
 
-    def _give_back(self, connection: Connection) -> None:
+    def give_back(self, connection: Connection) -> None:
+        """What was taken is another's; it is as it was, and outside a transaction."""
         if self._closed:
             connection.terminate()
         elif not connection.is_closed():
@@ -125,7 +127,7 @@ class HeldConnections:
     def _settle(self, connection: Connection) -> None:
         """Have the failed transaction ended, without making the caller wait for it."""
         if connection.is_closed() or not connection.is_in_transaction():
-            self._give_back(connection)
+            self.give_back(connection)
             return
         task = asyncio.create_task(self._roll_back(connection))
         self._settling.add(task)
@@ -137,7 +139,7 @@ class HeldConnections:
         except CONNECT_ERRORS:
             connection.terminate()
         finally:
-            self._give_back(connection)
+            self.give_back(connection)
 
     def _drop_idle(self) -> None:
         while self._idle:

@@ -205,10 +205,10 @@ class Call:
         """Ends the call with the status of the error that ended it; always raises."""
         if isinstance(self._error, grpc.aio.AbortError):
             raise self._error  # the method has ended the call itself
-        await self._context.abort(self._code, *status_of(self._error, self.id))
+        await self._context.abort(self._code, *_status(self._error, self.id))
 
 
-def status_of(
+def _status(
     error: Exception | None, request_id: str
 ) -> tuple[str, tuple[tuple[str, str | bytes], ...]]:
     """The message and the trailing metadata of the answer."""

@@ -84,15 +84,15 @@ class Database:
 
     async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
         """The rows of one statement, in a transaction of its own. Raises UnavailableError."""
-        return await self._run(lambda connection: connection.fetch(query, *args))
+        return await self._run(Connection.fetch, query, args)
 
     async def fetchrow(self, query: str, *args: object) -> asyncpg.Record | None:
         """The first row of one statement, if there is any. Raises UnavailableError."""
-        return await self._run(lambda connection: connection.fetchrow(query, *args))
+        return await self._run(Connection.fetchrow, query, args)
 
     async def execute(self, query: str, *args: object) -> str:
         """The command tag of one statement, e.g. `UPDATE 1`. Raises UnavailableError."""
-        return await self._run(lambda connection: connection.execute(query, *args))
+        return await self._run(Connection.execute, query, args)
 
     async def healthy(self) -> None:
         """Returns if the primary answers. Raises UnavailableError."""
@@ -113,19 +113,38 @@ class Database:
         """No connection is left open."""
         await self._connections.close()
 
-    async def _run(self, statement: Callable[[Connection], Awaitable[T]]) -> T:
-        async def once() -> T:
-            async with self._connections.borrow() as connection:
-                return await statement(connection)
+    async def _run(
+        self, statement: Callable[..., Awaitable[T]], query: str, args: tuple[object, ...]
+    ) -> T:
+        try:
+            return await self._run_once(statement, query, args)
+        except TRANSIENT_ERRORS:
+            await _pause(1)
+        return await _retried(lambda: self._run_once(statement, query, args), first=2)
 
-        return await _retried(once)
+    async def _run_once(
+        self, statement: Callable[..., Awaitable[T]], query: str, args: tuple[object, ...]
+    ) -> T:
+        connection = await self._connections.take()
+        try:
+            result = await statement(connection, query, *args)
+        except BaseException as error:
+            self._connections.failed(connection, error)
+            raise
+        self._connections.give_back(connection)
+        return result
 
     async def _transact_once(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        async with self._connections.borrow() as connection:
+        connection = await self._connections.take()
+        try:
             await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
             result = await work(connection)
             await _commit(connection)
-            return result
+        except BaseException as error:
+            self._connections.failed(connection, error)
+            raise
+        self._connections.give_back(connection)
+        return result
 
 
 async def _commit(connection: Connection) -> None:
@@ -140,14 +159,18 @@ async def _commit(connection: Connection) -> None:
         raise LostTransactionError("a statement failed, and the work went on without it")
 
 
-async def _retried(once: Callable[[], Awaitable[T]]) -> T:
-    for attempt in range(1, ATTEMPTS):
+async def _retried(once: Callable[[], Awaitable[T]], *, first: int = 1) -> T:
+    for attempt in range(first, ATTEMPTS):
         try:
             return await once()
         except TRANSIENT_ERRORS:
-            longest = FIRST_PAUSE_SECONDS * 2**attempt
-            await asyncio.sleep(random.uniform(0, longest))  # noqa: S311  # jitter, not a secret
+            await _pause(attempt)
     try:
         return await once()
     except TRANSIENT_ERRORS as error:
         raise UnavailableError("the database is too busy with other writers") from error
+
+
+async def _pause(attempt: int) -> None:
+    longest = FIRST_PAUSE_SECONDS * 2**attempt
+    await asyncio.sleep(random.uniform(0, longest))  # noqa: S311  # jitter, not a secret

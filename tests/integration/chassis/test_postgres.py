@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from chassis.connections import ConnectionSettings, HeldConnections
 from chassis.errors import UnavailableError
 from chassis.postgres import AmbiguousCommitError, Connection, Database, LostTransactionError
 from chassis.sensitive import Sensitive
@@ -117,7 +118,8 @@ async def test_a_deadlock_is_resolved_by_doing_the_work_again(database: Database
     )
 
     names = [row["name"] for row in await database.fetch("SELECT name FROM numbers")]
-    assert (names, len(attempts)) == (["xx", "xx"], 3)
+    assert names == ["xx", "xx"]
+    assert len(attempts) >= 3  # on a busy machine the second try may meet the other one again
 
 
 async def test_work_that_never_serialises_is_given_up_after_four_tries(
@@ -290,3 +292,38 @@ async def _terminate_backends(dsn: Sensitive[str]) -> None:
         )
     finally:
         await connection.close()
+
+
+async def test_a_statement_is_prepared_once_and_stays_so(empty_dsn: Sensitive[str]) -> None:
+    database = await Database.connect(empty_dsn, application_name="tests", connections=1)
+    statement = "SELECT $1::integer AS n"
+
+    async def prepared() -> list[tuple[Any, ...]]:
+        rows = await database.fetch(
+            "SELECT name, prepare_time FROM pg_prepared_statements WHERE statement = $1",
+            statement,
+        )
+        return [tuple(row) for row in rows]
+
+    await database.fetch(statement, 0)
+    first = await prepared()
+    for n in range(20):
+        await database.fetch(statement, n)
+
+    assert await prepared() == first
+    assert len(first) == 1
+    await database.close()
+
+
+async def test_an_idle_connection_is_taken_without_waiting(empty_dsn: Sensitive[str]) -> None:
+    settings = ConnectionSettings(empty_dsn, "tests", statement_timeout_seconds=5)
+    held = HeldConnections(settings, 1)
+    made = await held.take()
+    held.give_back(made)
+
+    with pytest.raises(StopIteration) as taken:
+        held.take().send(None)
+
+    assert taken.value.value is made
+    held.give_back(made)
+    await held.close()
