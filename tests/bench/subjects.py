@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tests.bench import (
     batch,
     floors,
+    growth,
     hop,
     mixed,
     next_call,
@@ -37,6 +38,7 @@ SUBJECTS = (
     Subject("select", postgres_select.measure),
     Subject("pages", lambda bench: pages.measure(bench.stack, bench.effort)),
     Subject("list", lambda bench: whole_list.measure(bench.stack, bench.effort)),
+    Subject("growth", growth.measure),
     Subject("next_call", lambda bench: next_call.measure(bench.effort)),
     Subject("overload", overload.measure),
     Subject("openbao", openbao.measure),
