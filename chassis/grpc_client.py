@@ -36,10 +36,11 @@ _OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
-    # A peer that comes back is found within two seconds.
+    # A peer that comes back is found within a quarter of a second, or a little more: until then
+    # calls fail at once, though it could answer them. Nobody waits for a peer that is away.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 1_000),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.min_reconnect_backoff_ms", 1_000),  # for making one connection
+    ("grpc.max_reconnect_backoff_ms", 250),
     ("grpc.dns_min_time_between_resolutions_ms", 1_000),
     # Left to measure the line, gRPC takes 4 MiB or more for each stream, without a bound: on a
     # busy machine answers to its pings are late, which it takes for a long line.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from chassis.operations import OperationsPort, Vitals
-from chassis.ready import announce
+from chassis.ready import announce, settle
 from chassis.worker_link import WorkerEnd
 from chassis.worker_process import END_MARGIN_SECONDS
 
@@ -60,7 +60,9 @@ class OwnPlace:
     async def open(self, ports: Mapping[str, int], vitals: Vitals) -> None:
         """See Place."""
         self._operations = OperationsPort(self.host, self.operations_port, vitals)
-        announce({**ports, "operations": await self._operations.start()}, self.ready_file)
+        number = await self._operations.start()
+        settle()
+        announce({**ports, "operations": number}, self.ready_file)
 
     async def close(self) -> None:
         """See Place."""
@@ -94,6 +96,7 @@ class WorkerPlace:
 
     async def open(self, _ports: Mapping[str, int], vitals: Vitals) -> None:
         """See Place."""
+        settle()
         self._link.serve(vitals)
 
     async def close(self) -> None:

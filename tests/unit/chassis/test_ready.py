@@ -1,11 +1,12 @@
 """Telling that a process serves."""
 
+import gc
 import json
 from io import StringIO
 from pathlib import Path
 
 from chassis.log_level import LogLevel
-from chassis.ready import announce
+from chassis.ready import announce, settle
 from chassis.telemetry import configure_logging
 
 
@@ -42,3 +43,13 @@ def test_without_a_file_the_line_is_all(tmp_path: Path) -> None:
 
     assert json.loads(lines.getvalue())["event"] == "ready"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_start_has_made_is_not_collected_again() -> None:
+    made = [[] for _ in range(100)]  # type: ignore[var-annotated]  # whatever it is
+    try:
+        settle()
+
+        assert gc.get_freeze_count() > len(made)
+    finally:
+        gc.unfreeze()
