@@ -54,7 +54,11 @@ class Config:
     )
     concurrent_calls: int = field(
         default=256,
-        metadata={"help": "calls that each worker serves at a time on each port", "min": 1},
+        metadata={
+            "help": "calls that each worker serves at a time on each port; three quarters of "
+            "them for one caller at most",
+            "min": 1,
+        },
     )
     concurrent_watches: int = field(
         default=500, metadata={"help": "watches that each worker serves at a time", "min": 1}

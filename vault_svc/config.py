@@ -78,7 +78,12 @@ class Config:
         metadata={"help": "unwrapped data keys that each worker keeps at most", "min": 1},
     )
     concurrent_calls: int = field(
-        default=256, metadata={"help": "calls that each worker serves at a time", "min": 1}
+        default=256,
+        metadata={
+            "help": "calls that each worker serves at a time; three quarters of them for "
+            "one caller at most",
+            "min": 1,
+        },
     )
     max_connection_age_seconds: float = field(
         default=300,
