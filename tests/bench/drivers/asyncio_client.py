@@ -59,6 +59,8 @@ async def _send(
     metadata = (("x-access-token", load.token.reveal()),)
     end = time.monotonic() + load.seconds
     for moment in moments:
+        if moment >= end:
+            return
         await asyncio.sleep(max(0.0, moment - time.monotonic()))
         began = time.monotonic()
         if began >= end:
