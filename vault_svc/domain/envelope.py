@@ -91,6 +91,10 @@ def length_prefixed(*parts: bytes) -> bytes:
     return b"".join([len(part).to_bytes(4, "big") + part for part in parts])
 
 
+# The contexts of values are put together by hand, as length_prefixed would: once a name, twice.
+_ID_LENGTH = len(UUID(int=0).bytes).to_bytes(4, "big")
+
+
 @lru_cache(maxsize=1024)
 def _value_head(namespace: str) -> bytes:
     """What the associated data of every value of the namespace begins with."""
@@ -112,8 +116,16 @@ class ValueContext(NamedTuple):
 
     def associated_data(self) -> bytes:
         """What the value's seal is bound to."""
-        own = length_prefixed(self.name.encode(), self.value_id.bytes)
-        return _value_head(self.namespace) + own
+        name = self.name.encode()
+        return b"".join(
+            (
+                _value_head(self.namespace),
+                len(name).to_bytes(4, "big"),
+                name,
+                _ID_LENGTH,
+                self.value_id.bytes,
+            )
+        )
 
 
 class ValueKeyContext(NamedTuple):
@@ -125,8 +137,8 @@ class ValueKeyContext(NamedTuple):
 
     def associated_data(self) -> bytes:
         """What the value key's wrap is bound to."""
-        own = length_prefixed(self.value_id.bytes, self.data_key_id.bytes)
-        return _value_key_head(self.namespace) + own
+        head, value_id = _value_key_head(self.namespace), self.value_id.bytes
+        return b"".join((head, _ID_LENGTH, value_id, _ID_LENGTH, self.data_key_id.bytes))
 
 
 @dataclass(frozen=True, slots=True)

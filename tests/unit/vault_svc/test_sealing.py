@@ -16,6 +16,7 @@ from vault_svc.domain.envelope import (
     EnvelopeError,
     Format,
     ValueContext,
+    ValueKeyContext,
     length_prefixed,
     parse,
 )
@@ -173,3 +174,16 @@ def test_keys_do_not_print() -> None:
 
     assert material.hex() not in repr(key)
     assert repr(material) not in repr(key)
+
+
+@given(contexts, ids)
+def test_what_a_blob_is_bound_to_is_length_prefixed(context: ValueContext, key: UUID) -> None:
+    namespace, name, value_id = context
+    of_key = ValueKeyContext(namespace, value_id, key)
+
+    assert context.associated_data() == length_prefixed(
+        b"\x11", namespace.encode(), name.encode(), value_id.bytes
+    )
+    assert of_key.associated_data() == length_prefixed(
+        b"\x21", namespace.encode(), value_id.bytes, key.bytes
+    )
