@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tests.bench import (
     batch,
+    cold_start,
     floors,
     growth,
     hop,
@@ -14,6 +15,7 @@ from tests.bench import (
     overload,
     pages,
     postgres_select,
+    resident,
     rest,
     single,
     whole_list,
@@ -39,8 +41,10 @@ SUBJECTS = (
     Subject("pages", lambda bench: pages.measure(bench.stack, bench.effort)),
     Subject("list", lambda bench: whole_list.measure(bench.stack, bench.effort)),
     Subject("growth", growth.measure),
+    Subject("cold_start", cold_start.measure),
     Subject("next_call", lambda bench: next_call.measure(bench.effort)),
     Subject("overload", overload.measure),
+    Subject("resident", resident.measure),
     Subject("openbao", openbao.measure),
     Subject("hop", lambda bench: hop.measure(bench.stack, bench.effort)),
     Subject("floors", lambda bench: floors.measure(bench.stack, bench.effort)),
