@@ -1,0 +1,192 @@
+"""Is it processor time that bounds a decrypt, or a lock, or a pool?
+
+The services, Postgres and whoever makes the load are confined to one processor in all, then to
+two. What waits for anything else than a processor would not go faster on two. The control, an
+empty call, says how much faster on two anything goes on this machine.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from statistics import median
+
+import asyncpg
+
+from chassis.sensitive import Sensitive
+from splitkeep.files import private_directory
+from tests.bench.bench import MAXIMUM_CONNECTIONS, Bench, folder_of
+from tests.bench.bulk import seed_secrets
+from tests.bench.check import check_values
+from tests.bench.confining import Usage, confined_to, usable
+from tests.bench.control import control_beside
+from tests.bench.counting import Sample
+from tests.bench.drivers.choice import choose_driver
+from tests.bench.measuring import Place
+from tests.bench.own_stack import own_stack
+from tests.bench.rounds import Rounds, in_turn, speed
+from tests.bench.statuses import Counts
+from tests.bench.tables import NOT_OK, Bound, Cell, Promise, Table
+
+NAME = "pinned"
+WORKERS, CPUS = (1, 2), (1, 2)
+IN_FLIGHT = 32
+SPLIT = 2  # there are many cases
+LIMIT = 0.85
+RESOLVE = "splitkeep.metadata.v1.VaultPeer/Resolve"
+CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1"
+HELD = 10  # connections that each worker opens at most, one only when none is free
+DECRYPT, CONTROL = "decrypt", "control"
+HEADINGS = (
+    *("workers each", "processors", "decrypts/s", "x one", "control/s", "x one", "x control"),
+    *("used %", "names a batch", "connections", NOT_OK),
+)
+
+Key = tuple[str, int, int]  # what is called, workers, processors
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A stack with so many workers of each service, its control, and what was seen of it."""
+
+    workers: int
+    bench: Bench
+    used: dict[int, list[float]] = field(default_factory=dict)  # by processors
+    names_a_batch: dict[int, list[float]] = field(default_factory=dict)
+
+    async def decrypt(self, cpus: int, seconds: float) -> dict[Key, Sample]:
+        load = self.bench.decrypting(in_flight=IN_FLIGHT, seconds=seconds / SPLIT)
+        operations = self.bench.stack.operations
+        with confined_to(cpus):
+            before, usage = await Counts.read(operations), Usage.now()
+            sample = await self.bench.decrypt(load)
+            used = usage.share_since(cpus)
+        grown = (await Counts.read(operations)).since(before)
+        self.used.setdefault(cpus, []).append(used)
+        batches = self.names_a_batch.setdefault(cpus, [])
+        batches.append(grown.granted / max(1, grown.served(RESOLVE)))
+        return {(DECRYPT, self.workers, cpus): sample}
+
+    async def control(self, cpus: int, seconds: float) -> dict[Key, Sample]:
+        with confined_to(cpus):
+            sample = await self.bench.empty_calls(in_flight=IN_FLIGHT, seconds=seconds / SPLIT)
+        return {(CONTROL, self.workers, cpus): sample}
+
+    async def connections(self) -> str:
+        """How many were ever needed at a time: more than are open nobody waited for."""
+        stack = self.bench.stack
+        dsns = {"vault": stack.vault_dsn, "metadata": stack.metadata_dsn}
+        opened = [await _connections(dsn, f"{name}_svc") for name, dsn in dsns.items()]
+        return f"{' + '.join(map(str, opened))} of {HELD * self.workers} each"
+
+
+async def measure(bench: Bench) -> Table:
+    """Of the bench only its effort is used. Raises RuntimeError, StartError."""
+    numbers = CPUS[: usable()]
+    async with AsyncExitStack() as running:
+        shapes = [await running.enter_async_context(_shape(bench, n)) for n in WORKERS]
+        cases = [
+            partial(call, cpus)
+            for shape in shapes
+            for cpus in numbers
+            for call in (shape.control, shape.decrypt)
+        ]
+        rounds = await in_turn(bench.effort, cases)
+        connections = [await shape.connections() for shape in shapes]
+        for shape in shapes:
+            await check_values(shape.bench.stack, bench.effort.secrets)
+    return Table(
+        name=NAME,
+        title="Confined to some processors",
+        headings=HEADINGS,
+        rows=[
+            _row(rounds, shape, cpus, opened)
+            for shape, opened in zip(shapes, connections, strict=True)
+            for cpus in numbers
+        ],
+        notes=NOTES,
+        promises=_promises(rounds) if numbers == CPUS else (),
+    )
+
+
+@asynccontextmanager
+async def _shape(bench: Bench, workers: int) -> AsyncIterator[Shape]:
+    async with own_stack(vault_workers=workers, metadata_workers=workers) as running:
+        stack = running.under_test()
+        folder = folder_of(stack)
+        private_directory(folder)
+        await seed_secrets(stack, bench.effort.secrets)
+        async with control_beside(stack, folder) as control:
+            own = Bench(
+                stack=stack,
+                control=control,
+                driver=choose_driver(None, Place(stack.ca, folder)),
+                effort=bench.effort,
+                folder=folder,
+                connections=1 if workers == 1 else MAXIMUM_CONNECTIONS,
+            )
+            yield Shape(workers, own)
+
+
+async def _connections(dsn: Sensitive[str], application_name: str) -> int:
+    connection = await asyncpg.connect(dsn.reveal())
+    try:
+        return int(await connection.fetchval(CONNECTIONS, application_name))
+    finally:
+        await connection.close()
+
+
+def _row(rounds: Rounds[Key], shape: Shape, cpus: int, connections: str) -> list[Cell]:
+    decrypt, control = (DECRYPT, shape.workers, cpus), (CONTROL, shape.workers, cpus)
+    return [
+        *(shape.workers, cpus),
+        *(rounds.median(decrypt, speed), rounds.ratio(decrypt, (*decrypt[:2], CPUS[0]))),
+        *(rounds.median(control, speed), rounds.ratio(control, (*control[:2], CPUS[0]))),
+        rounds.ratio(decrypt, control),
+        median(shape.used[cpus]) * 100,
+        median(shape.names_a_batch[cpus]),
+        connections,
+        rounds.not_ok(decrypt, control),
+    ]
+
+
+def _promises(rounds: Rounds[Key]) -> list[Promise]:
+    return [
+        Promise(
+            f"speed-up of decrypts by a second processor, {workers} worker"
+            f"{'s' if workers > 1 else ''} each, as a share of the control's",
+            Bound.AT_LEAST,
+            LIMIT,
+            _beside_control(rounds, workers),
+        )
+        for workers in WORKERS
+    ]
+
+
+def _beside_control(rounds: Rounds[Key], workers: int) -> float:
+    one, two = CPUS
+
+    def faster(samples: Mapping[Key, Sample], what: str) -> float:
+        return speed(samples[what, workers, two]) / speed(samples[what, workers, one])
+
+    return median(
+        faster(samples, DECRYPT) / faster(samples, CONTROL) for samples in rounds.samples
+    )
+
+
+NOTES = (
+    (
+        f"{IN_FLIGHT} calls in flight. Confined: the services, both Postgres servers, the "
+        "control and whoever makes the load, every thread of each."
+    ),
+    (
+        "Used: of the processors given, by all of these together, while decrypts were made; "
+        "the rest is the network's work in the kernel, other processes and waiting."
+    ),
+    (
+        "Connections: opened to each database so far, vault and metadata. One is opened only "
+        "when none is free, so while there are fewer than allowed nobody has waited for one. A "
+        "batch waits for the one before it: had that been the bound, processors would be idle."
+    ),
+    "Four processors would be the next to show; this machine's count is at the top.",
+)
