@@ -32,7 +32,7 @@ Told = Callable[[str, object], None]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # of a machine that has other things to do
+@pytest.mark.timeout(1500)  # of a machine that has other things to do
 async def test_what_callers_see_of_the_replicas_is_linearizable_whatever_befalls_them(
     stack: ReplicatedStack, record_property: Told
 ) -> None:
