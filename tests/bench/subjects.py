@@ -19,6 +19,7 @@ from tests.bench import (
     resident,
     rest,
     single,
+    stages,
     whole_list,
 )
 from tests.bench.bench import Bench
@@ -41,6 +42,7 @@ SUBJECTS = (
     Subject("select", postgres_select.measure),
     Subject("pages", lambda bench: pages.measure(bench.stack, bench.effort)),
     Subject("list", lambda bench: whole_list.measure(bench.stack, bench.effort)),
+    Subject("stages", stages.measure),
     Subject("pinned", pinned.measure),
     Subject("growth", growth.measure),
     Subject("cold_start", cold_start.measure),
