@@ -42,15 +42,13 @@ async def measure(bench: Bench) -> Table:
     before = {process.pid: resident_mib(process.pid) for process in processes}
     samples = await _load(bench)
     after = {process.pid: resident_mib(process.pid) for process in processes}
-    not_ok = sum(sample.not_ok for sample in samples)
+    rows = [_row(process, before[process.pid], after[process.pid]) for process in processes]
+    all_not_ok = sum(sample.not_ok for sample in samples)
     return Table(
         name=NAME,
         title="Memory of each process",
         headings=HEADINGS,
-        rows=[
-            _row(process, before[process.pid], after[process.pid], not_ok)
-            for process in processes
-        ],
+        rows=[*rows, ("the load", None, None, None, None, all_not_ok)],
         notes=NOTES,
         promises=[
             Promise(
@@ -81,9 +79,9 @@ async def _load(bench: Bench) -> list[Sample]:
     return [await bench.decrypt(single), await bench.decrypt(batch, names=names)]
 
 
-def _row(process: Process, before: float, after: float, not_ok: int) -> list[Cell]:
+def _row(process: Process, before: float, after: float) -> list[Cell]:
     own, peak = _own_mib(process.pid), _peak_mib(process.pid)
-    return [process.name, before, after, own, peak, not_ok]
+    return [process.name, before, after, own, peak, None]
 
 
 def _own_mib(pid: int) -> float:
