@@ -86,7 +86,8 @@ def _overtaken(found: Found) -> str:
     counted = found.overtaken
     return (
         f"Of the decrypts sent before an acknowledgement {counted['before']} answered from "
-        f"before the change, {counted['after']} from after it, {counted['neither']} from neither."
+        f"before the change, {counted['after']} from after it, and {counted['neither']} from "
+        "neither."
     )
 
 
