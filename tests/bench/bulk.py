@@ -8,9 +8,8 @@ services (tests/bench/check.py).
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -26,7 +25,7 @@ from tests.bench.seed import ADVANCE, TABLES, VALUE_CHARACTERS, Row, secret_name
 from tests.bench.under_test import DECRYPTER, NAMESPACE, StackUnderTest
 from vault_svc.domain.envelope import ValueContext
 from vault_svc.domain.keyring import ReplacementRule
-from vault_svc.domain.sealing import DataKey, seal_value
+from vault_svc.domain.sealing import DataKey, SealedValue, seal_value
 from vault_svc.kek_providers.local_file import load_keks
 from vault_svc.postgres.data_keys import PostgresDataKeyStore
 
@@ -34,23 +33,15 @@ CHUNK = 10_000
 DEADLINE_SECONDS = 10
 VACUUM_SECONDS = 120
 DESCRIPTION = "seed"
-SEALED_COLUMNS = (
-    *("namespace", "value_id", "data_key_id", "wrapped_value_key", "sealed_value"),
-    *("stored_at", "claimed_at"),
-)
+SEALED = "sealed_values"
+COLUMNS = TABLES | {
+    SEALED: (
+        *("namespace", "value_id", "data_key_id", "wrapped_value_key", "sealed_value"),
+        *("stored_at", "claimed_at"),
+    )
+}
 
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Some of the secrets: numbers, an id for each value, the first one's resource version."""
-
-    numbers: range
-    value_ids: Sequence[UUID]
-    version: int
-
-    @property
-    def names(self) -> list[str]:
-        return [secret_name(number) for number in self.numbers]
+Rows = Mapping[str, Sequence[Row]]  # by table
 
 
 async def seed_secrets(stack: StackUnderTest, count: int) -> None:
@@ -65,12 +56,9 @@ async def seed_secrets(stack: StackUnderTest, count: int) -> None:
         _connections(stack.vault_dsn, 1) as (vault,),
     ):
         last = await metadata[0].fetchval(ADVANCE, NAMESPACE, count)
-        for start in range(1, count, CHUNK):
-            numbers = range(start, min(start + CHUNK, count))
-            chunk = Chunk(numbers, [uuid4() for _ in numbers], last - count + start)
-            await asyncio.gather(
-                _copy_metadata(metadata, chunk), _copy_values(vault, chunk, data_key)
-            )
+        parts = [range(start, min(start + CHUNK, count)) for start in range(1, count, CHUNK)]
+        async for rows in _made_ahead(parts, last - count, data_key):
+            await asyncio.gather(_copy_metadata(metadata, rows), _copy(vault, SEALED, rows))
         for connection in (metadata[0], vault):
             await connection.execute("VACUUM (ANALYZE)", timeout=VACUUM_SECONDS)
 
@@ -112,48 +100,65 @@ async def _connections(dsn: Sensitive[str], count: int) -> AsyncIterator[list[Co
             await connection.close()
 
 
-async def _copy_metadata(connections: Sequence[Connection], chunk: Chunk) -> None:
-    """As metadata writes them. A row points to its value id, which goes first."""
-    of_rows, of_names = connections
-    names, value_ids = chunk.names, chunk.value_ids
+async def _made_ahead(
+    parts: Sequence[range], version: int, data_key: DataKey
+) -> AsyncIterator[Rows]:
+    """Each part is made while the one before is copied: both take as long."""
 
-    async def rows() -> None:
-        claimed = [(NAMESPACE, value_id, "claimed") for value_id in value_ids]
-        await _copy(of_rows, "value_ids", claimed)
-        await _copy(of_rows, "secure_values", _secure_values(chunk))
+    def begun(part: range | None) -> asyncio.Task[Rows] | None:
+        if part is None:
+            return None
+        return asyncio.create_task(asyncio.to_thread(_made, part, version, data_key))
 
-    async def beside() -> None:
-        await _copy(of_names, "names", [(NAMESPACE, name, 1) for name in names])
-        allowed = [(NAMESPACE, DECRYPTER, name) for name in names]
-        await _copy(of_names, "secure_value_decrypters", allowed)
-
-    await asyncio.gather(rows(), beside())
-
-
-async def _copy(connection: Connection, table: str, rows: Sequence[Row]) -> None:
-    await connection.copy_records_to_table(table, records=rows, columns=TABLES[table])
+    following = iter(parts)
+    making = begun(next(following, None))
+    while making is not None:
+        rows = await making
+        making = begun(next(following, None))
+        yield rows
 
 
-def _secure_values(chunk: Chunk) -> list[Row]:
-    made = (SystemClock().now(), "user:load")
-    same = ("system", DESCRIPTION, [DECRYPTER], "{}", "{}", *made, *made, VALUE_CHARACTERS)
-    return [
-        (NAMESPACE, name, uuid4(), version, 1, 1, value_id, *same)
-        for version, (name, value_id) in enumerate(
-            zip(chunk.names, chunk.value_ids, strict=True), chunk.version
-        )
-    ]
-
-
-async def _copy_values(connection: Connection, chunk: Chunk, data_key: DataKey) -> None:
-    """As the vault stores them, known to be claimed."""
+def _made(numbers: range, version: int, data_key: DataKey) -> Rows:
+    """What both services would have written, the values known to be claimed."""
+    names = [secret_name(number) for number in numbers]
+    value_ids = [uuid4() for _ in names]
     now = SystemClock().now()
-    rows: list[Row] = []
-    for name, value_id in zip(chunk.names, chunk.value_ids, strict=True):
-        context = ValueContext(NAMESPACE, name, value_id)
-        value = Sensitive(value_of(name).encode())
-        sealed = seal_value(value, context, data_key, random=secrets.token_bytes)
-        rows.append((NAMESPACE, value_id, *sealed, now, now))
-    await connection.copy_records_to_table(
-        "sealed_values", records=rows, columns=SEALED_COLUMNS
+    made = (now, "user:load")
+    same = ("system", DESCRIPTION, [DECRYPTER], "{}", "{}", *made, *made, VALUE_CHARACTERS)
+    pairs = list(zip(names, value_ids, strict=True))
+    return {
+        "value_ids": [(NAMESPACE, value_id, "claimed") for value_id in value_ids],
+        "names": [(NAMESPACE, name, 1) for name in names],
+        "secure_values": [
+            (NAMESPACE, name, uuid4(), version + number, 1, 1, value_id, *same)
+            for number, (name, value_id) in zip(numbers, pairs, strict=True)
+        ],
+        "secure_value_decrypters": [(NAMESPACE, DECRYPTER, name) for name in names],
+        SEALED: [
+            (NAMESPACE, value_id, *_sealed(name, value_id, data_key), now, now)
+            for name, value_id in pairs
+        ],
+    }
+
+
+def _sealed(name: str, value_id: UUID, data_key: DataKey) -> SealedValue:
+    context = ValueContext(NAMESPACE, name, value_id)
+    value = Sensitive(value_of(name).encode())
+    return seal_value(value, context, data_key, random=secrets.token_bytes)
+
+
+async def _copy_metadata(connections: Sequence[Connection], rows: Rows) -> None:
+    """A row points to its value id, which goes first."""
+
+    async def copy_in_order(connection: Connection, *tables: str) -> None:
+        for table in tables:
+            await _copy(connection, table, rows)
+
+    await asyncio.gather(
+        copy_in_order(connections[0], "value_ids", "secure_values"),
+        copy_in_order(connections[1], "names", "secure_value_decrypters"),
     )
+
+
+async def _copy(connection: Connection, table: str, rows: Rows) -> None:
+    await connection.copy_records_to_table(table, records=rows[table], columns=COLUMNS[table])

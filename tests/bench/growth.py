@@ -21,6 +21,7 @@ from tests.bench.drivers.ghz import Ghz
 from tests.bench.drivers.h2load import H2load
 from tests.bench.measuring import Driver, Load, Place
 from tests.bench.own_stack import own_stack
+from tests.bench.report import shown
 from tests.bench.requests import DECRYPT
 from tests.bench.rounds import Figure, Rounds, in_turn, p50_ms, speed
 from tests.bench.seed import secret_name
@@ -160,7 +161,7 @@ def _promises(rounds: Rounds[Key], fewest: int, most: int) -> list[Promise]:
     def ratio(kind: Kind, figure: Figure) -> float:
         return rounds.ratio((most, kind), (fewest, kind), figure)
 
-    of = f"with {most:,} secrets, as a multiple of that with {fewest:,}".replace(",", " ")
+    of = f"with {shown(most)} secrets, as a multiple of that with {shown(fewest)}"
     return [
         Promise(f"p50 {of}", Bound.AT_MOST, LIMIT, ratio(ALONE, p50_ms)),
         Promise(f"decrypts/s {of}", Bound.AT_LEAST, 1 / LIMIT, ratio(MANY, speed)),
