@@ -54,7 +54,7 @@ class PostgresSealedValueStore:
 
     async def read(self, keys: Sequence[ValueKey], *, maximum_bytes: int) -> StoredValues:
         namespaces, value_ids = _columns(keys)
-        asked = namespaces, [value_id.hex for value_id in value_ids]
+        asked = namespaces, " ".join([value_id.hex for value_id in value_ids])
         rows = await self._database.fetch(self._sql.read_values, *asked, maximum_bytes)
         total_bytes = rows[0]["total_bytes"] if rows else 0
         if total_bytes > maximum_bytes:
