@@ -13,6 +13,7 @@ the peak's own load is sent once more.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from statistics import median
@@ -44,9 +45,9 @@ SECONDS, QUICK_SECONDS = 60.0, 2.0
 AFTERWARDS_SECONDS = 5.0
 # A bound on the calls of one greedy caller in an open loop, beyond what the server would hold.
 OPEN_IN_FLIGHT = 1_000
-# So many that none comes near the bound on the calls of one connection, beyond which HTTP/2 has
-# refusals of its own; and that each begins its calls one at a time.
-OPEN_CONNECTIONS = 8
+# Far below the bound on the calls of one connection: gRPC counts those that have ended and are
+# not freed yet too, and what is beyond it HTTP/2 refuses by itself.
+IN_FLIGHT_OF_A_CONNECTION = 128
 POLITE, POLITE_NAME = "polite-tester", "overload-polite"
 SAMPLE_SECONDS = 0.5
 
@@ -89,7 +90,7 @@ def _greedy(
 ) -> list[Load]:
     """The load of all greedy callers, in equal parts."""
     share = in_flight // GREEDY
-    connections = bench.connections if rate is None else OPEN_CONNECTIONS
+    enough = math.ceil(share / IN_FLIGHT_OF_A_CONNECTION)
     return [
         Load(
             target=bench.stack.vault,
@@ -98,7 +99,7 @@ def _greedy(
             messages=bench.decrypting(seconds=seconds).messages,
             in_flight=share,
             seconds=seconds,
-            connections=min(share, connections),
+            connections=min(share, max(enough, bench.connections)),
             rate=None if rate is None else rate / GREEDY,
         )
         for token in (bench.stack.decrypter, tokens.greedy)
