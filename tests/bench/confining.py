@@ -4,15 +4,16 @@ Stacks of a subject's own, controls and tools that make load all descend from it
 """
 
 import os
+import re
 import resource
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from tests.bench.running import cpu_seconds
+from tests.bench.running import TICKS_PER_SECOND, cpu_seconds
 
 PROC = Path("/proc")
 
@@ -23,12 +24,12 @@ def usable() -> int:
 
 
 @contextmanager
-def confined_to(count: int) -> Iterator[None]:
-    """Meanwhile every thread of them, and what they start, runs on so many processors."""
+def confined_to(count: int) -> Iterator[Sequence[int]]:
+    """Meanwhile all their threads, and what they start, run on so many processors: these."""
     given = sorted(os.sched_getaffinity(0))
     _confine(given[:count])
     try:
-        yield
+        yield given[:count]
     finally:
         _confine(given)
 
@@ -66,10 +67,11 @@ def _listed(folder: Path) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Processor time of the family up to a moment, in seconds; the ended are counted too."""
+    """Up to a moment, in seconds: what the family used, and how long each processor idled."""
 
     at: float
-    used: float
+    used: float  # those of the family that have ended are counted too
+    idle: Mapping[int, float]
 
     @classmethod
     def now(cls) -> Self:
@@ -78,9 +80,20 @@ class Usage:
             with suppress(OSError):
                 used += cpu_seconds(pid)
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return cls(time.monotonic(), used + ended.ru_utime + ended.ru_stime)
+        return cls(time.monotonic(), used + ended.ru_utime + ended.ru_stime, _idle_seconds())
 
-    def share_since(self, processors: int) -> float:
-        """How much of so many processors was used since then."""
+    def shares_since(self, processors: Sequence[int]) -> tuple[float, float]:
+        """Since then: how much of these the family used, and how much of them was idle."""
         now = self.now()
-        return (now.used - self.used) / ((now.at - self.at) * processors)
+        given = (now.at - self.at) * len(processors)
+        idle = sum(now.idle[number] - self.idle[number] for number in processors)
+        return (now.used - self.used) / given, idle / given
+
+
+def _idle_seconds() -> dict[int, float]:
+    lines = (PROC / "stat").read_text().splitlines()
+    fields = [line.split() for line in lines if re.match("cpu[0-9]", line)]
+    return {
+        int(name.removeprefix("cpu")): (int(idle) + int(waiting)) / TICKS_PER_SECOND
+        for name, _, _, _, idle, waiting, *_ in fields
+    }

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
+from typing import NamedTuple
 
 import asyncpg
 
@@ -39,10 +40,18 @@ HELD = 10  # connections that each worker opens at most, one only when none is f
 DECRYPT, CONTROL = "decrypt", "control"
 HEADINGS = (
     *("workers each", "processors", "decrypts/s", "x one", "control/s", "x one", "x control"),
-    *("used %", "names a batch", "connections", NOT_OK),
+    *("used %", "idle %", "names a batch", "connections", NOT_OK),
 )
 
 Key = tuple[str, int, int]  # what is called, workers, processors
+
+
+class Seen(NamedTuple):
+    """Beside the speed: shares of the processors given, and how many shared a batch."""
+
+    used: float
+    idle: float
+    names_a_batch: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +60,18 @@ class Shape:
 
     workers: int
     bench: Bench
-    used: dict[int, list[float]] = field(default_factory=dict)  # by processors
-    names_a_batch: dict[int, list[float]] = field(default_factory=dict)
+    seen: dict[int, list[Seen]] = field(default_factory=dict)  # by number of processors
 
     async def decrypt(self, cpus: int, seconds: float) -> dict[Key, Sample]:
         load = self.bench.decrypting(in_flight=IN_FLIGHT, seconds=seconds / SPLIT)
         operations = self.bench.stack.operations
-        with confined_to(cpus):
+        with confined_to(cpus) as processors:
             before, usage = await Counts.read(operations), Usage.now()
             sample = await self.bench.decrypt(load)
-            used = usage.share_since(cpus)
+            used, idle = usage.shares_since(processors)
         grown = (await Counts.read(operations)).since(before)
-        self.used.setdefault(cpus, []).append(used)
-        batches = self.names_a_batch.setdefault(cpus, [])
-        batches.append(grown.granted / max(1, grown.served(RESOLVE)))
+        names_a_batch = grown.granted / max(1, grown.served(RESOLVE))
+        self.seen.setdefault(cpus, []).append(Seen(used, idle, names_a_batch))
         return {(DECRYPT, self.workers, cpus): sample}
 
     async def control(self, cpus: int, seconds: float) -> dict[Key, Sample]:
@@ -138,13 +145,14 @@ async def _connections(dsn: Sensitive[str], application_name: str) -> int:
 
 def _row(rounds: Rounds[Key], shape: Shape, cpus: int, connections: str) -> list[Cell]:
     decrypt, control = (DECRYPT, shape.workers, cpus), (CONTROL, shape.workers, cpus)
+    used, idle, names_a_batch = zip(*shape.seen[cpus], strict=True)
     return [
         *(shape.workers, cpus),
         *(rounds.median(decrypt, speed), rounds.ratio(decrypt, (*decrypt[:2], CPUS[0]))),
         *(rounds.median(control, speed), rounds.ratio(control, (*control[:2], CPUS[0]))),
         rounds.ratio(decrypt, control),
-        median(shape.used[cpus]) * 100,
-        median(shape.names_a_batch[cpus]),
+        *(median(shares) * 100 for shares in (used, idle)),
+        median(names_a_batch),
         connections,
         rounds.not_ok(decrypt, control),
     ]
@@ -180,8 +188,8 @@ NOTES = (
         "control and whoever makes the load, every thread of each."
     ),
     (
-        "Used: of the processors given, by all of these together, while decrypts were made; "
-        "the rest is the network's work in the kernel, other processes and waiting."
+        "While decrypts were made, of the processors given: used by all of these together, and "
+        "idle. The rest is the network's work in the kernel, and other processes."
     ),
     (
         "Connections: opened to each database so far, vault and metadata. One is opened only "
