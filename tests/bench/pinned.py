@@ -33,7 +33,7 @@ NAME = "pinned"
 WORKERS, QUICK_WORKERS, CPUS = (1, 2), (2,), (1, 2)
 IN_FLIGHT = 32
 SPLIT = 2  # there are many cases
-LIMIT = 0.85
+LIMIT, IDLE_LIMIT = 0.85, 0.10
 RESOLVE = "splitkeep.metadata.v1.VaultPeer/Resolve"
 CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1"
 HELD = 10  # connections that each worker opens at most, one only when none is free
@@ -112,7 +112,7 @@ async def measure(bench: Bench) -> Table:
             for cpus in numbers
         ],
         notes=NOTES,
-        promises=_promises(rounds, workers) if numbers == CPUS else (),
+        promises=_promises(rounds, shapes) if numbers == CPUS else (),
     )
 
 
@@ -158,17 +158,28 @@ def _row(rounds: Rounds[Key], shape: Shape, cpus: int, connections: str) -> list
     ]
 
 
-def _promises(rounds: Rounds[Key], workers: Sequence[int]) -> list[Promise]:
-    return [
+def _promises(rounds: Rounds[Key], shapes: Sequence[Shape]) -> list[Promise]:
+    return [promise for shape in shapes for promise in _promises_of(rounds, shape)]
+
+
+def _promises_of(rounds: Rounds[Key], shape: Shape) -> tuple[Promise, Promise]:
+    workers, idle = shape.workers, [seen.idle for seen in shape.seen[CPUS[-1]]]
+    return (
         Promise(
-            f"speed-up of decrypts by a second processor, workers of each service: {count}, as "
-            "a share of the control's",
+            f"speed-up of decrypts by a second processor, workers of each service: {workers}, "
+            "as a share of the control's",
             Bound.AT_LEAST,
             LIMIT,
-            _beside_control(rounds, count),
-        )
-        for count in workers
-    ]
+            _beside_control(rounds, workers),
+        ),
+        Promise(
+            "share of two processors that is idle while decrypts are made, workers of each "
+            f"service: {workers}",
+            Bound.AT_MOST,
+            IDLE_LIMIT,
+            median(idle),
+        ),
+    )
 
 
 def _beside_control(rounds: Rounds[Key], workers: int) -> float:
