@@ -10,12 +10,18 @@ WHERE namespace = $1 AND name = $2
 -- name: locate
 -- $1 namespaces, $2 the name in each, both parted by spaces: two texts cross the wire and are
 -- taken apart here, which for many names costs the client a third less than two arrays.
+-- Each name is looked up by its key, whatever the planner knows of the table (that is what OFFSET 0
+-- is for): a plan made when it was small would read all of it.
 SELECT asked.position - 1, live.keeper, live.value_id, live.version, live.decrypters
 FROM
     unnest(string_to_array($1, ' '), string_to_array($2, ' '))
     WITH ORDINALITY AS asked (namespace, name, position)
-INNER JOIN secure_values AS live
-    ON asked.namespace = live.namespace AND asked.name = live.name
+CROSS JOIN LATERAL (
+    SELECT keeper, value_id, version, decrypters
+    FROM secure_values
+    WHERE secure_values.namespace = asked.namespace AND secure_values.name = asked.name
+    OFFSET 0
+) AS live
 
 -- name: last_version
 -- $1 namespace, $2 name

@@ -17,27 +17,36 @@ FROM usable;
 -- sealed values. The driver knows no arrays of uuid by itself: on each connection's first use of
 -- one it asks the server with three statements more, and a decrypt would wait for them. It looks
 -- at each item of any array with care, too: one text is less work than an array of texts.
+-- Each value is looked up by its key, and its data key after it, whatever the planner knows of the
+-- tables (that is what OFFSET 0 is for): a plan made when they were small would read all of them.
 SELECT
-    sealed_values.namespace,
-    sealed_values.value_id,
-    sealed_values.data_key_id,
-    sealed_values.wrapped_value_key,
+    found.namespace,
+    found.value_id,
+    found.data_key_id,
+    found.wrapped_value_key,
     CASE
-        WHEN sum(octet_length(sealed_values.sealed_value)) OVER () <= $3::bigint
-        THEN sealed_values.sealed_value
+        WHEN sum(octet_length(found.sealed_value)) OVER () <= $3::bigint
+        THEN found.sealed_value
     END AS sealed_value,
-    sum(octet_length(sealed_values.sealed_value)) OVER () AS total_bytes,
-    data_keys.kek_id,
-    data_keys.state,
-    data_keys.wrapped_key,
-    data_keys.purpose
+    sum(octet_length(found.sealed_value)) OVER () AS total_bytes,
+    data_key.kek_id,
+    data_key.state,
+    data_key.wrapped_key,
+    data_key.purpose
 FROM unnest($1::text[], string_to_array($2, ' ')) AS asked (namespace, value_id)
-JOIN sealed_values
-    ON sealed_values.namespace = asked.namespace
-    AND sealed_values.value_id = asked.value_id::uuid
-JOIN data_keys
-    ON data_keys.namespace = sealed_values.namespace
-    AND data_keys.data_key_id = sealed_values.data_key_id;
+CROSS JOIN LATERAL (
+    SELECT namespace, value_id, data_key_id, wrapped_value_key, sealed_value
+    FROM sealed_values
+    WHERE sealed_values.namespace = asked.namespace
+        AND sealed_values.value_id = asked.value_id::uuid
+    OFFSET 0
+) AS found
+CROSS JOIN LATERAL (
+    SELECT kek_id, state, wrapped_key, purpose
+    FROM data_keys
+    WHERE data_keys.namespace = found.namespace AND data_keys.data_key_id = found.data_key_id
+    OFFSET 0
+) AS data_key;
 
 -- name: erase_values
 -- $1 namespaces, $2 value ids, pairwise

@@ -33,7 +33,7 @@ from protos.splitkeep.metadata.v1 import vault_peer_pb2_grpc as peer_grpc
 from tests.contracts.metadata_svc.application import Application
 from tests.contracts.metadata_svc.stores import Stores
 from tests.fakes.metadata_svc.builders import a_caller, a_draft, a_secure_value
-from tests.integration.metadata_svc.explaining import explained
+from tests.integration.explaining import explained
 from tests.integration.metadata_svc.holding import transaction_open, until_waiting
 from tests.integration.metadata_svc.wire import Credentials, Wire, wired
 

@@ -20,7 +20,7 @@ from metadata_svc.postgres.pages import (
 from metadata_svc.postgres.reader import load_reader_queries
 from tests.contracts.metadata_svc.pages import a_query, parsed
 from tests.fakes.metadata_svc.builders import NOON
-from tests.integration.metadata_svc.explaining import (
+from tests.integration.explaining import (
     Work,
     explained,
     explained_for_any_arguments,

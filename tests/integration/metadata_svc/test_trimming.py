@@ -16,7 +16,7 @@ from metadata_svc.postgres.value_ids import load_value_id_queries
 from tests.contracts.metadata_svc.application import Application
 from tests.contracts.metadata_svc.stores import key_of
 from tests.fakes.metadata_svc.builders import a_draft
-from tests.integration.metadata_svc.explaining import explained
+from tests.integration.explaining import explained
 from tests.integration.metadata_svc.holding import transaction_open
 from tests.integration.metadata_svc.wire import Credentials
 

@@ -1,6 +1,7 @@
 """What a statement reads to do its work, as Postgres counts it."""
 
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,28 @@ async def explained_when_used_to_it(
         await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {execute}")
     )
     await connection.execute("DEALLOCATE asked")
+    return work
+
+
+async def explained_as_planned_before(
+    connection: Connection,
+    statement: str,
+    arguments: tuple[object, ...],
+    fill: Callable[[], Awaitable[None]],
+) -> Work:
+    """The work after `fill`, as a connection does it that made its plan before, for good.
+
+    No vacuum may come in between: what it learns has every plan made anew.
+    """
+    await connection.execute("SET plan_cache_mode = force_generic_plan")
+    await connection.execute(f"PREPARE asked AS {statement}")
+    execute = f"EXECUTE asked ({', '.join(map(_literal, arguments))})"
+    await connection.execute(execute)
+    await fill()
+    work = _work(
+        await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {execute}")
+    )
+    await connection.execute("DEALLOCATE asked; RESET plan_cache_mode")
     return work
 
 
