@@ -137,7 +137,7 @@ class Database:
     async def _transact_once(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         connection = await self._connections.take()
         try:
-            await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+            await _begin(connection)
             result = await work(connection)
             await _commit(connection)
         except BaseException as error:
@@ -145,6 +145,15 @@ class Database:
             raise
         self._connections.give_back(connection)
         return result
+
+
+async def _begin(connection: Connection) -> None:
+    try:
+        await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+    except asyncio.CancelledError:
+        # Nobody reads whether it has begun: the next statement would be part of it.
+        connection.terminate()
+        raise
 
 
 async def _commit(connection: Connection) -> None:

@@ -1,6 +1,7 @@
 """The Database on a real Postgres."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
@@ -190,6 +191,26 @@ async def test_a_cancelled_transaction_is_undone_and_lets_go_of_its_locks(
 
     await database.execute("INSERT INTO numbers VALUES (1)")
     assert await numbers(database) == [1]
+
+
+async def test_a_transaction_cancelled_while_it_begins_takes_nobodys_statement_with_it(
+    empty_dsn: Sensitive[str],
+) -> None:
+    """The server has begun it, and the client does not know."""
+    database = await Database.connect(empty_dsn, application_name="tests", connections=1)
+    await database.execute("CREATE TABLE numbers (n integer PRIMARY KEY)")
+    task = asyncio.ensure_future(database.transact(Connection.execute))
+    await asyncio.sleep(0)
+    time.sleep(0.1)  # noqa: ASYNC251  # the server answers, and nobody reads it yet
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    await database.execute("INSERT INTO numbers VALUES (1)")
+
+    another = await Database.connect(empty_dsn, application_name="tests", connections=1)
+    assert await numbers(another) == [1]
+    await asyncio.gather(database.close(), another.close())
 
 
 async def test_a_backend_that_is_terminated_costs_one_request_at_most(
