@@ -19,10 +19,12 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_fault_is_seen_in_the_histories(stack: ReplicatedStack, fault: str) -> None:
+async def test_a_fault_is_seen_in_the_histories(
+    faulty_stack: ReplicatedStack, fault: str
+) -> None:
     async with (
-        stack.replaced(FAULTS[fault], f"tests.faults.histories.mutants.{fault}"),
-        callers_of(stack, CALLERS, seed=1) as callers,
+        faulty_stack.replaced(FAULTS[fault], f"tests.faults.histories.mutants.{fault}"),
+        callers_of(faulty_stack, CALLERS, seed=1) as callers,
     ):
         workload = Workload(fault.replace("_", "-"), 1, callers)
         await workload.run(HISTORIES)

@@ -34,12 +34,12 @@ async def test_what_was_acknowledged_is_what_the_next_decrypt_shows_at_any_repli
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_decision_from_before_the_acknowledgement_is_found_out(
-    stack: ReplicatedStack, fault: str
+    faulty_stack: ReplicatedStack, fault: str
 ) -> None:
     prefix = fault.replace("_", "-")
-    async with stack.replaced("vault", f"tests.faults.histories.mutants.{fault}"):
+    async with faulty_stack.replaced("vault", f"tests.faults.histories.mutants.{fault}"):
         found, _ = await changed_under_load(
-            stack, CHANGES_AT_MOST, SEED, prefix, until_stale=True
+            faulty_stack, CHANGES_AT_MOST, SEED, prefix, until_stale=True
         )
 
     print(f"after {found.acknowledged.total()} changes:", *found.astray, sep="\n")
