@@ -21,6 +21,7 @@ from grpc_health.v1 import health_pb2
 from chassis.deadline import remaining_seconds
 from chassis.errors import DeadlineExceededError, KnownError, UnavailableError
 from chassis.grpc_client import call
+from chassis.uuids import uuid_from_bytes
 from protos.splitkeep.metadata.v1 import secure_value_pb2, vault_peer_pb2
 from protos.splitkeep.metadata.v1.vault_peer_pb2_grpc import VaultPeerStub
 from vault_svc.domain.draft import Draft, Operation, OwnerReference
@@ -292,7 +293,10 @@ def _allowed_from_proto(answer: vault_peer_pb2.Decisions) -> list[Resolution]:
     try:
         return [
             Resolution(
-                Decision.ALLOWED, keeper, UUID(bytes=ids[start : start + ID_BYTES]), version
+                Decision.ALLOWED,
+                keeper,
+                uuid_from_bytes(ids[start : start + ID_BYTES]),
+                version,
             )
             for start, version, keeper in zip(starts, answer.versions, keepers, strict=True)
         ]

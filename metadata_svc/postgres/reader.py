@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chassis.postgres import Database
-from chassis.queries import load_queries
+from chassis.queries import in_one_text, load_queries
 from metadata_svc.domain.access import Location
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.ports.reader import Address
@@ -38,8 +38,8 @@ class PostgresReader:
         return None if row is None else secure_value_from_row(row)
 
     async def locate(self, addresses: Sequence[Address]) -> dict[Address, Location]:
-        namespaces = _in_one_text([namespace for namespace, _ in addresses])
-        names = _in_one_text([name for _, name in addresses])
+        namespaces = in_one_text([namespace for namespace, _ in addresses])
+        names = in_one_text([name for _, name in addresses])
         rows = await self.database.fetch(self.queries.locate, namespaces, names)
         # By position, for each row is one decrypt's wait: the columns are Location's fields.
         return {addresses[row[0]]: Location._make(row[1:]) for row in rows}
@@ -51,11 +51,3 @@ class PostgresReader:
     async def resource_version(self, namespace: str) -> int:
         row = await self.database.fetchrow(self.queries.resource_version, namespace)
         return 0 if row is None else row["value"]
-
-
-def _in_one_text(texts: list[str]) -> str:
-    """Parted by spaces. Raises ValueError if one has a space, for it would shift the others."""
-    text = " ".join(texts)
-    if text.count(" ") >= max(1, len(texts)):
-        raise ValueError("a space in a name or a namespace")
-    return text

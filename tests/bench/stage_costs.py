@@ -156,14 +156,12 @@ class OfCalls:
         case = self.case
         key = case.keys[case.names.index(name)]
         sealed = case.stored.values[key].sealed
-        wrapped = parse(sealed.wrapped_value_key, Format.WRAPPED_VALUE_KEY)
-        value = parse(sealed.sealed_value, Format.SEALED_VALUE)
         key_context = ValueKeyContext(NAMESPACE, key.value_id, sealed.data_key_id)
         context = ValueContext(NAMESPACE, name, key.value_id)
         return (
-            (wrapped.nonce, wrapped.ciphertext),
+            parse(sealed.wrapped_value_key, Format.WRAPPED_VALUE_KEY),
             key_context.associated_data(),
-            (value.nonce, value.ciphertext),
+            parse(sealed.sealed_value, Format.SEALED_VALUE),
             context.associated_data(),
         )
 

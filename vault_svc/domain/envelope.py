@@ -60,20 +60,13 @@ class EnvelopeError(Exception):
         self.fault = fault
 
 
-class Envelope(NamedTuple):
-    """One blob, taken apart."""
-
-    format: Format
-    nonce: bytes
-    ciphertext: bytes  # with its tag at the end
-
-    def serialise(self) -> bytes:
-        """The blob; parse gives the same envelope back."""
-        return bytes((self.format,)) + self.nonce + self.ciphertext
+def serialise(kind: Format, nonce: bytes, ciphertext: bytes) -> bytes:
+    """The blob; the ciphertext comes with its tag at the end."""
+    return bytes((kind,)) + nonce + ciphertext
 
 
-def parse(blob: bytes, expected: Format) -> Envelope:
-    """The blob taken apart, of the expected format.
+def parse(blob: bytes, expected: Format) -> tuple[bytes, bytes]:
+    """The nonce and the ciphertext, with its tag, of a blob of the expected format.
 
     Raises EnvelopeError for anything else.
     """
@@ -83,7 +76,7 @@ def parse(blob: bytes, expected: Format) -> Envelope:
         raise EnvelopeError(Fault.UNKNOWN_FORMAT)
     if len(blob) < OVERHEAD_BYTES:
         raise EnvelopeError(Fault.TRUNCATED)
-    return Envelope(expected, blob[1 : 1 + NONCE_BYTES], blob[1 + NONCE_BYTES :])
+    return blob[1 : 1 + NONCE_BYTES], blob[1 + NONCE_BYTES :]
 
 
 def length_prefixed(*parts: bytes) -> bytes:

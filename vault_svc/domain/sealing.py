@@ -18,13 +18,13 @@ from vault_svc.domain.envelope import (
     KEY_BYTES,
     NONCE_BYTES,
     DataKeyContext,
-    Envelope,
     EnvelopeError,
     Fault,
     Format,
     ValueContext,
     ValueKeyContext,
     parse,
+    serialise,
 )
 
 
@@ -62,13 +62,17 @@ def seal_value(
     value_key = random(KEY_BYTES)
     sealed = _encrypt(
         AESGCM(value_key),
-        Envelope(Format.SEALED_VALUE, random(NONCE_BYTES), value.reveal()),
+        Format.SEALED_VALUE,
+        value.reveal(),
         context.associated_data(),
+        random,
     )
     wrapped = _encrypt(
         data_key.cipher,
-        Envelope(Format.WRAPPED_VALUE_KEY, random(NONCE_BYTES), value_key),
+        Format.WRAPPED_VALUE_KEY,
+        value_key,
         _value_key_context(context, data_key).associated_data(),
+        random,
     )
     return SealedValue(data_key.data_key_id, wrapped, sealed)
 
@@ -82,13 +86,20 @@ def open_value(
     """
     value_key = _decrypt(
         data_key.cipher,
-        parse(sealed.wrapped_value_key, Format.WRAPPED_VALUE_KEY),
+        Format.WRAPPED_VALUE_KEY,
+        sealed.wrapped_value_key,
         _value_key_context(context, data_key).associated_data(),
     )
     if len(value_key) != KEY_BYTES:
         raise EnvelopeError(Fault.NOT_AUTHENTIC)
-    envelope = parse(sealed.sealed_value, Format.SEALED_VALUE)
-    return Sensitive(_decrypt(AESGCM(value_key), envelope, context.associated_data()))
+    return Sensitive(
+        _decrypt(
+            AESGCM(value_key),
+            Format.SEALED_VALUE,
+            sealed.sealed_value,
+            context.associated_data(),
+        )
+    )
 
 
 def wrap_data_key(
@@ -99,8 +110,8 @@ def wrap_data_key(
     random: RandomBytes,
 ) -> bytes:
     """The data key wrapped under a KEK whose bytes are at hand."""
-    envelope = Envelope(context.format, random(NONCE_BYTES), key.reveal())
-    return _encrypt(AESGCM(kek.reveal()), envelope, context.associated_data())
+    cipher = AESGCM(kek.reveal())
+    return _encrypt(cipher, context.format, key.reveal(), context.associated_data(), random)
 
 
 def unwrap_data_key(
@@ -110,21 +121,24 @@ def unwrap_data_key(
 
     Raises EnvelopeError for any other blob, context or key.
     """
-    envelope = parse(wrapped, context.format)
-    return Sensitive(_decrypt(AESGCM(kek.reveal()), envelope, context.associated_data()))
+    cipher = AESGCM(kek.reveal())
+    return Sensitive(_decrypt(cipher, context.format, wrapped, context.associated_data()))
 
 
 def _value_key_context(context: ValueContext, data_key: DataKey) -> ValueKeyContext:
     return ValueKeyContext(context.namespace, context.value_id, data_key.data_key_id)
 
 
-def _encrypt(cipher: AESGCM, plain: Envelope, associated_data: bytes) -> bytes:
-    ciphertext = cipher.encrypt(plain.nonce, plain.ciphertext, associated_data)
-    return Envelope(plain.format, plain.nonce, ciphertext).serialise()
+def _encrypt(
+    cipher: AESGCM, kind: Format, plain: bytes, associated_data: bytes, random: RandomBytes
+) -> bytes:
+    nonce = random(NONCE_BYTES)
+    return serialise(kind, nonce, cipher.encrypt(nonce, plain, associated_data))
 
 
-def _decrypt(cipher: AESGCM, envelope: Envelope, associated_data: bytes) -> bytes:
+def _decrypt(cipher: AESGCM, kind: Format, blob: bytes, associated_data: bytes) -> bytes:
+    nonce, ciphertext = parse(blob, kind)
     try:
-        return cipher.decrypt(envelope.nonce, envelope.ciphertext, associated_data)
+        return cipher.decrypt(nonce, ciphertext, associated_data)
     except InvalidTag:
         raise EnvelopeError(Fault.NOT_AUTHENTIC) from None

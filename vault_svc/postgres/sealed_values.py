@@ -9,7 +9,7 @@ import asyncpg
 
 from chassis.errors import ConflictError
 from chassis.postgres import Database
-from chassis.queries import load_queries
+from chassis.queries import in_one_text, load_queries
 from vault_svc.domain.envelope import KeyPurpose
 from vault_svc.domain.keyring import DataKeyState, StaleDataKeyError, WrappedDataKey
 from vault_svc.domain.sealing import SealedValue
@@ -53,13 +53,16 @@ class PostgresSealedValueStore:
             raise StaleDataKeyError
 
     async def read(self, keys: Sequence[ValueKey], *, maximum_bytes: int) -> StoredValues:
-        namespaces, value_ids = _columns(keys)
-        asked = namespaces, " ".join([value_id.hex for value_id in value_ids])
-        rows = await self._database.fetch(self._sql.read_values, *asked, maximum_bytes)
+        rows = await self._database.fetch(
+            self._sql.read_values,
+            in_one_text([namespace for namespace, _ in keys]),
+            in_one_text([value_id.hex for _, value_id in keys]),
+            maximum_bytes,
+        )
         total_bytes = rows[0]["total_bytes"] if rows else 0
         if total_bytes > maximum_bytes:
             return StoredValues(total_bytes, {})
-        return StoredValues(total_bytes, _values_from_rows(rows))
+        return StoredValues(total_bytes, _values_from_rows(keys, rows))
 
     async def erase(self, keys: Sequence[ValueKey]) -> int:
         done = await self._database.execute(self._sql.erase_values, *_columns(keys))
@@ -97,18 +100,19 @@ def _columns(keys: Sequence[ValueKey]) -> tuple[list[str], list[UUID]]:
     return [key.namespace for key in keys], [key.value_id for key in keys]
 
 
-def _values_from_rows(rows: Sequence[asyncpg.Record]) -> dict[ValueKey, StoredValue]:
+def _values_from_rows(
+    keys: Sequence[ValueKey], rows: Sequence[asyncpg.Record]
+) -> dict[ValueKey, StoredValue]:
+    """By position, for each row is one decrypt's wait: its place in keys, then a SealedValue."""
     data_keys: dict[tuple[str, UUID], WrappedDataKey] = {}
     values: dict[ValueKey, StoredValue] = {}
     for row in rows:
-        namespace, data_key_id = row["namespace"], row["data_key_id"]
-        data_key = data_keys.get((namespace, data_key_id))
+        key = keys[row[0]]
+        data_key_id = key.namespace, row[1]
+        data_key = data_keys.get(data_key_id)
         if data_key is None:
-            data_key = data_key_from_row(namespace, row)
-            data_keys[namespace, data_key_id] = data_key
-        values[ValueKey(namespace, row["value_id"])] = StoredValue(
-            SealedValue(data_key_id, row["wrapped_value_key"], row["sealed_value"]), data_key
-        )
+            data_keys[data_key_id] = data_key = data_key_from_row(key.namespace, row)
+        values[key] = StoredValue(SealedValue._make(row[1:4]), data_key)
     return values
 
 

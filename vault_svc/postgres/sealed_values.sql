@@ -13,15 +13,14 @@ SELECT namespace, $2::uuid, data_key_id, $4::bytea, $5::bytea, $6::timestamptz
 FROM usable;
 
 -- name: read_values
--- $1 namespaces, $2 value ids parted by spaces, pairwise and different, $3 bytes at most, of all
--- sealed values. The driver knows no arrays of uuid by itself: on each connection's first use of
--- one it asks the server with three statements more, and a decrypt would wait for them. It looks
--- at each item of any array with care, too: one text is less work than an array of texts.
+-- $1 namespaces, $2 value ids, both parted by spaces, pairwise and different, $3 bytes at most, of
+-- all sealed values. Two texts cross the wire and are taken apart here: the driver knows no arrays
+-- of uuid by itself, and on each connection's first use of one asks the server with three
+-- statements more, for which a decrypt would wait.
 -- Each value is looked up by its key, and its data key after it, whatever the planner knows of the
 -- tables (that is what OFFSET 0 is for): a plan made when they were small would read all of them.
 SELECT
-    found.namespace,
-    found.value_id,
+    asked.position - 1,
     found.data_key_id,
     found.wrapped_value_key,
     CASE
@@ -33,9 +32,11 @@ SELECT
     data_key.state,
     data_key.wrapped_key,
     data_key.purpose
-FROM unnest($1::text[], string_to_array($2, ' ')) AS asked (namespace, value_id)
+FROM
+    unnest(string_to_array($1, ' '), string_to_array($2, ' '))
+    WITH ORDINALITY AS asked (namespace, value_id, position)
 CROSS JOIN LATERAL (
-    SELECT namespace, value_id, data_key_id, wrapped_value_key, sealed_value
+    SELECT namespace, data_key_id, wrapped_value_key, sealed_value
     FROM sealed_values
     WHERE sealed_values.namespace = asked.namespace
         AND sealed_values.value_id = asked.value_id::uuid

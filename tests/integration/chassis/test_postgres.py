@@ -199,7 +199,9 @@ async def test_a_transaction_cancelled_while_it_begins_takes_nobodys_statement_w
     """The server has begun it, and the client does not know."""
     database = await Database.connect(empty_dsn, application_name="tests", connections=1)
     await database.execute("CREATE TABLE numbers (n integer PRIMARY KEY)")
-    task = asyncio.ensure_future(database.transact(Connection.execute))
+    task = asyncio.ensure_future(
+        database.transact(lambda connection: connection.fetch("SELECT 1"))
+    )
     await asyncio.sleep(0)
     time.sleep(0.1)  # noqa: ASYNC251  # the server answers, and nobody reads it yet
     task.cancel()
@@ -302,6 +304,10 @@ async def test_a_closed_database_is_unavailable(empty_dsn: Sensitive[str]) -> No
 
     with pytest.raises(UnavailableError):
         await database.healthy()
+
+
+async def _nothing(_connection: Connection) -> None:
+    pass
 
 
 async def _terminate_backends(dsn: Sensitive[str]) -> None:

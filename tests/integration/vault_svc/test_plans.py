@@ -23,7 +23,7 @@ async def test_values_are_looked_up_one_by_one_by_a_plan_made_when_there_was_non
         work = await explained_as_planned_before(
             connection,
             values._sql.read_values.rstrip().rstrip(";"),
-            ([namespace] * ASKED, texts, 1_000_000),
+            (" ".join([namespace] * ASKED), texts, 1_000_000),
             lambda: _fill(connection, namespace, key.data_key_id, ids),
         )
         assert work.indexes == {"sealed_values_pkey", "data_keys_pkey"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis.queries import QueryFileError, load_queries
+from chassis.queries import QueryFileError, in_one_text, load_queries
 
 
 @dataclass(frozen=True)
@@ -66,3 +66,13 @@ def test_a_part_stands_where_it_is_included(package: Path) -> None:
 def test_a_file_that_does_not_fit_is_told(package: Path, text: str, problem: str) -> None:
     with pytest.raises(QueryFileError, match=problem):
         load(package, text)
+
+
+def test_texts_are_parted_by_spaces() -> None:
+    assert [in_one_text(texts) for texts in ([], ["a"], ["a", "b-c"])] == ["", "a", "a b-c"]
+
+
+@pytest.mark.parametrize("texts", [["a b"], ["a", "b c"], [" "]])
+def test_a_space_in_a_text_is_refused_where_spaces_part_texts(texts: list[str]) -> None:
+    with pytest.raises(ValueError, match="a space"):
+        in_one_text(texts)
