@@ -103,7 +103,7 @@ def _columns(keys: Sequence[ValueKey]) -> tuple[list[str], list[UUID]]:
 def _values_from_rows(
     keys: Sequence[ValueKey], rows: Sequence[asyncpg.Record]
 ) -> dict[ValueKey, StoredValue]:
-    """By position, for each row is one decrypt's wait: its place in keys, then a SealedValue."""
+    """By position, for each row is a decrypt's wait: the place in keys, then a SealedValue."""
     data_keys: dict[tuple[str, UUID], WrappedDataKey] = {}
     values: dict[ValueKey, StoredValue] = {}
     for row in rows:
