@@ -10,7 +10,7 @@
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from chassis.accepting import Accepting
 from chassis.grpc_methods import Handler, Method, Methods
 from chassis.in_flight import InFlight, Limits, Surroundings
 from chassis.metrics import Metrics
@@ -36,7 +37,7 @@ _NO_END_SECONDS = 86_400.0  # the grace is counted here
 _FOR_EVER_MS = 2**31 - 1
 _IDENTITY_ONLY = 1 << grpc.Compression.NoCompression.value
 
-_Handlers = Mapping[str, Handler]
+_Named = Mapping[str, Handler]
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class GrpcServer:
         self._health = health.aio.HealthServicer()
         self._in_flight = InFlight(port.concurrent_calls)
         self._server: grpc.aio.Server | None = None
+        self._accepting: Accepting | None = None
 
     async def start(self) -> int:
         """The bound port's number; from now on calls are answered.
@@ -96,16 +98,20 @@ class GrpcServer:
             options=_options(port),
             maximum_concurrent_rpcs=MAX_OPEN_STREAMS,
         )
-        registered = self._register(server)
+        handlers: Any = _Handlers()  # of a server it has what registering needs
+        registered = self._register(handlers)
         if registered != self._declared:
             names = ", ".join(sorted(registered ^ self._declared))
             raise ServiceNotDeclaredError(f"either not declared or not registered: {names}")
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, handlers)
         if port.reflection:
             shown = (*sorted(registered), HEALTH_SERVICE, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(shown, server)
+            reflection.enable_server_reflection(shown, handlers)
+        server.add_generic_rpc_handlers(handlers)
         bound = server.add_secure_port(port.address, RotatingTls(port.tls).credentials())
         await server.start()
+        self._accepting = Accepting(server, handlers, MAX_OPEN_STREAMS)
+        self._accepting.begin()
         for name in ("", *registered):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         return bound
@@ -136,18 +142,18 @@ class GrpcServer:
             await self._server.stop(None)
         await stopped
 
-    def _register(self, server: grpc.aio.Server) -> frozenset[str]:
+    def _register(self, handlers: "_Handlers") -> frozenset[str]:
         registered: set[str] = set()
         methods: dict[str, Method] = {}
         for service in self._port.services:
             recorder = _Recorder()
             service.add(service.servicer, recorder)
-            for name, handlers in recorder.services.items():
+            for name, named in recorder.services.items():
                 registered.add(name)
-                for method, handler in handlers.items():
+                for method, handler in named.items():
                     around = self._around(service, name, method)
                     methods[around.rpc] = Method(handler, around)
-        server.add_generic_rpc_handlers((Methods(methods),))
+        handlers.append(Methods(methods))
         return frozenset(registered)
 
     def _around(self, service: Service, name: str, method: str) -> Surroundings:
@@ -169,16 +175,26 @@ class GrpcServer:
         )
 
 
+class _Handlers(list[grpc.GenericRpcHandler]):
+    """Stands in for a server while the servicers of gRPC's own services are registered."""
+
+    def add_generic_rpc_handlers(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
+        self.extend(handlers)
+
+    def add_registered_method_handlers(self, service: str, handlers: object) -> None:
+        """Generated code offers the same methods once more by name."""
+
+
 class _Recorder:
     """Stands in for a server while generated code registers a servicer's methods."""
 
     def __init__(self) -> None:
-        self.services: dict[str, _Handlers] = {}
+        self.services: dict[str, _Named] = {}
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
         """Generated code offers the same methods once more by name, below."""
 
-    def add_registered_method_handlers(self, service: str, handlers: _Handlers) -> None:
+    def add_registered_method_handlers(self, service: str, handlers: _Named) -> None:
         self.services[service] = handlers
 
 
