@@ -26,5 +26,5 @@ def test_the_stores_keep_their_contracts_in_a_container(
 
     printed = docker_engine.reach(*pytest_run, environment=servers.environment, directory=ROOT)
 
-    (summary,) = re.findall(r"^(\d+) passed in ", printed, flags=re.MULTILINE)
+    (summary,) = re.findall(r"^(?:=+ )?(\d+) passed in ", printed, flags=re.MULTILINE)
     assert int(summary) > 0
