@@ -32,6 +32,11 @@ class Places:
         self._held: dict[int, int] = {}
         self.taken = 0
 
+    @property
+    def crowded(self) -> bool:
+        """Whether there may be a caller who has no room; otherwise everyone has."""
+        return self.taken >= TIMES_FREE * (self._limit - self.taken)
+
     def has_room_for(self, caller: int) -> bool:
         """Whether the caller may take one more."""
         free = self._limit - self.taken

@@ -26,6 +26,8 @@ from chassis.request_id import REQUEST_ID_KEY
 # A grpc.RpcMethodHandler, whose type stub leaves open which of its four behaviours is there.
 Handler: TypeAlias = Any
 
+_TOO_MANY = grpc.StatusCode.RESOURCE_EXHAUSTED
+
 
 class Method:
     """One method of one service, with everything that happens around it."""
@@ -49,7 +51,7 @@ class Method:
         around = self.around
         if around.open_ended or around.in_flight.places.has_room_for(call.caller):
             return call
-        return _Refusal(around, call.id)
+        return Refusal(around, call.id)
 
     def parsed(self, request: bytes) -> Any:
         """The request's message. Raises InvalidArgumentError."""
@@ -128,33 +130,37 @@ class _StreamCall(Call):
         await self.abort()
 
 
-class _Refusal:
+class Refusal:
     """Serves a call too many: it is answered before its request is read, and without a line.
 
-    A stream of requests is what gRPC does not wait for.
+    A stream of requests is what gRPC does not wait for. Who has the call in hand may end it
+    with the code, message and trailing metadata that are here, once it is counted.
     """
 
     request_streaming: ClassVar[bool] = True
     response_streaming: ClassVar[bool] = False
     request_deserializer: ClassVar[None] = None
     response_serializer: ClassVar[None] = None
+    code: ClassVar[int] = _TOO_MANY.value[0]
+    # No details: the code alone says which error of our vocabulary it is, and to make and to
+    # send them is a fifth of what a refusal costs.
+    message: ClassVar[str] = ResourceExhaustedError.default_message
 
-    __slots__ = ("_around", "_id", "_started")
+    __slots__ = ("_around", "_started", "trailing")
 
     def __init__(self, around: Surroundings, request_id: str) -> None:
-        self._around, self._id = around, request_id
+        self._around = around
+        self.trailing = ((REQUEST_ID_KEY, request_id),)
         self._started = time.perf_counter()
 
-    async def stream_unary(self, _requests: Any, context: Any) -> None:
-        """The call has ended with RESOURCE_EXHAUSTED."""
+    def counted(self) -> None:
+        """The figures tell of this refusal, and so does a line within a second."""
         around = self._around
         around.in_flight.refused.one_more()
         around.figures.ended(_TOO_MANY.name)
         around.figures.took(time.perf_counter() - self._started)
-        await context.abort(_TOO_MANY, _MESSAGE, ((REQUEST_ID_KEY, self._id),))
 
-
-_TOO_MANY = grpc.StatusCode.RESOURCE_EXHAUSTED
-# No details: the code alone says which error of our vocabulary it is, and to make and to send
-# them is a fifth of what a refusal costs.
-_MESSAGE = ResourceExhaustedError.default_message
+    async def stream_unary(self, _requests: Any, context: Any) -> None:
+        """The call has ended with RESOURCE_EXHAUSTED."""
+        self.counted()
+        await context.abort(_TOO_MANY, self.message, self.trailing)

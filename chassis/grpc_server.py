@@ -110,7 +110,12 @@ class GrpcServer:
         server.add_generic_rpc_handlers(handlers)
         bound = server.add_secure_port(port.address, RotatingTls(port.tls).credentials())
         await server.start()
-        self._accepting = Accepting(server, handlers, MAX_OPEN_STREAMS)
+        self._accepting = Accepting(
+            server,
+            handlers,
+            crowded=lambda: self._in_flight.places.crowded,
+            limit=MAX_OPEN_STREAMS,
+        )
         self._accepting.begin()
         for name in ("", *registered):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)

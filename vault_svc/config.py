@@ -78,7 +78,7 @@ class Config:
         metadata={"help": "unwrapped data keys that each worker keeps at most", "min": 1},
     )
     concurrent_calls: int = field(
-        default=256,
+        default=512,
         metadata={
             "help": "calls that each worker serves at a time; three quarters of them for "
             "one caller at most",

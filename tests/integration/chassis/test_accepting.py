@@ -2,15 +2,18 @@
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import grpc
+import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
-from chassis.accepting import AT_ONCE
 from tests.integration.chassis.echo import EchoStub
 from tests.integration.chassis.harness import Harness
 
 BUSY_SECONDS = 0.3
+TOGETHER = 16
 
 
 class Turns:
@@ -37,19 +40,38 @@ async def test_calls_that_came_while_the_loop_was_busy_begin_within_a_few_turns(
     harness: Harness,
 ) -> None:
     turns = Turns()
-    stub = EchoStub(await harness.channel(await harness.serve(turns)))
-    await stub.Once(StringValue(value="the connection is there"))
-    turns.begun.clear()
+    target = f"localhost:{await harness.serve(turns)}"
+    credentials = grpc.ssl_channel_credentials(harness.authority.certificate.read_bytes())
+    channel: Any = grpc.secure_channel(target, credentials)  # not of grpc.aio, as others here
+    with channel, ThreadPoolExecutor(1) as client:
+        loop, stub = asyncio.get_running_loop(), EchoStub(channel)
+        await loop.run_in_executor(client, _answered, stub, 1)
+        turns.begun.clear()
 
-    calls = [asyncio.ensure_future(_once(stub)) for _ in range(AT_ONCE)]
-    await asyncio.sleep(0.02)  # they are sent, and none or few are taken on
-    time.sleep(BUSY_SECONDS)  # noqa: ASYNC251  # meanwhile the others come
-    await asyncio.gather(*calls)
+        answered = loop.run_in_executor(client, _answered, stub, TOGETHER)
+        time.sleep(BUSY_SECONDS)  # noqa: ASYNC251  # meanwhile they come
+        await answered
     turns.end()
 
-    assert len(turns.begun) == AT_ONCE
-    assert max(turns.begun) - min(turns.begun) < AT_ONCE // 2
+    assert len(turns.begun) == TOGETHER
+    assert max(turns.begun) - min(turns.begun) < TOGETHER // 2
 
 
-async def _once(stub: EchoStub) -> None:
-    await stub.Once(StringValue(value="a"))
+async def test_a_method_that_is_not_here_is_told_so_when_every_place_is_taken(
+    harness: Harness,
+) -> None:
+    channel = await harness.channel(await harness.serve(Turns(), concurrent_calls=0))
+    elsewhere: Any = channel.unary_unary("/tests.Echo/Elsewhere")
+
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await EchoStub(channel).Once(StringValue(value="one too many"))
+    with pytest.raises(grpc.aio.AioRpcError) as unknown:
+        await elsewhere(b"")
+
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert unknown.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def _answered(stub: Any, calls: int) -> None:
+    for call in [stub.Once.future(StringValue(value="a")) for _ in range(calls)]:
+        call.result()
