@@ -142,8 +142,13 @@ class Call:
         else:
             loop = asyncio.get_running_loop()
             self._timer = in_flight.timers.at(loop.time() + seconds, loop)
-        in_flight.streams.add(self._timer)
+        in_flight.streams.add(self)
         self._around.metrics.streams_now += 1
+
+    def drain(self) -> None:
+        """An open-ended stream ends now, or as soon as it may."""
+        if self._timer is not None:
+            self._timer.end_now()
 
     def _leave(self) -> None:
         around, in_flight = self._around, self._around.in_flight
@@ -152,7 +157,7 @@ class Call:
             around.metrics.calls_now -= 1
             in_flight.note_end()
         elif self._timer is not None:
-            in_flight.streams.discard(self._timer)
+            in_flight.streams.discard(self)
             around.metrics.streams_now -= 1
 
     def end(self, error: BaseException | None = None) -> bool:
@@ -168,11 +173,20 @@ class Call:
             self._failed(error)
         elif error is not None:
             self._code = grpc.StatusCode.CANCELLED
+        self.count()
+        return isinstance(error, Exception)
+
+    def count(self) -> None:
+        """The figures tell how the call ended and how long it took."""
         figures = self._around.figures
         figures.ended(self._code.name)
-        if not self._around.open_ended:  # such a stream takes as long as its caller likes
+        if self._is_timed:
             figures.took(time.perf_counter() - self._started)
-        return isinstance(error, Exception)
+
+    @property
+    def _is_timed(self) -> bool:
+        """Not if it takes as long as its caller likes."""
+        return not self._around.open_ended
 
     def _failed(self, error: Exception) -> None:
         self._error = error
@@ -185,7 +199,8 @@ class Call:
     def _is_usual(self, error: Exception) -> bool:
         """How every open-ended stream ends, or what a tally tells of without a line each."""
         if self._around.open_ended:
-            return self._timer is not None and self._timer.over
+            over = self._timer is not None and self._timer.over
+            return over or self._around.in_flight.draining
         return not self._admitted and isinstance(error, DeadlineExceededError)
 
     def _late(self) -> KnownError:

@@ -91,11 +91,11 @@ async def call(
 
     Raises the KnownError that the peer's status tells of; UnavailableError if it tells of none.
     """
-    timeout = _timeout(deadline_seconds)
+    timeout = call_timeout(deadline_seconds)
     try:
         return await method(request, timeout=timeout, metadata=_metadata(token, metadata))
     except grpc.aio.AioRpcError as error:
-        raise _known(error) from None
+        raise known_error(error) from None
 
 
 async def stream(
@@ -107,18 +107,19 @@ async def stream(
     metadata: Sequence[tuple[str, str]] = (),
 ) -> AsyncGenerator[Response, None]:
     """The peer's answers one by one. Raises as call() does, at whichever answer it happens."""
-    timeout = _timeout(deadline_seconds)
+    timeout = call_timeout(deadline_seconds)
     answers = method(request, timeout=timeout, metadata=_metadata(token, metadata))
     try:
         async for answer in answers:
             yield answer
     except grpc.aio.AioRpcError as error:
-        raise _known(error) from None
+        raise known_error(error) from None
     finally:
         answers.cancel()
 
 
-def _timeout(deadline_seconds: float) -> float:
+def call_timeout(deadline_seconds: float) -> float:
+    """The seconds that a call may take. Raises DeadlineExceededError if there are none."""
     timeout = capped(deadline_seconds)
     if timeout <= 0:
         raise DeadlineExceededError
@@ -144,7 +145,8 @@ def _sendable(token: Sensitive[str]) -> str:
     return text
 
 
-def _known(error: grpc.aio.AioRpcError) -> KnownError:
+def known_error(error: grpc.aio.AioRpcError) -> KnownError:
+    """What the peer's status tells of; UnavailableError if it tells of nothing we know."""
     # The original is not kept as the cause: its repr quotes metadata and addresses.
     known = from_rpc_error(error)
     return known if isinstance(known, KnownError) else UnavailableError()

@@ -5,21 +5,24 @@ after its deadline; 3. the peer's certificate is checked, if the service has a l
 request is parsed; 5. the method runs until its deadline; 6. an error of our vocabulary becomes
 a status with details, any other INTERNAL without text; 7. the call is counted and timed.
 
+Where requests come as a stream, each is answered before the next is read, and is a call of its
+own as far as 6. and 7. are concerned.
+
 There is one wrapper per method and no gRPC interceptor: an interceptor costs as much as all of
 this. gRPC asks for a handler once the headers are there, and receives the request for the
 handler that it is given: a call too many gets one that wants no request.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
 
-from chassis.errors import InvalidArgumentError, ResourceExhaustedError
-from chassis.grpc_calls import Call, Metadata
+from chassis.errors import InvalidArgumentError, ResourceExhaustedError, UnavailableError
+from chassis.grpc_calls import DRAINING, Call, Metadata
 from chassis.in_flight import Surroundings
 from chassis.request_id import REQUEST_ID_KEY
 
@@ -33,15 +36,16 @@ class Method:
     """One method of one service, with everything that happens around it."""
 
     def __init__(self, handler: Handler, around: Surroundings) -> None:
-        if handler.request_streaming:
-            raise ValueError(f"{around.rpc}: no request streams are served")
+        streams = (bool(handler.request_streaming), bool(handler.response_streaming))
+        if streams == (True, False):
+            raise ValueError(f"{around.rpc}: no stream of requests with one answer is served")
+        if handler.request_streaming and not around.open_ended:
+            raise ValueError(f"{around.rpc}: a stream of requests is open-ended")
         self.around = around
-        self.behaviour = (
-            handler.unary_stream if handler.response_streaming else handler.unary_unary
-        )
+        kind, self._call = _KINDS[streams]
+        self.behaviour = getattr(handler, kind)
         self.serialised = handler.response_serializer
         self._parse = handler.request_deserializer
-        self._call = _StreamCall if handler.response_streaming else _UnaryCall
         # The generated deserializer is the bound FromString of the request's message class.
         self._request_name = getattr(self._parse, "__self__", type(None)).__name__
 
@@ -114,13 +118,16 @@ class _StreamCall(Call):
 
     async def unary_stream(self, request: bytes, context: Any) -> None:
         """Every answer has been written, or the call has ended with a status."""
+        await self._answer(context, lambda: self._method.parsed(request))
+
+    async def _answer(self, context: Any, asked: Callable[[], Any]) -> None:
         method = self._method
         try:
             known = self.begin(context)
-            message = method.parsed(request)
-            async with aclosing(method.behaviour(message, known)) as answers:
+            async with aclosing(method.behaviour(asked(), known)) as answers:
                 async for response in answers:
                     await context.write(method.serialised(response))
+                    self._written()
         except BaseException as error:
             if not self.end(error):
                 raise
@@ -128,6 +135,68 @@ class _StreamCall(Call):
             self.end()
             return
         await self.abort()
+
+    def _written(self) -> None:
+        """An answer is on its way."""
+
+
+class _TurnsCall(_StreamCall):
+    """A call whose requests are answered in turn, for as long as its caller likes.
+
+    Each request with its answer is counted and timed as a call is; the stream itself is not. A
+    server that drains ends it between two of them.
+    """
+
+    request_streaming: ClassVar[bool] = True
+
+    __slots__ = ("_idle",)
+
+    def __init__(self, method: Method, metadata: Metadata) -> None:
+        super().__init__(method, metadata)
+        self._idle = False  # what keeps it from beginning is told of as of any call
+
+    async def stream_stream(self, _requests: Any, context: Any) -> None:
+        """Every request has been answered, or the call has ended with a status."""
+        await self._answer(context, lambda: self)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._around.in_flight.draining:
+            raise UnavailableError(DRAINING)
+        self._idle = True
+        request = await self._context.read()
+        if request is grpc.aio.EOF:  # type: ignore[attr-defined]  # its stub has it not
+            raise StopAsyncIteration
+        self._idle, self._started = False, time.perf_counter()
+        return self._method.parsed(request)
+
+    def _written(self) -> None:
+        self.count()
+        self._idle = True
+
+    def drain(self) -> None:
+        """Ends now, or once the request that is being answered has its answer."""
+        if self._idle:
+            super().drain()
+
+    def count(self) -> None:
+        """The figures tell of the request that is being answered, if one is."""
+        if not self._idle:
+            super().count()
+
+    @property
+    def _is_timed(self) -> bool:
+        return True
+
+
+# By whether its requests and its answers are streams: its name with gRPC, and what serves it.
+_KINDS: Mapping[tuple[bool, bool], tuple[str, Any]] = {
+    (False, False): ("unary_unary", _UnaryCall),
+    (False, True): ("unary_stream", _StreamCall),
+    (True, True): ("stream_stream", _TurnsCall),
+}
 
 
 class Refusal:

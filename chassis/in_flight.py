@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
 from chassis.admission import Places
-from chassis.deadline import Timer, Timers
+from chassis.deadline import Timers
 from chassis.metrics import CallFigures, Metrics
 
 TELL_AFTER_SECONDS = 1.0
@@ -47,14 +48,22 @@ class Tally:
         self._count = 0
 
 
+class Stream(Protocol):
+    """An open-ended stream under way."""
+
+    def drain(self) -> None:
+        """It ends now, or as soon as it may."""
+        ...
+
+
 class InFlight:
-    """The places for calls, and the timer of each open-ended stream."""
+    """The places for calls, and the open-ended streams under way."""
 
     __slots__ = ("calls_ended", "draining", "expired", "places", "refused", "streams", "timers")
 
     def __init__(self, concurrent_calls: int) -> None:
         self.places = Places(concurrent_calls)
-        self.streams: set[Timer] = set()
+        self.streams: set[Stream] = set()
         self.timers = Timers()
         self.refused = Tally("calls refused: too many at a time", lambda: self.places.taken)
         self.expired = Tally(
@@ -64,13 +73,13 @@ class InFlight:
         self.calls_ended = asyncio.Event()
 
     def drain(self) -> None:
-        """Open-ended streams end now, and no other begins; calls go on.
+        """Open-ended streams end as soon as they may, and no other begins; calls go on.
 
         `calls_ended` is set once there is no call, or has been none for a moment.
         """
         self.draining = True
-        for timer in self.streams:
-            timer.end_now()
+        for stream in self.streams:
+            stream.drain()
         self.note_end()
 
     def note_end(self) -> None:

@@ -178,4 +178,5 @@ def _for_the_vault(
         values=ValueFates(stores.transactions),
     )
     add = vault_peer_pb2_grpc.add_VaultPeerServicer_to_server
-    return Service(vault_peer.SERVICE, add, servicer, frozenset(config.vault_sans))
+    vaults = frozenset(config.vault_sans)
+    return Service(vault_peer.SERVICE, add, servicer, vaults, vault_peer.OPEN_ENDED)

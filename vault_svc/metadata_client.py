@@ -21,6 +21,7 @@ from grpc_health.v1 import health_pb2
 from chassis.deadline import remaining_seconds
 from chassis.errors import DeadlineExceededError, KnownError, UnavailableError
 from chassis.grpc_client import call
+from chassis.held_streams import HeldStreams
 from chassis.uuids import uuid_from_bytes
 from protos.splitkeep.metadata.v1 import secure_value_pb2, vault_peer_pb2
 from protos.splitkeep.metadata.v1.vault_peer_pb2_grpc import VaultPeerStub
@@ -77,6 +78,7 @@ class GrpcMetadataClient:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = VaultPeerStub(channel)
+        self._resolve = HeldStreams(self._stub.Resolve)
 
     async def prepare(self, write: Write) -> Preparation | AlreadyWritten:
         """See ports.MetadataClient.prepare."""
@@ -126,7 +128,7 @@ class GrpcMetadataClient:
                 namespace=namespace, names=names, service_identity=service_identity
             )
         answer = await _own(
-            call(self._stub.Resolve, request, deadline_seconds=RESOLVE_DEADLINE_SECONDS)
+            self._resolve.ask(request, deadline_seconds=RESOLVE_DEADLINE_SECONDS)
         )
         if len(answer.answers) != len(questions):
             raise UnavailableError("metadata answered other questions than were asked")

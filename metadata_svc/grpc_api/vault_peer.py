@@ -3,9 +3,11 @@
 Prepare and Claim need the caller's token besides; the others carry none and never will.
 """
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+from chassis import deadline
 from chassis.caller import Caller
 from chassis.identity import Authenticator
 from metadata_svc.domain.resource import Operation
@@ -36,6 +38,8 @@ from protos.splitkeep.metadata.v1 import (
 )
 
 SERVICE = vault_peer_pb2.DESCRIPTOR.services_by_name["VaultPeer"].full_name
+OPEN_ENDED = frozenset({"Resolve"})
+RESOLVE_SECONDS = 5.0  # the vault gives up sooner
 
 _STATES = {
     ValueState.CLAIMED: vault_peer_pb2.VALUE_STATE_CLAIMED,
@@ -99,10 +103,13 @@ class VaultPeerServicer(vault_peer_pb2_grpc.VaultPeerServicer):
         )
 
     async def Resolve(
-        self, request: vault_peer_pb2.ResolveRequest, context: Any
-    ) -> vault_peer_pb2.ResolveResponse:
-        questions = [question_from_proto(question) for question in request.questions]
-        return answers_to_proto(await self.names.resolve(questions))
+        self, request_iterator: AsyncIterator[vault_peer_pb2.ResolveRequest], context: Any
+    ) -> AsyncIterator[vault_peer_pb2.ResolveResponse]:
+        async for request in request_iterator:
+            questions = [question_from_proto(question) for question in request.questions]
+            with deadline.bound(RESOLVE_SECONDS):
+                decided = await self.names.resolve(questions)
+            yield answers_to_proto(decided)
 
     async def Refuse(
         self, request: vault_peer_pb2.RefuseRequest, context: Any

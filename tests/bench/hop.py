@@ -1,6 +1,6 @@
-"""The hop between the two services: a unary call each time, or one long-lived stream.
+"""The hop between the two services: a unary call each time, or a stream that is held open.
 
-What it decides is in docs/adr/0015-the-hop-is-a-unary-call.md. A front is loaded that asks a
+What it decided is in docs/adr/0017-the-hop-is-a-held-stream.md. A front is loaded that asks a
 back for every call (tests/bench/hop_server.py), in both ways in turn within each round, and
 once without asking: the difference is what the hop costs.
 """

@@ -2,8 +2,8 @@
 
 Both are grpc.aio servers; the front's clients present no certificate, the back's do. The hop
 carries the real messages, over the services' own channel, in two ways: a unary call with a
-deadline each, or one bidirectional stream for all, whose answers come in the order asked. The
-back allows every name without a look: what is measured is the hop.
+deadline each, or over the services' own held streams, one for each question under way. The back
+allows every name without a look: what is measured is the hop.
 
     python -m tests.bench.hop_server back|front '{"certificate": …, "private_key": …, "ca": …,
                                                    "ready_file": …, "back": …}'
@@ -13,9 +13,9 @@ import asyncio
 import json
 import signal
 import sys
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import grpc
 import uvloop
 
 from chassis.grpc_client import open_channel
+from chassis.held_streams import HeldStreams
 from protos.splitkeep.metadata.v1.vault_peer_pb2 import (
     DECISION_ALLOWED,
     Decisions,
@@ -85,13 +86,13 @@ def back_methods() -> dict[str, Any]:
 
 
 def front_methods(channel: grpc.aio.Channel) -> dict[str, Any]:
-    unary, stream = unary_hop(channel), StreamHop(channel)
+    unary, stream = unary_hop(channel), stream_hop(channel)
     hops: dict[str, Hop] = {
         NO_HOP: _no_hop,
         UNARY: unary,
-        STREAM: stream.ask,
+        STREAM: stream,
         UNARY + SHARED: SharedHop(unary).ask,
-        STREAM + SHARED: SharedHop(stream.ask).ask,
+        STREAM + SHARED: SharedHop(stream).ask,
     }
     return {name: _serving(hop) for name, hop in hops.items()}
 
@@ -123,35 +124,13 @@ def unary_hop(channel: grpc.aio.Channel) -> Hop:
     return ask
 
 
-class StreamHop:
-    """One stream for as long as the process lives; answers come in the order asked.
-
-    A caller that goes away leaves its place in that order to nobody: the answer is dropped.
-    """
-
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        method: Any = channel.stream_stream(
-            f"/{SERVICE}/{STREAM}", _ENCODE_REQUEST, ResolveResponse.FromString
-        )
-        self._call: Any = method()
-        self._asked: asyncio.Queue[ResolveRequest] = asyncio.Queue()
-        self._waiting: deque[Answer] = deque()
-        self._tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._read())]
-
-    async def ask(self, request: ResolveRequest) -> ResolveResponse:
-        answer: Answer = asyncio.get_running_loop().create_future()
-        self._waiting.append(answer)
-        self._asked.put_nowait(request)
-        return await answer
-
-    async def _write(self) -> None:
-        while True:
-            await self._call.write(await self._asked.get())
-
-    async def _read(self) -> None:
-        while True:
-            response = await self._call.read()
-            _say(self._waiting.popleft(), response)
+def stream_hop(channel: grpc.aio.Channel) -> Hop:
+    """The services' own streams."""
+    method: Any = channel.stream_stream(
+        f"/{SERVICE}/{STREAM}", _ENCODE_REQUEST, ResolveResponse.FromString
+    )
+    streams: HeldStreams[ResolveRequest, ResolveResponse] = HeldStreams(method)
+    return partial(streams.ask, deadline_seconds=DEADLINE_SECONDS)
 
 
 def _say(answer: Answer, response: ResolveResponse) -> None:

@@ -88,6 +88,6 @@ def test_the_peer_port_lets_nobody_in_without_the_vaults_certificate(stack: Stac
         grpc.secure_channel(target, credentials) as channel,
         pytest.raises(grpc.RpcError) as no,
     ):
-        vault_peer_pb2_grpc.VaultPeerStub(channel).Resolve(request, timeout=5)
+        next(vault_peer_pb2_grpc.VaultPeerStub(channel).Resolve(iter([request]), timeout=5))
 
     assert no.value.code() is grpc.StatusCode.UNAVAILABLE

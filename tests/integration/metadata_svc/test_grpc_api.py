@@ -21,6 +21,7 @@ from chassis.errors import (
     UnavailableError,
 )
 from chassis.grpc_client import call
+from chassis.held_streams import HeldStreams
 from chassis.postgres import Database
 from chassis.sensitive import Sensitive
 from protos.splitkeep.metadata.v1 import secure_value_pb2 as resource
@@ -63,6 +64,11 @@ def a_draft(**changes: Any) -> resource.SecureValueDraft:
         "annotations": {"example.com/note": "ж"},
     }
     return resource.SecureValueDraft(**fields | changes)
+
+
+async def resolved(wire: Wire, request: peer_pb.ResolveRequest) -> peer_pb.ResolveResponse:
+    stub = peer_grpc.VaultPeerStub(wire.peer)
+    return await HeldStreams(stub.Resolve).ask(request, deadline_seconds=SECONDS)
 
 
 def resolving(names: Sequence[str], service_identity: str) -> peer_pb.ResolveRequest:
@@ -260,7 +266,7 @@ async def test_the_vault_resolves_without_a_token(wire: Wire) -> None:
     prepared, _ = await write(wire, a_draft())
     request = resolving(["nowhere", "pg-main", "pg-main"], "sm")
 
-    answer = await ask_peer(wire, "Resolve", request)
+    answer = await resolved(wire, request)
 
     allowed, missing = peer_pb.DECISION_ALLOWED, peer_pb.DECISION_NOT_FOUND
     told = peer_pb.Decisions(
@@ -274,7 +280,7 @@ async def test_the_vault_resolves_without_a_token(wire: Wire) -> None:
 async def test_who_is_not_on_the_list_is_told_nothing_else(wire: Wire) -> None:
     await write(wire, a_draft())
 
-    answer = await ask_peer(wire, "Resolve", resolving(["pg-main"], "other"))
+    answer = await resolved(wire, resolving(["pg-main"], "other"))
 
     denied = peer_pb.Decisions(decisions=[peer_pb.DECISION_NOT_AUTHORIZED])
     assert list(answer.answers) == [denied]
@@ -288,7 +294,7 @@ async def test_the_vault_asks_for_several_callers_at_once(wire: Wire) -> None:
         for question in resolving(["pg-main"], identity).questions
     ]
 
-    answer = await ask_peer(wire, "Resolve", peer_pb.ResolveRequest(questions=questions))
+    answer = await resolved(wire, peer_pb.ResolveRequest(questions=questions))
 
     assert [(list(a.decisions), len(a.value_ids)) for a in answer.answers] == [
         ([peer_pb.DECISION_NOT_AUTHORIZED], 0),
@@ -306,7 +312,7 @@ async def test_a_keeper_other_than_the_systems_is_told(
     await connection.execute("UPDATE secure_values SET keeper = 'aws' WHERE name = 'kept'")
     await connection.close()
 
-    answer = await ask_peer(wire, "Resolve", resolving(["kept", "pg-main"], "sm"))
+    answer = await resolved(wire, resolving(["kept", "pg-main"], "sm"))
 
     assert list(answer.answers[0].keepers) == ["aws", "system"]
 
@@ -375,7 +381,6 @@ async def test_a_refused_write_is_a_conflict(wire: Wire) -> None:
                 values=[peer_pb.ValueKey(namespace="n" * 9_000, value_id=str(UUID(int=1)))]
             ),
         ),
-        ("Resolve", resolving(["a"] * 1001, "k6")),
     ],
 )
 async def test_a_malformed_request_of_the_vault_is_refused(
@@ -383,6 +388,11 @@ async def test_a_malformed_request_of_the_vault_is_refused(
 ) -> None:
     with pytest.raises(InvalidArgumentError):
         await ask_peer(wire, method, request_, token=wire.credentials.token())
+
+
+async def test_more_names_than_a_question_may_have_are_refused(wire: Wire) -> None:
+    with pytest.raises(InvalidArgumentError):
+        await resolved(wire, resolving(["a"] * 1001, "k6"))
 
 
 @pytest.mark.parametrize("method", ["Prepare", "Claim"])
@@ -416,9 +426,7 @@ async def test_a_peer_that_is_not_the_vault_gets_nothing(wire: Wire) -> None:
         channel = wire.peer_as(pair)
         stub = peer_grpc.VaultPeerStub(channel)
         with pytest.raises(error):
-            await call(
-                stub.Resolve, request, deadline_seconds=SECONDS, token=wire.credentials.token()
-            )
+            await HeldStreams(stub.Resolve).ask(request, deadline_seconds=SECONDS)
         await channel.close()
 
 
@@ -426,7 +434,7 @@ async def test_the_client_port_does_not_know_the_vaults_service(wire: Wire) -> N
     stub = peer_grpc.VaultPeerStub(wire.clients)
 
     with pytest.raises(grpc.aio.AioRpcError) as error:
-        await stub.Resolve(peer_pb.ResolveRequest(), timeout=SECONDS)
+        await stub.Resolve(iter([peer_pb.ResolveRequest()]), timeout=SECONDS).read()
     assert error.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 

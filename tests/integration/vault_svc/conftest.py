@@ -81,6 +81,7 @@ async def peer_port(
         vault_peer_pb2_grpc.add_VaultPeerServicer_to_server,
         peer,
         frozenset({"splitkeep-vault"}),
+        frozenset({"Resolve"}),
     )
     port = Port("127.0.0.1:0", installation.peer_tls(), (service,))
     server = GrpcServer(port, frozenset({PEER_SERVICE}), Metrics())

@@ -2,6 +2,7 @@
 # ruff: noqa: N802  # method names are the proto's
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 from chassis.identity import credential
@@ -69,7 +70,13 @@ class InMemoryPeer(VaultPeerServicer):
             secure_value=secure_value_pb2.SecureValue.FromString(made)
         )
 
-    async def Resolve(self, request: Any, context: Any) -> vault_peer_pb2.ResolveResponse:
+    async def Resolve(
+        self, request_iterator: Any, context: Any
+    ) -> AsyncIterator[vault_peer_pb2.ResolveResponse]:
+        async for request in request_iterator:
+            yield await self._resolved(request)
+
+    async def _resolved(self, request: Any) -> vault_peer_pb2.ResolveResponse:
         self._heard(request)
         if self.twisted is not None:
             return self.twisted

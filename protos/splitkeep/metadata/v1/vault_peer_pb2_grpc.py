@@ -45,7 +45,7 @@ class VaultPeerStub(object):
                 request_serializer=splitkeep_dot_metadata_dot_v1_dot_vault__peer__pb2.ClaimRequest.SerializeToString,
                 response_deserializer=splitkeep_dot_metadata_dot_v1_dot_vault__peer__pb2.ClaimResponse.FromString,
                 _registered_method=True)
-        self.Resolve = channel.unary_unary(
+        self.Resolve = channel.stream_stream(
                 '/splitkeep.metadata.v1.VaultPeer/Resolve',
                 request_serializer=splitkeep_dot_metadata_dot_v1_dot_vault__peer__pb2.ResolveRequest.SerializeToString,
                 response_deserializer=splitkeep_dot_metadata_dot_v1_dot_vault__peer__pb2.ResolveResponse.FromString,
@@ -88,10 +88,11 @@ class VaultPeerServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Resolve(self, request, context):
+    def Resolve(self, request_iterator, context):
         """Decides, name by name, whether a service identity that the vault verified may decrypt.
         Carries the questions of several callers at once: each is decided on its own, all are decided
         by one statement that begins after the request has arrived.
+        Requests are answered in turn, for as long as the stream lasts. An error ends the stream.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,7 +132,7 @@ def add_VaultPeerServicer_to_server(servicer, server):
                     request_deserializer=splitkeep_dot_metadata_dot_v1_dot_vault__peer__pb2.ClaimRequest.FromString,
                     response_serializer=splitkeep_dot_metadata_dot_v1_dot_vault__peer__pb2.ClaimResponse.SerializeToString,
             ),
-            'Resolve': grpc.unary_unary_rpc_method_handler(
+            'Resolve': grpc.stream_stream_rpc_method_handler(
                     servicer.Resolve,
                     request_deserializer=splitkeep_dot_metadata_dot_v1_dot_vault__peer__pb2.ResolveRequest.FromString,
                     response_serializer=splitkeep_dot_metadata_dot_v1_dot_vault__peer__pb2.ResolveResponse.SerializeToString,
@@ -218,7 +219,7 @@ class VaultPeer(object):
             _registered_method=True)
 
     @staticmethod
-    def Resolve(request,
+    def Resolve(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -228,8 +229,8 @@ class VaultPeer(object):
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
+        return grpc.experimental.stream_stream(
+            request_iterator,
             target,
             '/splitkeep.metadata.v1.VaultPeer/Resolve',
             splitkeep_dot_metadata_dot_v1_dot_vault__peer__pb2.ResolveRequest.SerializeToString,

@@ -41,10 +41,11 @@ class VaultPeerStub:
     After ALREADY_EXISTS, NOT_FOUND, ABORTED and FAILED_PRECONDITION no Claim of that value id moves anything any more,
     not even one that is still on its way; any other failure says nothing of another Claim.
     """
-    Resolve: _grpc.UnaryUnaryMultiCallable[_vault_peer_pb2.ResolveRequest, _vault_peer_pb2.ResolveResponse]
+    Resolve: _grpc.StreamStreamMultiCallable[_vault_peer_pb2.ResolveRequest, _vault_peer_pb2.ResolveResponse]
     """Decides, name by name, whether a service identity that the vault verified may decrypt.
     Carries the questions of several callers at once: each is decided on its own, all are decided
     by one statement that begins after the request has arrived.
+    Requests are answered in turn, for as long as the stream lasts. An error ends the stream.
     """
     Refuse: _grpc.UnaryUnaryMultiCallable[_vault_peer_pb2.RefuseRequest, _vault_peer_pb2.RefuseResponse]
     """Bars the value ids that nobody claimed and says each one's final state."""
@@ -66,10 +67,11 @@ class VaultPeerAsyncStub(VaultPeerStub):
     After ALREADY_EXISTS, NOT_FOUND, ABORTED and FAILED_PRECONDITION no Claim of that value id moves anything any more,
     not even one that is still on its way; any other failure says nothing of another Claim.
     """
-    Resolve: _aio.UnaryUnaryMultiCallable[_vault_peer_pb2.ResolveRequest, _vault_peer_pb2.ResolveResponse]  # type: ignore[assignment]
+    Resolve: _aio.StreamStreamMultiCallable[_vault_peer_pb2.ResolveRequest, _vault_peer_pb2.ResolveResponse]  # type: ignore[assignment]
     """Decides, name by name, whether a service identity that the vault verified may decrypt.
     Carries the questions of several callers at once: each is decided on its own, all are decided
     by one statement that begins after the request has arrived.
+    Requests are answered in turn, for as long as the stream lasts. An error ends the stream.
     """
     Refuse: _aio.UnaryUnaryMultiCallable[_vault_peer_pb2.RefuseRequest, _vault_peer_pb2.RefuseResponse]  # type: ignore[assignment]
     """Bars the value ids that nobody claimed and says each one's final state."""
@@ -104,12 +106,13 @@ class VaultPeerServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def Resolve(
         self,
-        request: _vault_peer_pb2.ResolveRequest,
+        request_iterator: _MaybeAsyncIterator[_vault_peer_pb2.ResolveRequest],
         context: _ServicerContext,
-    ) -> _typing.Union[_vault_peer_pb2.ResolveResponse, _abc.Awaitable[_vault_peer_pb2.ResolveResponse]]:
+    ) -> _typing.Union[_abc.Iterator[_vault_peer_pb2.ResolveResponse], _abc.AsyncIterator[_vault_peer_pb2.ResolveResponse]]:
         """Decides, name by name, whether a service identity that the vault verified may decrypt.
         Carries the questions of several callers at once: each is decided on its own, all are decided
         by one statement that begins after the request has arrived.
+        Requests are answered in turn, for as long as the stream lasts. An error ends the stream.
         """
 
     @_abc_1.abstractmethod
