@@ -7,13 +7,12 @@
 """
 
 import asyncio
-import contextlib
 import json
 import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any, TextIO
 
 import msgspec
@@ -29,11 +28,18 @@ from chassis.redaction import (
 )
 from chassis.request_id import bind_request_id, current_request_id
 
-__all__ = ["bind_request_id", "configure_logging", "current_request_id", "log_lost_exceptions"]
+__all__ = [
+    "Rendering",
+    "bind_request_id",
+    "configure_logging",
+    "current_request_id",
+    "log_lost_exceptions",
+    "present_rendering",
+]
 
 _Event = MutableMapping[str, Any]
 # ASCII only: half a surrogate in a text would otherwise fail when it is written.
-_ENCODER = json.JSONEncoder(default=lambda value: type(value).__name__)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=lambda value: type(value).__name__)
 _PLAIN_ENCODER = msgspec.json.Encoder()
 _LEVELS = {"warn": "warning", "exception": "error"}
 # Lines that repeat what is logged already, or are of no use to an operator.
@@ -47,38 +53,24 @@ def configure_logging(service: str, level: LogLevel, stream: TextIO, **process: 
     """
     heading: dict[str, Any] = {"service": service, **process}
     threshold = logging.getLevelNamesMapping()[level]
-    lines = _Lines(stream)
+    rendering = Rendering(heading, threshold, _Lines(stream))
     structlog.configure(
-        processors=[_renderer(heading)],
+        processors=[rendering],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         context_class=dict,
-        logger_factory=lambda *_names: lines,
+        logger_factory=lambda *_names: rendering.lines,
         cache_logger_on_first_use=False,
     )
     _route_libraries(stream, threshold, heading)
 
 
-def _renderer(heading: dict[str, Any]) -> Callable[[object, str, _Event], str]:
-    clock = _Timestamps()
-
-    def render(_logger: object, method: str, event: _Event) -> str:
-        """The line, without its end. An event is the line's own: it may be written to."""
-        event["level"] = _LEVELS.get(method, method)
-        request_id = current_request_id()
-        if request_id is not None:
-            event.setdefault("request_id", request_id)
-        event["timestamp"] = clock.now()
-        plain = None if "exc_info" in event else plain_fields(event)
-        line = None if plain is None else _plain_line(heading | plain)
-        return line or _ENCODER.encode(heading | _redacted(_described(event)))
-
-    return render
-
-
 def _plain_line(fields: dict[str, Any]) -> str | None:
-    """The fields in JSON, if nothing in them looks like a credential; else None."""
+    """The fields in JSON, if they are plain and none looks like a credential; else None."""
+    plain = plain_fields(fields)
+    if plain is None:
+        return None
     try:
-        line = _PLAIN_ENCODER.encode(fields)
+        line = _PLAIN_ENCODER.encode(plain)
     except (UnicodeEncodeError, OverflowError):  # half a surrogate; a number beyond 64 bits
         return None
     return None if is_suspicious(line) else line.decode("ascii")
@@ -108,11 +100,64 @@ class _Lines:
         self._stream, self._lock = stream, threading.Lock()
 
     def msg(self, line: str) -> None:
-        with self._lock, contextlib.suppress(OSError, ValueError):
-            self._stream.write(line + "\n")
-            self._stream.flush()
+        with self._lock:
+            try:  # a context manager for this would cost every line
+                self._stream.write(line + "\n")
+                self._stream.flush()
+            except (OSError, ValueError):
+                pass
 
     debug = info = warning = error = critical = exception = fatal = msg
+
+
+class Rendering:
+    """What makes a line of an event, as structlog's one processor, and where it goes."""
+
+    __slots__ = ("_clock", "heading", "lines", "threshold")
+
+    def __init__(self, heading: dict[str, Any], threshold: int, lines: _Lines) -> None:
+        self.heading, self.threshold, self.lines = heading, threshold, lines
+        self._clock = _Timestamps()
+
+    def __call__(self, _logger: object, method: str, event: _Event) -> str:
+        """The line, without its end. An event is the line's own: it may be written to."""
+        event["level"] = _LEVELS.get(method, method)
+        request_id = current_request_id()
+        if request_id is not None:
+            event.setdefault("request_id", request_id)
+        event["timestamp"] = self._clock.now()
+        return self._line(_described(event))
+
+    def start(self, event: _Event) -> str:
+        """What every line begins with that has all of this, up to what else it has."""
+        return self._line(event)[:-1] + ","
+
+    def rest(self, fields: dict[str, Any]) -> str | None:
+        """What a line ends with that has these fields besides; None if they are not plain.
+
+        Looking for credentials in a part of a line at a time finds all: they are redacted
+        within one text, and no text is in two parts.
+        """
+        request_id = current_request_id()
+        if request_id is not None:
+            fields = {**fields, "request_id": request_id}
+        part = _plain_line(fields)
+        if part is None:
+            return None
+        comma = "," if fields else ""
+        return f'{part[1:-1]}{comma}"timestamp":"{self._clock.now()}"}}'
+
+    def _line(self, event: _Event) -> str:
+        plain = _plain_line({**self.heading, **event})
+        return plain or _ENCODER.encode(self.heading | _redacted(event))
+
+
+def present_rendering() -> Rendering | None:
+    """What makes our lines as of now; None where structlog does something else with them."""
+    processors = structlog.get_config()["processors"]
+    if len(processors) == 1 and isinstance(processors[0], Rendering):
+        return processors[0]
+    return None
 
 
 def _route_libraries(stream: TextIO, threshold: int, heading: dict[str, Any]) -> None:
