@@ -1,30 +1,27 @@
 """Every decrypt decision in a structured log line, and counted.
 
-Names of one call of which the same came share a line: a line for each would cost more than
-opening the value does.
+- Names of one call of which the same came share a line: a line for each would cost more than
+  opening the value does.
+- What the lines of one caller share is encoded once, not for each of its calls.
 """
 
-from typing import Protocol
-
-import structlog
-
+from chassis.log_level import LogLevel
+from chassis.log_phrases import Phrase
 from chassis.metrics import Metrics
 from vault_svc.ports.decisions import Answer, DecryptRecord
 
 EVENT = "decrypt"
 NAMES_PER_LINE = 100
-
-
-class _Logger(Protocol):
-    def info(self, event: str, **fields: object) -> object: ...
-    def error(self, event: str, **fields: object) -> object: ...
+# Callers choose some of what a phrase is made of: there is no end to what they could say.
+MAXIMUM_PHRASES = 1024
+MAXIMUM_PHRASE_CHARACTERS = 1024
 
 
 class StructuredDecisionLog:
     """See ports.DecisionLog. What does not open is an error: damage, or someone's hand."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._log: _Logger = structlog.get_logger(__name__)
+        self._phrases: dict[tuple[str, ...], Phrase] = {}
         counter = metrics.counter(
             "vault_decrypt_decisions", "Names decided on, by answer.", ("answer",)
         )
@@ -32,20 +29,36 @@ class StructuredDecisionLog:
 
     def record(self, decided: DecryptRecord) -> None:
         """See ports.DecisionLog.record."""
-        self._counts[decided.answer].inc(len(decided.names))
-        for start in range(0, len(decided.names), NAMES_PER_LINE):
-            self._write(decided, slice(start, start + NAMES_PER_LINE))
+        names, versions = decided.names, decided.versions
+        self._counts[decided.answer].inc(len(names))
+        shared = decided[:-2]  # all but the names and their versions
+        phrase = self._phrases.get(shared)
+        if phrase is None:
+            phrase = _phrase_of(decided)
+            self._keep(shared, phrase)
+        while len(names) > NAMES_PER_LINE:
+            phrase.say(names=names[:NAMES_PER_LINE], versions=versions[:NAMES_PER_LINE])
+            names, versions = names[NAMES_PER_LINE:], versions[NAMES_PER_LINE:]
+        phrase.say(names=names, versions=versions)
 
-    def _write(self, decided: DecryptRecord, part: slice) -> None:
-        failed = decided.answer is Answer.DECRYPTION_FAILED
-        (self._log.error if failed else self._log.info)(
-            EVENT,
-            identity=decided.service_identity,
-            claimed_identity=decided.claimed_identity,
-            subject=decided.subject,
-            namespace=decided.namespace,
-            decision=decided.answer.value,
-            reason=decided.reason,
-            names=decided.names[part],
-            versions=decided.versions[part],
-        )
+    def _keep(self, shared: tuple[str, ...], phrase: Phrase) -> None:
+        """The phrase is kept in the place of the oldest, unless it is long."""
+        if sum(map(len, shared)) > MAXIMUM_PHRASE_CHARACTERS:
+            return
+        if len(self._phrases) >= MAXIMUM_PHRASES:
+            del self._phrases[next(iter(self._phrases))]
+        self._phrases[shared] = phrase
+
+
+def _phrase_of(decided: DecryptRecord) -> Phrase:
+    failed = decided.answer is Answer.DECRYPTION_FAILED
+    return Phrase(
+        LogLevel.ERROR if failed else LogLevel.INFO,
+        EVENT,
+        identity=decided.service_identity,
+        claimed_identity=decided.claimed_identity,
+        subject=decided.subject,
+        namespace=decided.namespace,
+        decision=decided.answer.value,
+        reason=decided.reason,
+    )

@@ -1,9 +1,8 @@
 """What came of each name of a decrypt, and where that is written down."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Answer(StrEnum):
@@ -15,8 +14,7 @@ class Answer(StrEnum):
     DECRYPTION_FAILED = "decryption failed"
 
 
-@dataclass(frozen=True, slots=True)
-class DecryptRecord:
+class DecryptRecord(NamedTuple):
     """Who asked for what in one call, and of which names the same came; never a value."""
 
     service_identity: str

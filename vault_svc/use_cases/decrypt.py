@@ -85,26 +85,28 @@ class DecryptSecureValues:
 
     def _record(self, call: DecryptCall, outcomes: Sequence[Outcome]) -> None:
         identity = ",".join(call.caller.service_identities)
-        for (answer, reason), alike in _by_decision(outcomes).items():
-            self.log.record(
-                DecryptRecord(
-                    service_identity=identity,
-                    claimed_identity=call.claimed_identity,
-                    subject=call.caller.subject,
-                    namespace=call.namespace,
-                    answer=answer,
-                    reason=reason,
-                    names=[outcome.name for outcome in alike],
-                    versions=[outcome.version for outcome in alike],
-                )
+        for alike in _by_decision(outcomes):
+            record = DecryptRecord(
+                service_identity=identity,
+                claimed_identity=call.claimed_identity,
+                subject=call.caller.subject,
+                namespace=call.namespace,
+                answer=alike[0].answer,
+                reason=alike[0].reason,
+                names=[outcome.name for outcome in alike],
+                versions=[outcome.version for outcome in alike],
             )
+            self.log.record(record)
 
 
-def _by_decision(outcomes: Iterable[Outcome]) -> dict[tuple[Answer, str], list[Outcome]]:
+def _by_decision(outcomes: Sequence[Outcome]) -> Iterable[Sequence[Outcome]]:
+    """The outcomes with those of the same answer and reason together."""
+    if len(outcomes) == 1:
+        return (outcomes,)
     alike: dict[tuple[Answer, str], list[Outcome]] = {}
     for outcome in outcomes:
         alike.setdefault((outcome.answer, outcome.reason), []).append(outcome)
-    return alike
+    return alike.values()
 
 
 def _distinct_names(call: DecryptCall) -> list[str]:

@@ -1,0 +1,147 @@
+"""Many callers' decisions, each on a line that is its own."""
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from chassis.log_level import LogLevel
+from chassis.metrics import Metrics
+from chassis.request_id import bind_request_id
+from chassis.telemetry import configure_logging
+from tests.contracts.vault_svc.decision_log import a_record
+from tests.unit.chassis.logged import MARKER, TOKEN, logging_kept
+from vault_svc.decision_log import (
+    MAXIMUM_PHRASE_CHARACTERS,
+    MAXIMUM_PHRASES,
+    StructuredDecisionLog,
+)
+from vault_svc.ports.decisions import Answer, DecryptRecord
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    with logging_kept() as written:
+        yield written.stream
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def log(stream: io.StringIO, metrics: Metrics) -> StructuredDecisionLog:
+    return StructuredDecisionLog(metrics)
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def claiming(identities: Sequence[str]) -> list[DecryptRecord]:
+    return [a_record()._replace(claimed_identity=identity) for identity in identities]
+
+
+def test_decisions_that_differ_in_anything_are_told_apart(
+    log: StructuredDecisionLog, stream: io.StringIO
+) -> None:
+    same = a_record()
+    different = {
+        "identity": same._replace(service_identity="other"),
+        "claimed_identity": same._replace(claimed_identity="other"),
+        "subject": same._replace(subject="other"),
+        "namespace": same._replace(namespace="other"),
+        "reason": same._replace(reason="other"),
+    }
+    for _ in range(2):
+        for record in (same, *different.values()):
+            log.record(record)
+
+    usual, *others = lines(stream)[: len(different) + 1]
+    for name, line in zip(different, others, strict=True):
+        changed = {field for field in usual if line[field] != usual[field]}
+        assert changed - {"timestamp"} == {name}
+        assert line[name] == "other"
+    again = lines(stream)[len(different) + 1 :]
+    assert [line | {"timestamp": ""} for line in again] == [
+        line | {"timestamp": ""} for line in (usual, *others)
+    ]
+
+
+def test_however_many_identities_are_claimed_only_so_many_phrases_are_kept(
+    log: StructuredDecisionLog, stream: io.StringIO
+) -> None:
+    identities = [f"claims-{number}" for number in range(2 * MAXIMUM_PHRASES)]
+    for record in claiming([*identities, *identities[:5]]):
+        log.record(record)
+
+    assert len(log._phrases) == MAXIMUM_PHRASES
+    assert [line["claimed_identity"] for line in lines(stream)] == [
+        *identities,
+        *identities[:5],
+    ]
+
+
+def test_a_phrase_of_any_length_is_said_and_only_a_short_one_kept(
+    log: StructuredDecisionLog, stream: io.StringIO
+) -> None:
+    long = "x" * (MAXIMUM_PHRASE_CHARACTERS + 1)
+
+    log.record(a_record()._replace(namespace=long))
+
+    assert len(log._phrases) == 0
+    assert [line["namespace"] for line in lines(stream)] == [long]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_no_credential_that_a_caller_sends_is_logged(
+    log: StructuredDecisionLog, stream: io.StringIO, times: int
+) -> None:
+    sent = [
+        a_record(names=["a", f"bearer {MARKER}"]),
+        a_record()._replace(claimed_identity=TOKEN),
+        a_record()._replace(namespace=f"password={MARKER}"),
+    ]
+    for record in sent * times:
+        with bind_request_id(TOKEN):
+            log.record(record)
+
+    assert len(lines(stream)) == len(sent) * times
+    assert MARKER not in stream.getvalue()
+
+
+@pytest.mark.parametrize("name", ["\ud800", "n\u00e4me", "x" * 5_000], ids=ascii)
+def test_a_name_may_be_anything(
+    log: StructuredDecisionLog, stream: io.StringIO, name: str
+) -> None:
+    log.record(a_record(names=[name, "b"], versions=[2**70, 1]))
+
+    (line,) = lines(stream)
+    assert line["names"][0][:4_096] == name[:4_096]
+    assert line["names"][1:] == ["b"]
+    assert line["versions"] == [2**70, 1]
+
+
+def test_only_what_does_not_open_is_an_error(
+    log: StructuredDecisionLog, stream: io.StringIO
+) -> None:
+    for answer in Answer:
+        log.record(a_record(answer))
+
+    assert [line["level"] for line in lines(stream)] == ["info", "info", "info", "error"]
+
+
+def test_names_are_counted_by_answer_whether_or_not_they_are_logged(
+    log: StructuredDecisionLog, stream: io.StringIO, metrics: Metrics
+) -> None:
+    configure_logging("vault", LogLevel.ERROR, stream)
+    log.record(a_record())
+    log.record(a_record(Answer.NOT_FOUND, names=["a"], versions=[0]))
+
+    exposition = metrics.exposition().decode()
+    assert 'vault_decrypt_decisions_total{answer="granted"} 2.0' in exposition
+    assert 'vault_decrypt_decisions_total{answer="not_found"} 1.0' in exposition
+    assert stream.getvalue() == ""
