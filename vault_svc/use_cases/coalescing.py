@@ -5,6 +5,9 @@
 - When nothing is under way a question is sent at once: together with those of the same moment,
   and without a timer.
 - A batch that takes long holds up the next one for a bounded time only.
+- Who was just answered often asks again at once. A small batch that could follow is held for
+  them, for a moment: or those who ask again and again would go in two halves by turns, and each
+  half would cost as much as the whole. It is held rarely where nobody comes.
 - Questions wait in lines, and a batch is filled from all lines in turn: a long line is no
   reason to wait in a short one.
 - A batch belongs to nobody: it has a deadline of its own, goes on when one who waits for it
@@ -27,6 +30,8 @@ from chassis.errors import DeadlineExceededError, KnownError, UnavailableError
 Q = TypeVar("Q")
 A = TypeVar("A")
 
+LONGEST_PAUSE = 63  # batches, after a few were held in vain
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -36,6 +41,8 @@ class Pace:
     batches_at_once: int
     patience_seconds: float  # that a batch under way is waited for before another begins
     batch_seconds: float  # that a batch may take
+    company: int = 0  # a batch of fewer questions is held for those just answered
+    company_seconds: float = 0  # for so long at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,34 @@ def _told(cause: BaseException) -> Exception:
 Line = OrderedDict[_Waiting[Q, A], None]
 
 
+class _Company:
+    """For how many questions a batch is held when another has ended."""
+
+    __slots__ = ("_enough", "_pause", "_pauses")
+
+    def __init__(self, enough: int) -> None:
+        self._enough = enough
+        self._pause = self._pauses = 0  # how many batches are not held any more, and will be
+
+    def wanted(self, answered: int, waiting: int) -> int:
+        """So many, if those who were answered ask again; 0 if the batch is to begin at once."""
+        if waiting >= self._enough:
+            return 0
+        if self._pause:
+            self._pause -= 1
+            return 0
+        return min(self._enough, waiting + answered)
+
+    def came(self) -> None:
+        """A batch was held until there were as many as wanted."""
+        self._pauses = 0
+
+    def stayed_away(self) -> None:
+        """A batch was held in vain: for a while others are not."""
+        self._pauses = min(2 * self._pauses + 1, LONGEST_PAUSE)
+        self._pause = self._pauses
+
+
 class Coalescer(Generic[Q, A]):
     """Asks for many at once. `ask` answers every question of a batch, in order."""
 
@@ -108,8 +143,12 @@ class Coalescer(Generic[Q, A]):
         self._sorting = sorting
         self._pace = pace
         self._lines: OrderedDict[Hashable, Line[Q, A]] = OrderedDict()  # none is empty
+        self._waiting = 0  # in all lines together
+        self._company = _Company(pace.company)
+        self._held_for = 0  # questions, if the next batch is held for company
         self._under_way: set[asyncio.Task[None]] = set()
         self._begun_at = 0.0  # when the latest batch was sent
+        self._latest = 0  # how many questions it had
         self._next: asyncio.Handle | None = None  # what will begin the next one
         # No batch runs in the context of a caller: not with its deadline, nor with its id.
         self._context = Context()
@@ -123,7 +162,11 @@ class Coalescer(Generic[Q, A]):
         waiting: _Waiting[Q, A] = _Waiting(question, self._sorting.size(question))
         name = self._sorting.line(question)
         self._lines.setdefault(name, OrderedDict())[waiting] = None
-        self._arrange_next()
+        self._waiting += 1
+        if self._held_for:
+            self._release_if_enough()
+        else:
+            self._arrange_next()
         try:
             return await waiting.answer
         except asyncio.CancelledError:
@@ -134,8 +177,9 @@ class Coalescer(Generic[Q, A]):
         if not waiting.answer.cancelled() and waiting.answer.done():
             waiting.answer.exception()  # seen, though nobody is told
         line = self._lines.get(name)
-        if line is not None:
-            line.pop(waiting, None)
+        if line is not None and waiting in line:
+            del line[waiting]
+            self._waiting -= 1
             if not line:
                 del self._lines[name]
 
@@ -156,6 +200,7 @@ class Coalescer(Generic[Q, A]):
         batch = self._filled(loop.time())
         if batch:
             self._begun_at = loop.time()
+            self._latest = len(batch)
             task = loop.create_task(self._run(batch))
             self._under_way.add(task)
             task.add_done_callback(self._end, context=self._context)
@@ -166,7 +211,27 @@ class Coalescer(Generic[Q, A]):
         if self._next is not None:
             self._next.cancel()
             self._next = None
-        self._arrange_next()
+        if self._lines and not self._under_way:
+            self._held_for = self._company.wanted(self._latest, self._waiting)
+        if self._held_for:
+            loop = asyncio.get_running_loop()
+            seconds = self._pace.company_seconds
+            self._next = loop.call_later(seconds, self._hold_no_longer, context=self._context)
+        else:
+            self._arrange_next()
+
+    def _release_if_enough(self) -> None:
+        if self._waiting >= self._held_for and self._next is not None:
+            self._next.cancel()
+            self._next = None
+            self._held_for = 0
+            self._company.came()
+            self._arrange_next()
+
+    def _hold_no_longer(self) -> None:
+        self._held_for = 0
+        self._company.stayed_away()
+        self._begin()
 
     def _filled(self, now: float) -> list[_Waiting[Q, A]]:
         """The next batch; those in it wait in no line any more."""
@@ -178,6 +243,7 @@ class Coalescer(Generic[Q, A]):
             if batch and waiting.size > room:
                 break
             del line[waiting]
+            self._waiting -= 1
             if line:
                 self._lines.move_to_end(name)
             else:

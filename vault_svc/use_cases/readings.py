@@ -24,7 +24,12 @@ from vault_svc.use_cases.coalescing import Coalescer, Pace, Sorting
 SHARED_NAMES = 32
 BATCH_SECONDS = 5.0
 TOGETHER = Pace(
-    batch_size=256, batches_at_once=4, patience_seconds=0.025, batch_seconds=BATCH_SECONDS
+    batch_size=256,
+    batches_at_once=4,
+    patience_seconds=0.025,
+    batch_seconds=BATCH_SECONDS,
+    company=16,
+    company_seconds=0.001,
 )
 ALONE = Pace(batch_size=1, batches_at_once=4, patience_seconds=0, batch_seconds=BATCH_SECONDS)
 

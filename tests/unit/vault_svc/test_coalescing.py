@@ -87,12 +87,16 @@ def coalescer(
     at_once: int = 1,
     patience: float = FOR_EVER,
     seconds: float = FOR_EVER,
+    company: int = 0,
+    held: float = FOR_EVER,
 ) -> Coalescer[Question, str]:
     pace = Pace(
         batch_size=size,
         batches_at_once=at_once,
         patience_seconds=patience,
         batch_seconds=seconds,
+        company=company,
+        company_seconds=held,
     )
     return Coalescer(peer.ask, Sorting(lambda q: q.size, lambda q: q.caller), pace)
 
@@ -273,6 +277,78 @@ async def test_when_patience_is_over_the_next_batch_begins_but_only_so_many(
 
     await peer.answer_everything()
     assert await outcomes(tasks) == list("VWXYZ")
+
+
+async def test_a_small_batch_is_held_until_those_just_answered_have_asked_again(
+    peer: Peer,
+) -> None:
+    asked = coalescer(peer, company=4)
+    tasks = await asking(asked, "v", "w")
+    tasks += await asking(asked, "x")
+
+    peer.batches[0].answer()
+    await settled()
+    tasks += await asking(asked, "y")
+    assert peer.asked == [["v", "w"]]
+    tasks += await asking(asked, "z")
+    assert peer.asked == [["v", "w"], ["x", "y", "z"]]
+
+    await peer.answer_everything()
+    assert await outcomes(tasks) == list("VWXYZ")
+
+
+async def test_a_batch_with_company_enough_is_not_held(peer: Peer) -> None:
+    asked = coalescer(peer, company=2)
+    await asking(asked, "v", "w")
+    await asking(asked, "x", "y")
+
+    peer.batches[0].answer()
+    await settled()
+
+    assert peer.asked == [["v", "w"], ["x", "y"]]
+
+
+async def test_a_batch_is_held_for_a_moment_only_and_then_others_are_not(peer: Peer) -> None:
+    asked = coalescer(peer, company=4, held=0.01)
+    for text in "wxyz":
+        await asking(asked, text)
+
+    peer.batches[0].answer()
+    await settled()
+    assert peer.asked == [["w"]]
+    await asyncio.sleep(0.02)
+    assert peer.asked == [["w"], ["x", "y", "z"]]
+
+    await asking(asked, "next")
+    peer.batches[1].answer()
+    await settled()
+    assert peer.asked[2:] == [["next"]]
+
+
+async def test_a_batch_of_which_all_have_left_while_it_was_held_is_not_asked(
+    peer: Peer,
+) -> None:
+    asked = coalescer(peer, company=4, held=0.01)
+    await asking(asked, "x")
+    (leaves,) = await asking(asked, "y")
+    peer.batches[0].answer()
+    await settled()
+
+    leaves.cancel()
+    await asyncio.sleep(0.02)
+    await asking(asked, "z")
+
+    assert peer.asked == [["x"], ["z"]]
+
+
+async def test_with_nothing_under_way_no_question_is_held(peer: Peer) -> None:
+    asked = coalescer(peer, company=4)
+    await asking(asked, "x")
+    await peer.answer_everything()
+
+    await asking(asked, "y")
+
+    assert peer.asked == [["x"], ["y"]]
 
 
 async def test_who_leaves_before_the_batch_is_sent_is_not_asked_for(peer: Peer) -> None:
@@ -473,6 +549,7 @@ class History:
 
     patience: float
     at_once: int
+    company: int
     moment: int = 0
     sent: list[tuple[int, tuple[Question, ...], asyncio.Future[Sequence[str]]]] = field(
         default_factory=list
@@ -480,7 +557,7 @@ class History:
     arrivals: list[tuple[int, asyncio.Task[str]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        pace = Pace(4, self.at_once, self.patience, FOR_EVER)
+        pace = Pace(4, self.at_once, self.patience, FOR_EVER, self.company)
         sorting: Sorting[Question] = Sorting(lambda q: q.size, lambda q: q.caller)
         self.coalescer: Coalescer[Question, str] = Coalescer(self.ask, sorting, pace)
 
@@ -521,12 +598,17 @@ class History:
             await self.happens(Answered(0))
 
 
-@given(st.lists(happenings, max_size=40), st.sampled_from([0, FOR_EVER]), st.integers(1, 3))
+@given(
+    st.lists(happenings, max_size=40),
+    st.sampled_from([0, FOR_EVER]),
+    st.integers(1, 3),
+    st.integers(0, 3),
+)
 def test_whatever_happens_everyone_is_answered_once_by_what_was_read_after_he_asked(
-    listed: list[object], patience: float, at_once: int
+    listed: list[object], patience: float, at_once: int, company: int
 ) -> None:
     async def run() -> None:
-        history = History(patience, at_once)
+        history = History(patience, at_once, company)
         for happening in listed:
             await history.happens(happening)
         await history.ends()
@@ -538,6 +620,7 @@ def test_whatever_happens_everyone_is_answered_once_by_what_was_read_after_he_as
                 who, read_at = task.result().split()
                 assert (who, int(read_at) >= arrived_at) == (str(number), True)
         coalescer = history.coalescer
-        assert (dict(coalescer._lines), coalescer._under_way) == ({}, set())
+        left = (dict(coalescer._lines), coalescer._under_way, coalescer._waiting)
+        assert left == ({}, set(), 0)
 
     asyncio.run(run())
