@@ -27,6 +27,7 @@ from chassis.log_level import LogLevel
 from chassis.metrics import Metrics
 from chassis.operations import OperationsServer
 from chassis.process import run
+from chassis.ready import settle
 from chassis.telemetry import configure_logging
 from gateway.edge.connection import BoundedConnection, ConnectionBounds
 from protos.decryptv1beta1.decrypt_pb2 import (
@@ -101,6 +102,7 @@ async def serve(stopping: asyncio.Event) -> None:
         "https": await https.start(),
         "operations": await operations.start(),
     }
+    settle()
     unfinished = config.ready_file.with_suffix(".new")
     unfinished.write_text(json.dumps(ports))
     unfinished.replace(config.ready_file)

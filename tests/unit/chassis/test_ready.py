@@ -6,7 +6,7 @@ from io import StringIO
 from pathlib import Path
 
 from chassis.log_level import LogLevel
-from chassis.ready import announce, settle
+from chassis.ready import YOUNG_OBJECTS, announce, settle
 from chassis.telemetry import configure_logging
 
 
@@ -47,9 +47,12 @@ def test_without_a_file_the_line_is_all(tmp_path: Path) -> None:
 
 def test_what_the_start_has_made_is_not_collected_again() -> None:
     made = [[] for _ in range(100)]  # type: ignore[var-annotated]  # whatever it is
+    before = gc.get_threshold()
     try:
         settle()
 
         assert gc.get_freeze_count() > len(made)
+        assert gc.get_threshold() == (YOUNG_OBJECTS, *before[1:])
     finally:
         gc.unfreeze()
+        gc.set_threshold(*before)
