@@ -40,13 +40,17 @@ class Phrase:
         self._start: _Start | None = None
 
     def say(self, **fields: Any) -> None:
-        """One more line is written, with these fields besides, if lines of its level are."""
+        """One more line is said, with these fields besides, if lines of its level are.
+
+        Where there is an event loop, all that phrases say in one turn of it is written at once:
+        it has been once `telemetry.lines_written()` returns.
+        """
         rendering = present_rendering()
         line = None if rendering is None else self._line(rendering, fields)
         if rendering is None or line is None:
             getattr(_log, self._method)(self._event, **self._fields, **fields)
         else:
-            rendering.lines.msg(line)
+            rendering.lines.together(line)
 
     def _line(self, rendering: Rendering, fields: dict[str, Any]) -> str | None:
         if self._severity < rendering.threshold:

@@ -33,6 +33,7 @@ __all__ = [
     "bind_request_id",
     "configure_logging",
     "current_request_id",
+    "lines_written",
     "log_lost_exceptions",
     "present_rendering",
 ]
@@ -98,6 +99,25 @@ class _Lines:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream, self._lock = stream, threading.Lock()
+        self._together: list[str] = []
+        self._loop: asyncio.AbstractEventLoop | None = None  # which will write them
+
+    def together(self, line: str) -> None:
+        """The line is written before the next turn of the loop, with all others of this one."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.msg(line)
+            return
+        if not self._together or loop is not self._loop:  # one that has ended writes nothing
+            loop.call_soon(self._write_together)
+            self._loop = loop
+        self._together.append(line)
+
+    def _write_together(self) -> None:
+        lines, self._together = self._together, []
+        if lines:
+            self.msg("\n".join(lines))
 
     def msg(self, line: str) -> None:
         with self._lock:
@@ -150,6 +170,14 @@ class Rendering:
     def _line(self, event: _Event) -> str:
         plain = _plain_line({**self.heading, **event})
         return plain or _ENCODER.encode(self.heading | _redacted(event))
+
+
+async def lines_written() -> None:
+    """What was said in this turn of the event loop has been written.
+
+    The loop does what it is asked in the order asked, and was asked to write before this.
+    """
+    await asyncio.sleep(0)
 
 
 def present_rendering() -> Rendering | None:

@@ -194,7 +194,7 @@ class OfCalls:
         )
 
         async def write() -> None:
-            log.record(record)
+            await log.record([record])
 
         return write
 

@@ -148,7 +148,7 @@ class CannedDecrypt:
 class SilentLog:
     """Writes nothing."""
 
-    def record(self, _decided: object) -> None:
+    async def record(self, _decided: object) -> None:
         return
 
 

@@ -33,6 +33,9 @@ class DecisionLog(Protocol):
     Suite: tests/contracts/vault_svc/decision_log.py.
     """
 
-    def record(self, decided: DecryptRecord) -> None:
-        """The decision on each of the names is on record. Raises nothing."""
+    async def record(self, decided: Sequence[DecryptRecord]) -> None:
+        """The decisions on each of the names are on record when this returns.
+
+        Raises nothing but CancelledError, after which they are on record all the same.
+        """
         ...

@@ -65,7 +65,7 @@ class DecryptSecureValues:
             outcomes = [Outcome(name, Answer.NOT_AUTHORIZED, right.reason) for name in names]
         else:
             outcomes = await self._outcomes(call, names, right)
-        self._record(call, outcomes)
+        await self.log.record(_records(call, outcomes))
         return outcomes
 
     async def _outcomes(
@@ -83,20 +83,22 @@ class DecryptSecureValues:
             outcomes |= await self.opening.outcomes(asking, asked)
         return [outcomes[name] for name in names]
 
-    def _record(self, call: DecryptCall, outcomes: Sequence[Outcome]) -> None:
-        identity = ",".join(call.caller.service_identities)
-        for alike in _by_decision(outcomes):
-            record = DecryptRecord(
-                service_identity=identity,
-                claimed_identity=call.claimed_identity,
-                subject=call.caller.subject,
-                namespace=call.namespace,
-                answer=alike[0].answer,
-                reason=alike[0].reason,
-                names=[outcome.name for outcome in alike],
-                versions=[outcome.version for outcome in alike],
-            )
-            self.log.record(record)
+
+def _records(call: DecryptCall, outcomes: Sequence[Outcome]) -> list[DecryptRecord]:
+    identity = ",".join(call.caller.service_identities)
+    return [
+        DecryptRecord(
+            service_identity=identity,
+            claimed_identity=call.claimed_identity,
+            subject=call.caller.subject,
+            namespace=call.namespace,
+            answer=alike[0].answer,
+            reason=alike[0].reason,
+            names=[outcome.name for outcome in alike],
+            versions=[outcome.version for outcome in alike],
+        )
+        for alike in _by_decision(outcomes)
+    ]
 
 
 def _by_decision(outcomes: Sequence[Outcome]) -> Iterable[Sequence[Outcome]]:

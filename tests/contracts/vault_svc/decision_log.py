@@ -1,5 +1,6 @@
 """What every DecisionLog promises. Subclasses give `log` and `written`, what it wrote."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,11 +27,11 @@ def a_record(
 
 
 class DecisionLogContract:
-    def test_every_decision_is_written_once_in_order(
+    async def test_every_decision_is_written_once_in_order(
         self, log: DecisionLog, written: Written
     ) -> None:
         for answer in Answer:
-            log.record(a_record(answer))
+            await log.record([a_record(answer)])
 
         assert [entry["decision"] for entry in written()] == [
             "granted",
@@ -39,10 +40,10 @@ class DecisionLogContract:
             "decryption failed",
         ]
 
-    def test_a_decision_says_who_asked_for_what_and_why(
+    async def test_a_decision_says_who_asked_for_what_and_why(
         self, log: DecisionLog, written: Written
     ) -> None:
-        log.record(a_record())
+        await log.record([a_record()])
 
         (entry,) = written()
         assert (
@@ -59,12 +60,29 @@ class DecisionLogContract:
             }.items()
         )
 
-    def test_however_many_names_each_is_written_once_with_its_version(
+    async def test_however_many_names_each_is_written_once_with_its_version(
         self, log: DecisionLog, written: Written
     ) -> None:
         names = [f"n{number}" for number in range(250)]
-        log.record(a_record(names=names, versions=[*range(1, 251)]))
+        await log.record([a_record(names=names, versions=[*range(1, 251)])])
 
         entries: Any = written()
         assert [name for entry in entries for name in entry["names"]] == names
         assert [n for entry in entries for n in entry["versions"]] == [*range(1, 251)]
+
+    async def test_decisions_on_one_call_are_recorded_together(
+        self, log: DecisionLog, written: Written
+    ) -> None:
+        await log.record([a_record(names=["a"], versions=[1]), a_record(Answer.NOT_FOUND)])
+
+        assert [entry["decision"] for entry in written()] == ["granted", "not found"]
+
+    async def test_a_decision_is_on_record_though_its_caller_goes_away(
+        self, log: DecisionLog, written: Written
+    ) -> None:
+        recording = asyncio.ensure_future(log.record([a_record()]))
+        await asyncio.sleep(0)
+        recording.cancel()
+        await asyncio.wait((recording,))
+
+        assert len(written()) == 1

@@ -1,5 +1,7 @@
 """Decisions kept in a list."""
 
+from collections.abc import Sequence
+
 from vault_svc.ports.decisions import DecryptRecord
 
 
@@ -9,5 +11,5 @@ class ListedDecisions:
     def __init__(self) -> None:
         self.records: list[DecryptRecord] = []
 
-    def record(self, decided: DecryptRecord) -> None:
-        self.records.append(decided)
+    async def record(self, decided: Sequence[DecryptRecord]) -> None:
+        self.records.extend(decided)

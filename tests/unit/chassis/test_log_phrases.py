@@ -1,5 +1,6 @@
 """A phrase's line is the line that would be said without it."""
 
+import asyncio
 import io
 import json
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from chassis.log_level import LogLevel
 from chassis.log_phrases import Phrase
 from chassis.request_id import bind_request_id
 from chassis.sensitive import Sensitive
-from chassis.telemetry import configure_logging
+from chassis.telemetry import configure_logging, lines_written
 from tests.unit.chassis.logged import (
     LONG,
     MARKER,
@@ -257,3 +258,64 @@ def test_without_a_configuration_a_phrase_is_said_as_structlog_would(
     Phrase(LogLevel.INFO, "an event", who="me").say(n=1)
 
     assert "an event" in capsys.readouterr().out
+
+
+class Writes(io.StringIO):
+    """Knows how often it was written to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def write(self, text: str) -> int:
+        self.count += 1
+        return super().write(text)
+
+
+async def test_what_several_say_in_one_turn_of_the_loop_is_written_at_once(
+    written: Written,
+) -> None:
+    stream = Writes()
+    configure_logging("test", LogLevel.INFO, stream)
+    phrase = Phrase(LogLevel.INFO, "an event")
+
+    async def say(number: int) -> int:
+        """How many lines there were when this one was written."""
+        phrase.say(n=number)
+        await lines_written()
+        return stream.getvalue().count("\n")
+
+    seen = await asyncio.gather(*map(say, range(3)))
+
+    assert [json.loads(line)["n"] for line in stream.getvalue().splitlines()] == [0, 1, 2]
+    assert (seen, stream.count) == ([3, 3, 3], 1)
+
+
+async def test_what_is_said_is_written_though_nobody_waits_for_it(written: Written) -> None:
+    Phrase(LogLevel.INFO, "an event").say()
+    assert written.stream.getvalue() == ""
+
+    await asyncio.sleep(0)
+
+    assert line_of(written.stream)["event"] == "an event"
+
+
+def test_what_a_loop_that_ended_has_not_written_is_written_by_the_next(
+    written: Written,
+) -> None:
+    phrase = Phrase(LogLevel.INFO, "an event")
+    first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
+    first.call_soon(first.stop)
+    first.call_soon(phrase.say)
+    first.run_forever()  # it stops before what was asked for last
+    first.close()
+
+    second.run_until_complete(_said(phrase))
+    second.close()
+
+    assert written.stream.getvalue().count("\n") == 2
+
+
+async def _said(phrase: Phrase) -> None:
+    phrase.say()
+    await lines_written()

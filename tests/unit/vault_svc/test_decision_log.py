@@ -45,7 +45,7 @@ def claiming(identities: Sequence[str]) -> list[DecryptRecord]:
     return [a_record()._replace(claimed_identity=identity) for identity in identities]
 
 
-def test_decisions_that_differ_in_anything_are_told_apart(
+async def test_decisions_that_differ_in_anything_are_told_apart(
     log: StructuredDecisionLog, stream: io.StringIO
 ) -> None:
     same = a_record()
@@ -58,7 +58,7 @@ def test_decisions_that_differ_in_anything_are_told_apart(
     }
     for _ in range(2):
         for record in (same, *different.values()):
-            log.record(record)
+            await log.record([record])
 
     usual, *others = lines(stream)[: len(different) + 1]
     for name, line in zip(different, others, strict=True):
@@ -71,12 +71,12 @@ def test_decisions_that_differ_in_anything_are_told_apart(
     ]
 
 
-def test_however_many_identities_are_claimed_only_so_many_phrases_are_kept(
+async def test_however_many_identities_are_claimed_only_so_many_phrases_are_kept(
     log: StructuredDecisionLog, stream: io.StringIO
 ) -> None:
     identities = [f"claims-{number}" for number in range(2 * MAXIMUM_PHRASES)]
     for record in claiming([*identities, *identities[:5]]):
-        log.record(record)
+        await log.record([record])
 
     assert len(log._phrases) == MAXIMUM_PHRASES
     assert [line["claimed_identity"] for line in lines(stream)] == [
@@ -85,19 +85,19 @@ def test_however_many_identities_are_claimed_only_so_many_phrases_are_kept(
     ]
 
 
-def test_a_phrase_of_any_length_is_said_and_only_a_short_one_kept(
+async def test_a_phrase_of_any_length_is_said_and_only_a_short_one_kept(
     log: StructuredDecisionLog, stream: io.StringIO
 ) -> None:
     long = "x" * (MAXIMUM_PHRASE_CHARACTERS + 1)
 
-    log.record(a_record()._replace(namespace=long))
+    await log.record([a_record()._replace(namespace=long)])
 
     assert len(log._phrases) == 0
     assert [line["namespace"] for line in lines(stream)] == [long]
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_no_credential_that_a_caller_sends_is_logged(
+async def test_no_credential_that_a_caller_sends_is_logged(
     log: StructuredDecisionLog, stream: io.StringIO, times: int
 ) -> None:
     sent = [
@@ -107,17 +107,17 @@ def test_no_credential_that_a_caller_sends_is_logged(
     ]
     for record in sent * times:
         with bind_request_id(TOKEN):
-            log.record(record)
+            await log.record([record])
 
     assert len(lines(stream)) == len(sent) * times
     assert MARKER not in stream.getvalue()
 
 
 @pytest.mark.parametrize("name", ["\ud800", "n\u00e4me", "x" * 5_000], ids=ascii)
-def test_a_name_may_be_anything(
+async def test_a_name_may_be_anything(
     log: StructuredDecisionLog, stream: io.StringIO, name: str
 ) -> None:
-    log.record(a_record(names=[name, "b"], versions=[2**70, 1]))
+    await log.record([a_record(names=[name, "b"], versions=[2**70, 1])])
 
     (line,) = lines(stream)
     assert line["names"][0][:4_096] == name[:4_096]
@@ -125,21 +125,21 @@ def test_a_name_may_be_anything(
     assert line["versions"] == [2**70, 1]
 
 
-def test_only_what_does_not_open_is_an_error(
+async def test_only_what_does_not_open_is_an_error(
     log: StructuredDecisionLog, stream: io.StringIO
 ) -> None:
     for answer in Answer:
-        log.record(a_record(answer))
+        await log.record([a_record(answer)])
 
     assert [line["level"] for line in lines(stream)] == ["info", "info", "info", "error"]
 
 
-def test_names_are_counted_by_answer_whether_or_not_they_are_logged(
+async def test_names_are_counted_by_answer_whether_or_not_they_are_logged(
     log: StructuredDecisionLog, stream: io.StringIO, metrics: Metrics
 ) -> None:
     configure_logging("vault", LogLevel.ERROR, stream)
-    log.record(a_record())
-    log.record(a_record(Answer.NOT_FOUND, names=["a"], versions=[0]))
+    await log.record([a_record()])
+    await log.record([a_record(Answer.NOT_FOUND, names=["a"], versions=[0])])
 
     exposition = metrics.exposition().decode()
     assert 'vault_decrypt_decisions_total{answer="granted"} 2.0' in exposition
