@@ -29,7 +29,7 @@ TOGETHER = Pace(
     patience_seconds=0.025,
     batch_seconds=BATCH_SECONDS,
     company=16,
-    company_seconds=0.001,
+    company_seconds=0.003,
 )
 ALONE = Pace(batch_size=1, batches_at_once=4, patience_seconds=0, batch_seconds=BATCH_SECONDS)
 
