@@ -68,6 +68,19 @@ async def explained_as_planned_before(
     return work
 
 
+async def plans_made(
+    connection: Connection, statement: str, arguments: tuple[object, ...]
+) -> int:
+    """How many plans a connection makes for twenty executions of the statement."""
+    prepared = await connection.prepare(statement)
+    for _ in range(20):
+        await prepared.fetch(*arguments)
+    made: int = await connection.fetchval(
+        "SELECT custom_plans FROM pg_prepared_statements WHERE name = $1", prepared.get_name()
+    )
+    return made
+
+
 async def explained_for_any_arguments(
     connection: Connection, statement: str, arguments: tuple[object, ...]
 ) -> Work:

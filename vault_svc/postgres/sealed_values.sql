@@ -19,6 +19,8 @@ FROM usable;
 -- statements more, for which a decrypt would wait.
 -- Each value is looked up by its key, and its data key after it, whatever the planner knows of the
 -- tables (that is what OFFSET 0 is for): a plan made when they were small would read all of them.
+-- Nor does it know how many are asked for (that is what the two SELECTs are for): or it would make a
+-- new plan each time, which takes as long as looking one up.
 SELECT
     asked.position - 1,
     found.data_key_id,
@@ -33,7 +35,7 @@ SELECT
     data_key.wrapped_key,
     data_key.purpose
 FROM
-    unnest(string_to_array($1, ' '), string_to_array($2, ' '))
+    unnest((SELECT string_to_array($1, ' ')), (SELECT string_to_array($2, ' ')))
     WITH ORDINALITY AS asked (namespace, value_id, position)
 CROSS JOIN LATERAL (
     SELECT namespace, data_key_id, wrapped_value_key, sealed_value

@@ -2,7 +2,7 @@
 
 from chassis.postgres import Connection, Database
 from metadata_svc.postgres.reader import load_reader_queries
-from tests.integration.explaining import explained_as_planned_before
+from tests.integration.explaining import explained_as_planned_before, plans_made
 
 ROWS = 5_000
 ASKED = 10
@@ -41,5 +41,14 @@ async def test_names_are_looked_up_one_by_one_by_a_plan_made_when_there_was_none
         # By whichever index has the name in it: of an empty one every index seems as good.
         assert work.rows == ASKED
         assert work.buffers <= 10 * ASKED
+
+    await database.transact(look_up)
+
+
+async def test_one_name_is_looked_up_again_and_again_by_one_plan(database: Database) -> None:
+    async def look_up(connection: Connection) -> None:
+        assert (
+            await plans_made(connection, load_reader_queries().locate, ("default", "n1")) < 10
+        )
 
     await database.transact(look_up)

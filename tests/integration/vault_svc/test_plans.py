@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 
 from chassis.postgres import Connection, Database
 from tests.contracts.vault_svc.builders import LATER, an_active_key
-from tests.integration.explaining import explained_as_planned_before
+from tests.integration.explaining import explained_as_planned_before, plans_made
 from vault_svc.postgres.data_keys import PostgresDataKeyStore
 from vault_svc.postgres.sealed_values import PostgresSealedValueStore
 
@@ -28,6 +28,16 @@ async def test_values_are_looked_up_one_by_one_by_a_plan_made_when_there_was_non
         )
         assert work.indexes == {"sealed_values_pkey", "data_keys_pkey"}
         assert work.rows <= 2 * ASKED
+
+    await database.transact(look_up)
+
+
+async def test_one_value_is_looked_up_again_and_again_by_one_plan(
+    database: Database, values: PostgresSealedValueStore
+) -> None:
+    async def look_up(connection: Connection) -> None:
+        arguments = ("default", str(uuid4()), 1_000_000)
+        assert await plans_made(connection, values._sql.read_values, arguments) < 10
 
     await database.transact(look_up)
 
