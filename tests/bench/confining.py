@@ -16,6 +16,7 @@ from typing import Self
 from tests.bench.running import TICKS_PER_SECOND, cpu_seconds
 
 PROC = Path("/proc")
+NANOSECONDS = 1_000_000_000
 
 
 def usable() -> int:
@@ -72,6 +73,7 @@ class Usage:
     at: float
     used: float  # those of the family that have ended are counted too
     idle: Mapping[int, float]
+    threads: Mapping[str, float]  # what each thread of the family used
 
     @classmethod
     def now(cls) -> Self:
@@ -80,14 +82,31 @@ class Usage:
             with suppress(OSError):
                 used += cpu_seconds(pid)
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return cls(time.monotonic(), used + ended.ru_utime + ended.ru_stime, _idle_seconds())
+        used += ended.ru_utime + ended.ru_stime
+        return cls(time.monotonic(), used, _idle_seconds(), _thread_seconds())
 
-    def shares_since(self, processors: Sequence[int]) -> tuple[float, float]:
-        """Since then: how much of these the family used, and how much of them was idle."""
+    def shares_since(self, processors: Sequence[int]) -> tuple[float, float, float]:
+        """Since then: how much of these the family used, and how much of them was idle.
+
+        Last, how much of one processor its busiest thread used.
+        """
         now = self.now()
-        given = (now.at - self.at) * len(processors)
+        seconds = now.at - self.at
+        given = seconds * len(processors)
         idle = sum(now.idle[number] - self.idle[number] for number in processors)
-        return (now.used - self.used) / given, idle / given
+        busiest = max(now.threads[one] - self.threads.get(one, 0) for one in now.threads)
+        return (now.used - self.used) / given, idle / given, busiest / seconds
+
+
+def _thread_seconds() -> dict[str, float]:
+    seconds = {}
+    for pid in family():
+        tasks = PROC / str(pid) / "task"
+        for thread in _listed(tasks):
+            with suppress(OSError):
+                ran = (tasks / thread / "schedstat").read_text().split()[0]
+                seconds[thread] = int(ran) / NANOSECONDS
+    return seconds
 
 
 def _idle_seconds() -> dict[int, float]:

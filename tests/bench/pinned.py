@@ -3,6 +3,9 @@
 The services, Postgres and whoever makes the load are confined to one processor in all, then to
 two. What waits for anything else than a processor would not go faster on two. The control, an
 empty call, says how much faster on two anything goes on this machine.
+
+With as many workers as processors no processor may idle. One worker has one event loop, whose
+thread can use one processor: that one may not idle.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -33,24 +36,28 @@ NAME = "pinned"
 WORKERS, QUICK_WORKERS, CPUS = (1, 2), (2,), (1, 2)
 IN_FLIGHT = 32
 SPLIT = 2  # there are many cases
-LIMIT, IDLE_LIMIT = 0.85, 0.10
+LIMIT, IDLE_LIMIT, BUSY_LIMIT = 0.85, 0.10, 0.85
 RESOLVE = "splitkeep.metadata.v1.VaultPeer/Resolve"
 CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1"
 HELD = 10  # connections that each worker opens at most, one only when none is free
 DECRYPT, CONTROL = "decrypt", "control"
 HEADINGS = (
     *("workers each", "processors", "decrypts/s", "x one", "control/s", "x one", "x control"),
-    *("used %", "idle %", "names a batch", "connections", NOT_OK),
+    *("used %", "idle %", "busiest thread %", "names a batch", "connections", NOT_OK),
 )
 
 Key = tuple[str, int, int]  # what is called, workers, processors
 
 
 class Seen(NamedTuple):
-    """Beside the speed: shares of the processors given, and how many shared a batch."""
+    """Beside the speed: shares of the processors given, and how many shared a batch.
+
+    The busiest thread's share is of one processor.
+    """
 
     used: float
     idle: float
+    busiest: float
     names_a_batch: float
 
 
@@ -68,10 +75,10 @@ class Shape:
         with confined_to(cpus) as processors:
             before, usage = await Counts.read(operations), Usage.now()
             sample = await self.bench.decrypt(load)
-            used, idle = usage.shares_since(processors)
+            shares = usage.shares_since(processors)
         grown = (await Counts.read(operations)).since(before)
         names_a_batch = grown.granted / max(1, grown.served(RESOLVE))
-        self.seen.setdefault(cpus, []).append(Seen(used, idle, names_a_batch))
+        self.seen.setdefault(cpus, []).append(Seen(*shares, names_a_batch))
         return {(DECRYPT, self.workers, cpus): sample}
 
     async def control(self, cpus: int, seconds: float) -> dict[Key, Sample]:
@@ -145,13 +152,13 @@ async def _connections(dsn: Sensitive[str], application_name: str) -> int:
 
 def _row(rounds: Rounds[Key], shape: Shape, cpus: int, connections: str) -> list[Cell]:
     decrypt, control = (DECRYPT, shape.workers, cpus), (CONTROL, shape.workers, cpus)
-    used, idle, names_a_batch = zip(*shape.seen[cpus], strict=True)
+    *shares, names_a_batch = zip(*shape.seen[cpus], strict=True)
     return [
         *(shape.workers, cpus),
         *(rounds.median(decrypt, speed), rounds.ratio(decrypt, (*decrypt[:2], CPUS[0]))),
         *(rounds.median(control, speed), rounds.ratio(control, (*control[:2], CPUS[0]))),
         rounds.ratio(decrypt, control),
-        *(median(shares) * 100 for shares in (used, idle)),
+        *(median(share) * 100 for share in shares),
         median(names_a_batch),
         connections,
         rounds.not_ok(decrypt, control),
@@ -163,7 +170,7 @@ def _promises(rounds: Rounds[Key], shapes: Sequence[Shape]) -> list[Promise]:
 
 
 def _promises_of(rounds: Rounds[Key], shape: Shape) -> tuple[Promise, Promise]:
-    workers, idle = shape.workers, [seen.idle for seen in shape.seen[CPUS[-1]]]
+    workers = shape.workers
     return (
         Promise(
             f"speed-up of decrypts by a second processor, workers of each service: {workers}, "
@@ -172,13 +179,27 @@ def _promises_of(rounds: Rounds[Key], shape: Shape) -> tuple[Promise, Promise]:
             LIMIT,
             _beside_control(rounds, workers),
         ),
-        Promise(
-            "share of two processors that is idle while decrypts are made, workers of each "
-            f"service: {workers}",
-            Bound.AT_MOST,
-            IDLE_LIMIT,
-            median(idle),
-        ),
+        _none_idle(shape) if workers >= CPUS[-1] else _one_busy(shape),
+    )
+
+
+def _none_idle(shape: Shape) -> Promise:
+    return Promise(
+        "share of two processors that is idle while decrypts are made, workers of each "
+        f"service: {shape.workers}",
+        Bound.AT_MOST,
+        IDLE_LIMIT,
+        median(seen.idle for seen in shape.seen[CPUS[-1]]),
+    )
+
+
+def _one_busy(shape: Shape) -> Promise:
+    return Promise(
+        "share of one of two processors that the busiest event loop uses, workers of each "
+        f"service: {shape.workers}",
+        Bound.AT_LEAST,
+        BUSY_LIMIT,
+        median(seen.busiest for seen in shape.seen[CPUS[-1]]),
     )
 
 
@@ -200,7 +221,8 @@ NOTES = (
     ),
     (
         "While decrypts were made, of the processors given: used by all of these together, and "
-        "idle. The rest is the network's work in the kernel, and other processes."
+        "idle. The rest is the network's work in the kernel, and other processes. The busiest "
+        "thread, of one processor: the event loop of a vault's worker."
     ),
     (
         "Connections: opened to each database so far, vault and metadata. One is opened only "
