@@ -4,7 +4,7 @@ Questions, rows and answers are those of real secrets: both databases were asked
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -71,18 +71,33 @@ class CannedChannel:
 
     answer: bytes
 
-    def unary_unary(
+    def unary_unary(self, _path: str, **_options: object) -> None:
+        """Nothing is asked so."""
+
+    def stream_stream(
         self,
         _path: str,
         request_serializer: Callable[[Any], bytes],
         response_deserializer: Callable[[bytes], Any],
         **_options: object,
-    ) -> Callable[..., Awaitable[Any]]:
-        async def call(request: Any, **_how: object) -> Any:
-            request_serializer(request)
-            return response_deserializer(self.answer)
+    ) -> "Callable[[], CannedStream]":
+        codec = (request_serializer, response_deserializer)
+        return lambda: CannedStream(self.answer, *codec)
 
-        return call
+
+@dataclass(frozen=True, slots=True)
+class CannedStream:
+    """One of a CannedChannel."""
+
+    answer: bytes
+    serialise: Callable[[Any], bytes]
+    parse: Callable[[bytes], Any]
+
+    async def write(self, request: Any) -> None:
+        self.serialise(request)
+
+    async def read(self) -> Any:
+        return self.parse(self.answer)
 
 
 @dataclass(frozen=True, slots=True)

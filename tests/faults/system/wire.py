@@ -6,8 +6,9 @@
   itself or let something else happen first.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from grpc.aio import AioRpcError, Metadata
@@ -70,9 +71,11 @@ class _Channel:
 
     def unary_unary(self, path: str, **_serialisers: Any) -> Any:
         name = path.rpartition("/")[2]
-        method = getattr(self.servicer, name)
+        unary = getattr(self.servicer, name)
 
-        async def ask(request: Any, *, timeout: float, metadata: Any) -> Any:
+        async def ask(
+            request: Any, *, timeout: float, metadata: Any, method: Any = unary
+        ) -> Any:
             try:
                 return await self.script(name, lambda: method(request, _Context(metadata)))
             except KnownError as error:
@@ -81,6 +84,37 @@ class _Channel:
                 raise _as_rpc_error(UnavailableError()) from None
 
         return ask
+
+    def stream_stream(self, path: str, **_serialisers: Any) -> Any:
+        name = path.rpartition("/")[2]
+        ask = self.unary_unary(path)
+
+        async def once(request: Any, context: _Context) -> Any:
+            answers = getattr(self.servicer, name)(_only(request), context)
+            return await anext(answers)
+
+        return lambda: _Stream(partial(ask, timeout=0, metadata=(), method=once))
+
+
+async def _only(request: Any) -> AsyncIterator[Any]:
+    yield request
+
+
+@dataclass
+class _Stream:
+    """A stream whose requests are calls, each scripted by itself."""
+
+    ask: Callable[[Any], Awaitable[Any]]
+    request: Any = None
+
+    async def write(self, request: Any) -> None:
+        self.request = request
+
+    async def read(self) -> Any:
+        return await self.ask(self.request)
+
+    def cancel(self) -> None:
+        """Nothing is left of a call that has ended."""
 
 
 def _as_rpc_error(error: KnownError) -> AioRpcError:
