@@ -35,7 +35,6 @@ from tests.bench.tables import NOT_OK, Bound, Cell, Promise, Table
 NAME = "pinned"
 WORKERS, QUICK_WORKERS, CPUS = (1, 2), (2,), (1, 2)
 IN_FLIGHT = 32
-SPLIT = 2  # there are many cases
 LIMIT, IDLE_LIMIT, BUSY_LIMIT = 0.85, 0.10, 0.85
 RESOLVE = "splitkeep.metadata.v1.VaultPeer/Resolve"
 CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1"
@@ -70,7 +69,7 @@ class Shape:
     seen: dict[int, list[Seen]] = field(default_factory=dict)  # by number of processors
 
     async def decrypt(self, cpus: int, seconds: float) -> dict[Key, Sample]:
-        load = self.bench.decrypting(in_flight=IN_FLIGHT, seconds=seconds / SPLIT)
+        load = self.bench.decrypting(in_flight=IN_FLIGHT, seconds=seconds)
         operations = self.bench.stack.operations
         with confined_to(cpus) as processors:
             before, usage = await Counts.read(operations), Usage.now()
@@ -83,7 +82,7 @@ class Shape:
 
     async def control(self, cpus: int, seconds: float) -> dict[Key, Sample]:
         with confined_to(cpus):
-            sample = await self.bench.empty_calls(in_flight=IN_FLIGHT, seconds=seconds / SPLIT)
+            sample = await self.bench.empty_calls(in_flight=IN_FLIGHT, seconds=seconds)
         return {(CONTROL, self.workers, cpus): sample}
 
     async def connections(self) -> str:

@@ -27,7 +27,7 @@ class Effort:
     secrets: int = 1_000
 
 
-FULL = Effort(rows=100_000, rounds=5, seconds=2.5)
+FULL = Effort(rows=100_000, rounds=5, seconds=1.5)
 QUICK = Effort(rows=1_000, rounds=1, seconds=0.3, quick=True, secrets=100)
 
 
