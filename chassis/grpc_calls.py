@@ -199,8 +199,7 @@ class Call:
     def _is_usual(self, error: Exception) -> bool:
         """How every open-ended stream ends, or what a tally tells of without a line each."""
         if self._around.open_ended:
-            over = self._timer is not None and self._timer.over
-            return over or self._around.in_flight.draining
+            return self._timer is not None and self._timer.over
         return not self._admitted and isinstance(error, DeadlineExceededError)
 
     def _late(self) -> KnownError:

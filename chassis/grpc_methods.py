@@ -21,8 +21,8 @@ from typing import Any, ClassVar, Self, TypeAlias
 import grpc
 from google.protobuf.message import DecodeError
 
-from chassis.errors import InvalidArgumentError, ResourceExhaustedError, UnavailableError
-from chassis.grpc_calls import DRAINING, Call, Metadata
+from chassis.errors import InvalidArgumentError, ResourceExhaustedError
+from chassis.grpc_calls import Call, Metadata
 from chassis.in_flight import Surroundings
 from chassis.request_id import REQUEST_ID_KEY
 
@@ -163,9 +163,9 @@ class _TurnsCall(_StreamCall):
         return self
 
     async def __anext__(self) -> Any:
-        if self._around.in_flight.draining:
-            raise UnavailableError(DRAINING)
         self._idle = True
+        if self._around.in_flight.draining:
+            self.drain()
         request = await self._context.read()
         if request is grpc.aio.EOF:  # type: ignore[attr-defined]  # its stub has it not
             raise StopAsyncIteration

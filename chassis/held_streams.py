@@ -7,15 +7,15 @@ question costs about half as much (docs/adr/0017). In return:
   to another question.
 - A stream that stood idle may have lost its peer meanwhile. A question that finds that out is
   asked once more, over a stream of its own: so only what may be asked twice belongs here.
-- A stream is left for another after STREAM_SECONDS: questions follow the connections, and a
-  peer that has come back or is new gets its share.
+- A stream is left after STREAM_SECONDS, once it has its answer: questions follow connections,
+  no old connection is kept for an idle stream, and a peer that is new gets its share.
 
-As many streams are open as questions were ever asked at the same time.
+As many streams are open as questions were asked at the same time, of late.
 """
 
 import asyncio
 from contextlib import suppress
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import grpc
 
@@ -28,9 +28,14 @@ Response = TypeVar("Response")
 STREAM_SECONDS = 10.0
 
 
-class _Held(NamedTuple):
-    stream: Any  # a grpc.aio.StreamStreamCall
-    until: float  # of the loop's time
+class _Held:
+    """A stream, and whether it has been held long enough."""
+
+    __slots__ = ("over", "stream")
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream  # a grpc.aio.StreamStreamCall
+        self.over = False
 
 
 class HeldStreams(Generic[Request, Response]):
@@ -38,7 +43,7 @@ class HeldStreams(Generic[Request, Response]):
 
     def __init__(self, method: "grpc.aio.StreamStreamMultiCallable[Request, Response]") -> None:
         self._method = method
-        self._idle: list[_Held] = []  # a stack: the rest grow old unused
+        self._idle: list[_Held] = []
 
     async def ask(self, request: Request, *, deadline_seconds: float) -> Response:
         """The peer's answer, within `deadline_seconds` or what is left of the present request.
@@ -52,10 +57,9 @@ class HeldStreams(Generic[Request, Response]):
             raise DeadlineExceededError from None
 
     async def _ask(self, request: Request) -> Response:
-        held = self._held()
-        if held is not None:
+        if self._idle:
             try:
-                return await self._answer(held, request)
+                return await self._answer(self._idle.pop(), request)
             except UnavailableError:
                 self._end_idle()  # they lead to the same peer
         return await self._answer(self._opened(), request)
@@ -73,20 +77,22 @@ class HeldStreams(Generic[Request, Response]):
             raise
         if answer is grpc.aio.EOF:  # type: ignore[attr-defined]  # its stub has it not
             raise UnavailableError
-        self._idle.append(held)
+        if held.over:
+            stream.cancel()
+        else:
+            self._idle.append(held)
         return answer
 
-    def _held(self) -> _Held | None:
-        now = asyncio.get_running_loop().time()
-        while self._idle:
-            held = self._idle.pop()
-            if now < held.until:
-                return held
-            held.stream.cancel()
-        return None
-
     def _opened(self) -> _Held:
-        return _Held(self._method(), asyncio.get_running_loop().time() + STREAM_SECONDS)
+        held = _Held(self._method())
+        asyncio.get_running_loop().call_later(STREAM_SECONDS, self._leave, held)
+        return held
+
+    def _leave(self, held: _Held) -> None:
+        held.over = True
+        if held in self._idle:
+            self._idle.remove(held)
+            held.stream.cancel()
 
     def _end_idle(self) -> None:
         while self._idle:

@@ -73,40 +73,36 @@ class Usage:
     at: float
     used: float  # those of the family that have ended are counted too
     idle: Mapping[int, float]
-    threads: Mapping[str, float]  # what each thread of the family used
+    loops: Mapping[int, float]  # what the event loop of each process asked about used
 
     @classmethod
-    def now(cls) -> Self:
+    def now(cls, event_loops: Sequence[int] = ()) -> Self:
+        """`event_loops` are processes each of whose first threads runs one."""
         used = 0.0
         for pid in family():
             with suppress(OSError):
                 used += cpu_seconds(pid)
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
         used += ended.ru_utime + ended.ru_stime
-        return cls(time.monotonic(), used, _idle_seconds(), _thread_seconds())
+        loops = {pid: _first_thread_seconds(pid) for pid in event_loops}
+        return cls(time.monotonic(), used, _idle_seconds(), loops)
 
     def shares_since(self, processors: Sequence[int]) -> tuple[float, float, float]:
         """Since then: how much of these the family used, and how much of them was idle.
 
-        Last, how much of one processor its busiest thread used.
+        Last, how much of one processor the busiest event loop used.
         """
-        now = self.now()
+        now = self.now([*self.loops])
         seconds = now.at - self.at
         given = seconds * len(processors)
         idle = sum(now.idle[number] - self.idle[number] for number in processors)
-        busiest = max(now.threads[one] - self.threads.get(one, 0) for one in now.threads)
+        busiest = max((now.loops[pid] - self.loops[pid] for pid in now.loops), default=0)
         return (now.used - self.used) / given, idle / given, busiest / seconds
 
 
-def _thread_seconds() -> dict[str, float]:
-    seconds = {}
-    for pid in family():
-        tasks = PROC / str(pid) / "task"
-        for thread in _listed(tasks):
-            with suppress(OSError):
-                ran = (tasks / thread / "schedstat").read_text().split()[0]
-                seconds[thread] = int(ran) / NANOSECONDS
-    return seconds
+def _first_thread_seconds(pid: int) -> float:
+    ran = (PROC / str(pid) / "task" / str(pid) / "schedstat").read_text().split()[0]
+    return int(ran) / NANOSECONDS
 
 
 def _idle_seconds() -> dict[int, float]:

@@ -27,6 +27,7 @@ from tests.bench.control import control_beside
 from tests.bench.counting import Sample
 from tests.bench.drivers.choice import choose_driver
 from tests.bench.measuring import Place
+from tests.bench.memory import children
 from tests.bench.own_stack import own_stack
 from tests.bench.rounds import Rounds, in_turn, speed
 from tests.bench.statuses import Counts
@@ -42,7 +43,7 @@ HELD = 10  # connections that each worker opens at most, one only when none is f
 DECRYPT, CONTROL = "decrypt", "control"
 HEADINGS = (
     *("workers each", "processors", "decrypts/s", "x one", "control/s", "x one", "x control"),
-    *("used %", "idle %", "busiest thread %", "names a batch", "connections", NOT_OK),
+    *("used %", "idle %", "busiest loop %", "names a batch", "connections", NOT_OK),
 )
 
 Key = tuple[str, int, int]  # what is called, workers, processors
@@ -51,7 +52,7 @@ Key = tuple[str, int, int]  # what is called, workers, processors
 class Seen(NamedTuple):
     """Beside the speed: shares of the processors given, and how many shared a batch.
 
-    The busiest thread's share is of one processor.
+    The share of the busiest event loop is of one processor.
     """
 
     used: float
@@ -68,11 +69,18 @@ class Shape:
     bench: Bench
     seen: dict[int, list[Seen]] = field(default_factory=dict)  # by number of processors
 
+    @property
+    def event_loops(self) -> list[int]:
+        """The processes of both services that serve."""
+        pids = self.bench.stack.pids
+        services = [pids[name] for name in ("vault", "metadata")]
+        return [pid for service in services for pid in (children(service) or [service])]
+
     async def decrypt(self, cpus: int, seconds: float) -> dict[Key, Sample]:
         load = self.bench.decrypting(in_flight=IN_FLIGHT, seconds=seconds)
         operations = self.bench.stack.operations
         with confined_to(cpus) as processors:
-            before, usage = await Counts.read(operations), Usage.now()
+            before, usage = await Counts.read(operations), Usage.now(self.event_loops)
             sample = await self.bench.decrypt(load)
             shares = usage.shares_since(processors)
         grown = (await Counts.read(operations)).since(before)
@@ -221,7 +229,7 @@ NOTES = (
     (
         "While decrypts were made, of the processors given: used by all of these together, and "
         "idle. The rest is the network's work in the kernel, and other processes. The busiest "
-        "thread, of one processor: the event loop of a vault's worker."
+        "event loop, of one processor: of all processes of both services that serve."
     ),
     (
         "Connections: opened to each database so far, vault and metadata. One is opened only "

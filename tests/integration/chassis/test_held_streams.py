@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import grpc
@@ -53,14 +53,14 @@ class Oracle:
 
     async def _answer(self, question: str) -> str:
         self.heard.append(question)
-        if question in self.failures:
-            raise self.failures[question]
         if question in self.let_go:
             try:
                 await self.let_go[question].wait()
             except asyncio.CancelledError:
                 self.cancelled.append(question)
                 raise
+        if question in self.failures:
+            raise self.failures[question]
         return f"{question}!"
 
 
@@ -108,6 +108,14 @@ class Asker:
         labels = {"service": NAME, "method": METHOD, "code": code}
         figures = self.harness.metrics.registry
         return figures.get_sample_value("grpc_server_calls_total", labels) or 0
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    lines = io.StringIO()
+    configure_logging("test", LogLevel.INFO, lines)
+    yield lines
+    structlog.reset_defaults()
 
 
 @pytest.fixture
@@ -210,10 +218,8 @@ async def test_without_a_peer_a_question_fails_at_once(asker: Asker) -> None:
 
 
 async def test_a_draining_server_answers_what_it_was_asked_and_ends_idle_streams(
-    asker: Asker,
+    asker: Asker, logged: io.StringIO
 ) -> None:
-    lines = io.StringIO()
-    configure_logging("test", LogLevel.INFO, lines)
     slow = await asker.held_up("slow")
     await asker.ask("quick")
 
@@ -224,19 +230,67 @@ async def test_a_draining_server_answers_what_it_was_asked_and_ends_idle_streams
     assert await slow == "slow!"
     async with asyncio.timeout(SECONDS / 2):
         await stopped
-    structlog.reset_defaults()
-    assert lines.getvalue() == ""
+    assert logged.getvalue() == ""
 
 
-async def test_a_stream_is_left_for_another_after_a_while(
+async def test_a_fault_is_told_of_though_the_server_drains(
+    asker: Asker, logged: io.StringIO
+) -> None:
+    asker.oracle.failures["slow"] = ValueError("a bug")
+    slow = await asker.held_up("slow")
+
+    stopped = asyncio.ensure_future(asker.server.stop(grace_seconds=SECONDS))
+    await asyncio.sleep(0)
+    asker.oracle.let_go["slow"].set()
+
+    with pytest.raises(UnavailableError):
+        await slow
+    await stopped
+    assert "ValueError" in logged.getvalue()
+
+
+async def test_every_idle_stream_is_left_after_a_while_though_nobody_asks(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held_streams, "STREAM_SECONDS", 0.3)
+    slow = await asker.held_up("slow")
+    await asker.ask("quick")
+    asker.oracle.let_go["slow"].set()
+    await slow
+    assert asker.harness.metrics.streams_now == 2
+
+    await until(lambda: asker.harness.metrics.streams_now == 0)
+    assert await asker.ask("next") == "next!"
+
+
+async def test_a_stream_whose_time_is_up_answers_what_it_was_asked_first(
     asker: Asker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(held_streams, "STREAM_SECONDS", 0.0)
-    await asker.ask("first")
-    await asker.ask("next")
+    slow = await asker.held_up("slow")
+    asker.oracle.let_go["slow"].set()
 
+    assert [await slow, await asker.ask("next")] == ["slow!", "next!"]
     assert asker.oracle.streams == 2
-    await until(lambda: asker.harness.metrics.streams_now == 1)
+    await until(lambda: asker.harness.metrics.streams_now == 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "open_ended", "why"),
+    [
+        (grpc.stream_stream_rpc_method_handler, frozenset[str](), "is open-ended"),
+        (grpc.stream_unary_rpc_method_handler, frozenset({METHOD}), "with one answer"),
+    ],
+    ids=["it would have to end in time", "nobody would be answered meanwhile"],
+)
+async def test_a_stream_of_requests_that_cannot_be_served_so_is_not_served_at_all(
+    harness: Harness, kind: Any, open_ended: frozenset[str], why: str
+) -> None:
+    def add(servicer: Any, server: Any) -> None:
+        server.add_registered_method_handlers(NAME, {METHOD: kind(servicer.Answer)})
+
+    with pytest.raises(ValueError, match=why):
+        await harness.start(Service(NAME, add, Oracle(), open_ended=open_ended))
 
 
 async def test_each_question_is_counted_and_timed_and_a_stream_is_not(asker: Asker) -> None:

@@ -3,13 +3,14 @@
 import asyncio
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any
 from uuid import UUID
 
 import pytest
 import structlog
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
@@ -272,8 +273,9 @@ class Writes(io.StringIO):
         return super().write(text)
 
 
-async def test_what_several_say_in_one_turn_of_the_loop_is_written_at_once(
-    written: Written,
+@pytest.mark.parametrize("loop_of", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_what_several_say_in_one_turn_of_the_loop_is_written_at_once(
+    written: Written, loop_of: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
     stream = Writes()
     configure_logging("test", LogLevel.INFO, stream)
@@ -285,7 +287,11 @@ async def test_what_several_say_in_one_turn_of_the_loop_is_written_at_once(
         await lines_written()
         return stream.getvalue().count("\n")
 
-    seen = await asyncio.gather(*map(say, range(3)))
+    async def say_all() -> list[int]:
+        return await asyncio.gather(*map(say, range(3)))
+
+    with asyncio.Runner(loop_factory=loop_of) as runner:
+        seen = runner.run(say_all())
 
     assert [json.loads(line)["n"] for line in stream.getvalue().splitlines()] == [0, 1, 2]
     assert (seen, stream.count) == ([3, 3, 3], 1)
