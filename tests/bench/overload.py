@@ -48,6 +48,9 @@ OPEN_IN_FLIGHT = 1_000
 # Far below the bound on the calls of one connection: gRPC counts those that have ended and are
 # not freed yet too, and what is beyond it HTTP/2 refuses by itself.
 IN_FLIGHT_OF_A_CONNECTION = 128
+# Of each greedy caller, whatever it sends: how calls are spread over connections is a matter of
+# its own, and would be measured too.
+CONNECTIONS = math.ceil(OPEN_IN_FLIGHT / IN_FLIGHT_OF_A_CONNECTION)
 POLITE, POLITE_NAME = "polite-tester", "overload-polite"
 SAMPLE_SECONDS = 0.5
 
@@ -90,7 +93,6 @@ def _greedy(
 ) -> list[Load]:
     """The load of all greedy callers, in equal parts."""
     share = in_flight // GREEDY
-    enough = math.ceil(share / IN_FLIGHT_OF_A_CONNECTION)
     return [
         Load(
             target=bench.stack.vault,
@@ -99,7 +101,7 @@ def _greedy(
             messages=bench.decrypting(seconds=seconds).messages,
             in_flight=share,
             seconds=seconds,
-            connections=min(share, max(enough, bench.connections)),
+            connections=min(share, CONNECTIONS),
             rate=None if rate is None else rate / GREEDY,
         )
         for token in (bench.stack.decrypter, tokens.greedy)
