@@ -2,92 +2,122 @@
 
 grpc.aio asks its core for one call at a time, and for the next one turn of the loop later. The
 busier the loop, the longer its turns, and calls wait where nobody counts, refuses or drops
-them. So a port asks for several at once (docs/adr/0016). And where there is little room, a call
-is looked at before anything is made for it: to refuse one so takes some 0.6 of the work.
+them. So a port asks for several at once (docs/adr/0016).
+
+A call has its place, or is one too many, in the very turn in which it is taken on: what comes
+in the same turn finds it taken. Refusing costs more than half of what serving does, so no more
+is spent on it than REFUSALS_PER_SECOND: who has refused a call rests before it takes on
+another, and meanwhile calls wait in gRPC's core (docs/adr/0019).
 
 grpc.aio has no name for that: this is the one place that uses its private ones, for the version
 that is pinned, and they do here what its own loop does with them.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import grpc
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # it has no stub
 
+from chassis.grpc_calls import Call, Metadata
 from chassis.grpc_methods import Handler, Refusal
 
 AT_ONCE = 256
+REFUSALS_PER_SECOND = 2_560
+REST_SECONDS = AT_ONCE / REFUSALS_PER_SECOND
 
-
-class _Server(Protocol):
-    """The core's server behind a grpc.aio.Server."""
-
-    async def _request_call(self) -> Any: ...
-
+# A call of the core's, which has no type. Raises _RequestCallError once the server stops.
+_NextCall: TypeAlias = Callable[[], Awaitable[Any]]
 
 # ruff: noqa: SLF001  # see above
 
 
 class Accepting:
-    """Takes on calls of a grpc.aio.Server next to the server itself, until that stops."""
+    """Takes on the calls of one grpc.aio.Server in its stead."""
 
-    def __init__(
-        self,
-        server: grpc.aio.Server,
-        handlers: Sequence[grpc.GenericRpcHandler],
-        *,
-        crowded: Callable[[], bool],
-        limit: int,
-    ) -> None:
-        """`handlers` are all that the server has; they refuse no call unless `crowded()`.
+    def __init__(self, handlers: Sequence[grpc.GenericRpcHandler], *, limit: int) -> None:
+        """At most `limit` calls are served at a time.
 
-        At most `limit` calls are served at a time; those beyond end with RESOURCE_EXHAUSTED.
+        Those beyond end with RESOURCE_EXHAUSTED.
         """
-        self._server: _Server = vars(server)["_server"]
-        self._handlers = list(handlers)
-        self._crowded, self._limit = crowded, limit
+        self._handlers = handlers
+        self._limit = limit
         self._calls: set[asyncio.Task[None]] = set()
-        self._asking: list[asyncio.Task[None]] = []
+        self._rest: asyncio.Task[None] | None = None
 
-    def begin(self) -> None:
-        """From now on several calls at once are taken on; the server has started."""
-        self._asking = [asyncio.create_task(self._accept()) for _ in range(AT_ONCE)]
+    def of(self, server: grpc.aio.Server) -> None:
+        """Once the server starts, the handlers serve its calls; it needs none of its own."""
+        core: _Core = vars(server)["_server"]
+        core.accept = self._all
 
-    async def _accept(self) -> None:
-        while True:
-            try:
-                call = await self._server._request_call()
-            except Exception:  # noqa: BLE001  # whatever it is: the server itself goes on asking
-                return
-            task = asyncio.create_task(self._answered(call))
-            self._calls.add(task)
-            task.add_done_callback(self._calls.discard)
+    async def _all(self, next_call: _NextCall) -> None:
+        """Calls have been taken on until the server stopped."""
+        await asyncio.gather(*(self._accept(next_call) for _ in range(AT_ONCE)))
 
-    async def _answered(self, call: Any) -> None:
-        if not self._crowded():
-            return await self._served(call, self._handlers)
-        handler = self._handler(call)
+    async def _accept(self, next_call: _NextCall) -> None:
+        with suppress(cygrpc._RequestCallError):  # the server stops
+            while True:
+                call = await next_call()
+                if not self._taken_on(call):
+                    del call  # it is not to be kept while this rests
+                    await self._rested()
+
+    async def _rested(self) -> None:
+        """All that have refused a call in the meantime begin again together."""
+        if self._rest is None or self._rest.done():
+            self._rest = asyncio.ensure_future(asyncio.sleep(REST_SECONDS))
+        await asyncio.shield(self._rest)
+
+    def _taken_on(self, call: Any) -> bool:
+        """False if the call was one too many; it is ended, or served, or waits for its turn."""
+        if len(self._calls) >= self._limit:
+            self._run(_served(call, None, too_many=True))
+            return False
+        try:
+            handler = _handler(_details(call), self._handlers)
+        except UnicodeDecodeError:  # a path that is no text is the path of nothing here
+            handler = None
         if isinstance(handler, Refusal):
-            return await _refused(call, handler)
-        return await self._served(call, [_Found(handler)])
+            self._run(_refused(call, handler))
+            return False
+        if isinstance(handler, Call):
+            handler.queue(lambda: self._run(_served(call, handler)))
+        else:
+            self._run(_served(call, handler))
+        return True
 
-    def _served(
-        self, call: Any, handlers: list[grpc.GenericRpcHandler]
-    ) -> Coroutine[Any, Any, None]:
-        loop = asyncio.get_running_loop()
-        too_many = len(self._calls) >= self._limit
-        handled = cygrpc._handle_rpc(handlers, (), call, loop, too_many)
-        served: Coroutine[Any, Any, None] = cygrpc._schedule_rpc_coro(handled, call, loop)
-        return served
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
 
-    def _handler(self, call: Any) -> Handler | None:
-        """What is to serve the call; None if its method is not here."""
-        details = _details(call)
-        found = (handler.service(details) for handler in self._handlers)
-        return next((handler for handler in found if handler is not None), None)
+
+async def _served(call: Any, handler: Handler | None, *, too_many: bool = False) -> None:
+    loop = asyncio.get_running_loop()
+    handled = cygrpc._handle_rpc([_Found(handler)], (), call, loop, too_many)
+    await cygrpc._schedule_rpc_coro(handled, call, loop)
+
+
+class _Core(cygrpc.AioServer):  # type: ignore[misc]  # it has no stub
+    """The core's server behind a grpc.aio.Server."""
+
+    accept: Callable[[_NextCall], Awaitable[None]] | None = None
+
+    async def _request_call(self) -> Any:
+        """The next call, for grpc.aio's own loop, which asks again and again.
+
+        If somebody takes on the calls in its stead, it never gets one.
+        """
+        next_call = super()._request_call
+        if self.accept is None:
+            return await next_call()
+        await self.accept(next_call)
+        raise cygrpc._RequestCallError  # the server stops, and with it that loop
+
+
+cygrpc.AioServer = _Core
 
 
 class _Found(grpc.GenericRpcHandler):
@@ -99,6 +129,42 @@ class _Found(grpc.GenericRpcHandler):
     def service(self, _details: grpc.HandlerCallDetails) -> Handler | None:
         """See grpc.GenericRpcHandler."""
         return self._handler
+
+
+class _Details(grpc.HandlerCallDetails):
+    """See grpc.HandlerCallDetails."""
+
+    def __init__(self, method: str, invocation_metadata: Metadata) -> None:
+        self.method = method
+        self.invocation_metadata = tuple(invocation_metadata)
+
+
+async def _find_method_handler(
+    method: str,
+    metadata: Metadata,
+    handlers: Sequence[grpc.GenericRpcHandler],
+    _interceptors: tuple[()],
+) -> Handler | None:
+    """What the handlers have for a call with this method and these headers.
+
+    It stands in for grpc.aio's own, which makes a circle of references, and so keeps the
+    headers and the token among them until the garbage collector comes by.
+    """
+    return _handler(_Details(method, metadata), handlers)
+
+
+cygrpc._find_method_handler = _find_method_handler
+
+
+def _handler(
+    details: grpc.HandlerCallDetails, handlers: Sequence[grpc.GenericRpcHandler]
+) -> Handler | None:
+    """What is to serve the call; None if its method is not here."""
+    for handler in handlers:
+        found = handler.service(details)
+        if found is not None:
+            return found
+    return None
 
 
 class _AskedError(Exception):

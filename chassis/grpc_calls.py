@@ -14,14 +14,16 @@ import grpc
 import structlog
 
 from chassis.admission import NOBODY, caller_key
-from chassis.deadline import Timer
+from chassis.deadline import Timer, remaining_seconds
 from chassis.errors import (
     DeadlineExceededError,
+    InvalidArgumentError,
     KnownError,
     ResourceExhaustedError,
     UnauthenticatedError,
     UnavailableError,
 )
+from chassis.fair_queue import Start
 from chassis.grpc_status import DETAILS_KEY, status_code, to_status
 from chassis.identity import ACCESS_TOKEN_KEY, AUTHORIZATION_KEY
 from chassis.in_flight import Surroundings
@@ -29,6 +31,7 @@ from chassis.peers import check_peer
 from chassis.redaction import describe_exception
 from chassis.request_id import REQUEST_ID_KEY, accepted_or_new, set_request_id
 
+LEFT_SECONDS = 0.1
 DRAINING = "the server is stopping; please go on elsewhere"
 
 Metadata = Sequence[tuple[str, str | bytes]]
@@ -58,8 +61,9 @@ class CallContext:
 class Call:
     """Begins, ends and answers for one call. `caller` tells whose place it takes."""
 
-    # What gRPC asks of a handler; bytes go in and out as they are.
-    request_streaming: ClassVar[bool] = False
+    # What gRPC asks of a handler; bytes go in and out as they are. The request is read here,
+    # as a stream of one: a call has its place and its deadline while the request is on its way.
+    request_streaming: ClassVar[bool] = True
     response_streaming: ClassVar[bool] = False
     request_deserializer: ClassVar[None] = None
     response_serializer: ClassVar[None] = None
@@ -70,6 +74,7 @@ class Call:
         "_code",
         "_context",
         "_error",
+        "_in_time",
         "_metadata",
         "_started",
         "_timer",
@@ -81,10 +86,10 @@ class Call:
         self._around, self._metadata = around, metadata
         self._code = grpc.StatusCode.OK
         self._error: Exception | None = None
-        self._admitted = False
+        self._admitted = self._in_time = False
         self._timer: Timer | None = None
         self._context: Any = None
-        self._started = 0.0
+        self._started = time.perf_counter()
         self.caller, sent_id = NOBODY, None
         for key, value in metadata:
             if key in (ACCESS_TOKEN_KEY, AUTHORIZATION_KEY):
@@ -93,41 +98,75 @@ class Call:
                 sent_id = value
         self.id = accepted_or_new(sent_id)
 
-    def begin(self, context: Any) -> CallContext:
-        """The call has its id, its place and its timer, and may be served.
+    def arrive(self) -> bool:
+        """Whether the call is taken on; if so it has a place, until it ends."""
+        around = self._around
+        if around.open_ended:
+            return True
+        places = around.in_flight.places
+        if not places.has_room_for(self.caller):
+            return False
+        places.take(self.caller)
+        around.metrics.calls_now += 1
+        self._admitted = True
+        return True
 
-        Raises ResourceExhaustedError if it is one too many; DeadlineExceededError if it comes
-        too late; UnavailableError for an open-ended stream once the server drains;
+    def queue(self, start: Start) -> None:
+        """`start` is called when it is this call's turn; it is to lead to begin()."""
+        around = self._around
+        if around.open_ended:
+            start()
+        else:
+            around.metrics.calls_waiting += 1
+            around.in_flight.queue.enter(self.caller, start)
+
+    def begin(self, context: Any) -> CallContext:
+        """The call has its id and its timer, and may be served.
+
+        Raises DeadlineExceededError if it comes too late; ResourceExhaustedError and
+        UnavailableError for an open-ended stream, if it is one too many or the server drains;
         PermissionDeniedError if the service is not for the peer's certificate.
         """
-        self._started, self._context = time.perf_counter(), context
+        self._context = context
         set_request_id(self.id)
         context.set_trailing_metadata(((REQUEST_ID_KEY, self.id),))
         around = self._around
         if around.open_ended:
             self._admit_stream()
         else:
-            self._admit_call()
+            self._bound()
         if around.peers is not None:
             check_peer(context, around.peers)
         return CallContext(context, self._metadata)
 
-    def _admit_call(self) -> None:
+    def _bound(self) -> None:
         around = self._around
-        limits, places = around.limits, around.in_flight.places
-        if not places.has_room_for(self.caller):
-            around.in_flight.refused.one_more()
-            raise ResourceExhaustedError
+        limits = around.limits
+        around.metrics.calls_waiting -= 1
         remaining = self._context.time_remaining()
-        wanted = limits.default_deadline_seconds if remaining is None else remaining
-        seconds = min(wanted, limits.max_deadline_seconds)
+        if remaining is None:
+            waited = time.perf_counter() - self._started
+            remaining = limits.default_deadline_seconds - waited
+        seconds = min(remaining, limits.max_deadline_seconds)
         if seconds <= 0:
-            around.in_flight.expired.one_more()
             raise DeadlineExceededError
-        places.take(self.caller)
-        around.metrics.calls_now += 1
-        self._admitted = True
         self._timer = around.in_flight.timers.begin(seconds)
+
+    async def request(self) -> bytes:
+        """The request, once all of it is there.
+
+        Raises InvalidArgumentError if none comes; DeadlineExceededError if it comes too late.
+        """
+        request: bytes = await self._context.read()
+        if request is grpc.aio.EOF:  # type: ignore[attr-defined]  # its stub has it not
+            # It looks the same if the caller has left, of which this task is told by now or
+            # soon: by being cancelled.
+            await asyncio.sleep(LEFT_SECONDS)
+            raise InvalidArgumentError("the call has no request")
+        if remaining_seconds() == 0:
+            raise DeadlineExceededError
+        self._in_time = True
+        return request
 
     def _admit_stream(self) -> None:
         """No deadline is bound: each step of an open-ended stream has bounds of its own."""
@@ -153,6 +192,7 @@ class Call:
     def _leave(self) -> None:
         around, in_flight = self._around, self._around.in_flight
         if self._admitted:
+            in_flight.queue.leave(self.caller)
             in_flight.places.give_back(self.caller)
             around.metrics.calls_now -= 1
             in_flight.note_end()
@@ -193,14 +233,13 @@ class Call:
         self._code = (
             status_code(error) if isinstance(error, KnownError) else grpc.StatusCode.INTERNAL
         )
-        if not self._is_usual(error):
-            self._log(error)
-
-    def _is_usual(self, error: Exception) -> bool:
-        """How every open-ended stream ends, or what a tally tells of without a line each."""
         if self._around.open_ended:
-            return self._timer is not None and self._timer.over
-        return not self._admitted and isinstance(error, DeadlineExceededError)
+            if self._timer is None or not self._timer.over:  # as every such stream ends
+                self._log(error)
+        elif isinstance(error, DeadlineExceededError) and not self._in_time:
+            self._around.in_flight.expired.one_more()
+        else:
+            self._log(error)
 
     def _late(self) -> KnownError:
         drained = self._around.open_ended and self._around.in_flight.draining

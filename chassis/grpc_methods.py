@@ -2,19 +2,20 @@
 
 1. a request id is accepted or made; 2. a call too many is refused, and so is one that comes
 after its deadline; 3. the peer's certificate is checked, if the service has a list; 4. the
-request is parsed; 5. the method runs until its deadline; 6. an error of our vocabulary becomes
-a status with details, any other INTERNAL without text; 7. the call is counted and timed.
+request is received and parsed; 5. the method runs until its deadline; 6. an error of our
+vocabulary becomes a status with details, any other INTERNAL without text; 7. the call is
+counted and timed.
 
 Where requests come as a stream, each is answered before the next is read, and is a call of its
 own as far as 6. and 7. are concerned.
 
 There is one wrapper per method and no gRPC interceptor: an interceptor costs as much as all of
-this. gRPC asks for a handler once the headers are there, and receives the request for the
-handler that it is given: a call too many gets one that wants no request.
+this. gRPC asks for a handler once the headers are there: a call has its place from then on, and
+a call too many ends then.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -50,12 +51,9 @@ class Method:
         self._request_name = getattr(self._parse, "__self__", type(None)).__name__
 
     def arrived(self, metadata: Metadata) -> Handler:
-        """What is to serve the call that these headers begin."""
+        """What is to serve the call that these headers begin, or to end it."""
         call = self._call(self, metadata)
-        around = self.around
-        if around.open_ended or around.in_flight.places.has_room_for(call.caller):
-            return call
-        return Refusal(around, call.id)
+        return call if call.arrive() else Refusal(self.around, call.id)
 
     def parsed(self, request: bytes) -> Any:
         """The request's message. Raises InvalidArgumentError."""
@@ -88,12 +86,13 @@ class _UnaryCall(Call):
         super().__init__(method.around, metadata)
         self._method = method
 
-    async def unary_unary(self, request: bytes, context: Any) -> bytes | None:
+    async def stream_unary(self, _requests: Any, context: Any) -> bytes | None:
         """The answer's bytes; the call ends with a status if there is none."""
         method = self._method
         try:
             known = self.begin(context)
-            response = await method.behaviour(method.parsed(request), known)
+            request = method.parsed(await self.request())
+            response = await method.behaviour(request, known)
             serialised: bytes = method.serialised(response)
         except BaseException as error:
             if not self.end(error):
@@ -116,15 +115,13 @@ class _StreamCall(Call):
         super().__init__(method.around, metadata)
         self._method = method
 
-    async def unary_stream(self, request: bytes, context: Any) -> None:
+    async def stream_stream(self, _requests: Any, context: Any) -> None:
         """Every answer has been written, or the call has ended with a status."""
-        await self._answer(context, lambda: self._method.parsed(request))
-
-    async def _answer(self, context: Any, asked: Callable[[], Any]) -> None:
         method = self._method
         try:
             known = self.begin(context)
-            async with aclosing(method.behaviour(asked(), known)) as answers:
+            asked = await self._asked()
+            async with aclosing(method.behaviour(asked, known)) as answers:
                 async for response in answers:
                     await context.write(method.serialised(response))
                     self._written()
@@ -135,6 +132,10 @@ class _StreamCall(Call):
             self.end()
             return
         await self.abort()
+
+    async def _asked(self) -> Any:
+        """What the method is asked."""
+        return self._method.parsed(await self.request())
 
     def _written(self) -> None:
         """An answer is on its way."""
@@ -147,17 +148,14 @@ class _TurnsCall(_StreamCall):
     server that drains ends it between two of them.
     """
 
-    request_streaming: ClassVar[bool] = True
-
     __slots__ = ("_idle",)
 
     def __init__(self, method: Method, metadata: Metadata) -> None:
         super().__init__(method, metadata)
         self._idle = False  # what keeps it from beginning is told of as of any call
 
-    async def stream_stream(self, _requests: Any, context: Any) -> None:
-        """Every request has been answered, or the call has ended with a status."""
-        await self._answer(context, lambda: self)
+    async def _asked(self) -> Self:
+        return self
 
     def __aiter__(self) -> Self:
         return self
@@ -191,7 +189,8 @@ class _TurnsCall(_StreamCall):
         return True
 
 
-# By whether its requests and its answers are streams: its name with gRPC, and what serves it.
+# By whether its requests and its answers are streams: where generated code has its behaviour,
+# and what serves it.
 _KINDS: Mapping[tuple[bool, bool], tuple[str, Any]] = {
     (False, False): ("unary_unary", _UnaryCall),
     (False, True): ("unary_stream", _StreamCall),
@@ -200,16 +199,12 @@ _KINDS: Mapping[tuple[bool, bool], tuple[str, Any]] = {
 
 
 class Refusal:
-    """Serves a call too many: it is answered before its request is read, and without a line.
+    """Of a call too many: what ends it, before its request is read and without a line.
 
-    A stream of requests is what gRPC does not wait for. Who has the call in hand may end it
-    with the code, message and trailing metadata that are here, once it is counted.
+    Who has the call in hand ends it with the code, message and trailing metadata that are here,
+    and says so by counted().
     """
 
-    request_streaming: ClassVar[bool] = True
-    response_streaming: ClassVar[bool] = False
-    request_deserializer: ClassVar[None] = None
-    response_serializer: ClassVar[None] = None
     code: ClassVar[int] = _TOO_MANY.value[0]
     # No details: the code alone says which error of our vocabulary it is, and to make and to
     # send them is a fifth of what a refusal costs.
@@ -228,8 +223,3 @@ class Refusal:
         around.in_flight.refused.one_more()
         around.figures.ended(_TOO_MANY.name)
         around.figures.took(time.perf_counter() - self._started)
-
-    async def stream_unary(self, _requests: Any, context: Any) -> None:
-        """The call has ended with RESOURCE_EXHAUSTED."""
-        self.counted()
-        await context.abort(_TOO_MANY, self.message, self.trailing)

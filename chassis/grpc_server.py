@@ -69,6 +69,7 @@ class Port:
     default_deadline_seconds: float = 10
     max_deadline_seconds: float = 60
     concurrent_calls: int = 256
+    waiting_calls: int = 0
     concurrent_streams: int = 256  # open-ended ones
     shared_port: bool = False  # SO_REUSEPORT: several processes on one port
 
@@ -83,9 +84,8 @@ class GrpcServer:
     def __init__(self, port: Port, declared: frozenset[str], metrics: Metrics) -> None:
         self._port, self._declared, self._metrics = port, declared, metrics
         self._health = health.aio.HealthServicer()
-        self._in_flight = InFlight(port.concurrent_calls)
+        self._in_flight = InFlight(port.concurrent_calls, port.waiting_calls)
         self._server: grpc.aio.Server | None = None
-        self._accepting: Accepting | None = None
 
     async def start(self) -> int:
         """The bound port's number; from now on calls are answered.
@@ -94,10 +94,7 @@ class GrpcServer:
         usable; RuntimeError if the address is not free.
         """
         port = self._port
-        self._server = server = grpc.aio.server(
-            options=_options(port),
-            maximum_concurrent_rpcs=MAX_OPEN_STREAMS,
-        )
+        self._server = server = grpc.aio.server(options=_options(port))
         handlers: Any = _Handlers()  # of a server it has what registering needs
         registered = self._register(handlers)
         if registered != self._declared:
@@ -107,16 +104,9 @@ class GrpcServer:
         if port.reflection:
             shown = (*sorted(registered), HEALTH_SERVICE, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(shown, handlers)
-        server.add_generic_rpc_handlers(handlers)
         bound = server.add_secure_port(port.address, RotatingTls(port.tls).credentials())
+        Accepting(handlers, limit=MAX_OPEN_STREAMS).of(server)
         await server.start()
-        self._accepting = Accepting(
-            server,
-            handlers,
-            crowded=lambda: self._in_flight.places.crowded,
-            limit=MAX_OPEN_STREAMS,
-        )
-        self._accepting.begin()
         for name in ("", *registered):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         return bound
@@ -144,6 +134,7 @@ class GrpcServer:
         if not stopped.done():
             # Without a grace it cancels before it awaits anything: the first stop() cannot end
             # and free the server in between, as it could if both had a timer.
+            self._in_flight.queue.start_all()  # or there would be some that never end
             await self._server.stop(None)
         await stopped
 
@@ -166,7 +157,6 @@ class GrpcServer:
         limits = Limits(
             port.default_deadline_seconds,
             port.max_deadline_seconds,
-            port.concurrent_calls,
             port.concurrent_streams,
         )
         return Surroundings(

@@ -9,6 +9,7 @@ import structlog
 
 from chassis.admission import Places
 from chassis.deadline import Timers
+from chassis.fair_queue import FairQueue
 from chassis.metrics import CallFigures, Metrics
 
 TELL_AFTER_SECONDS = 1.0
@@ -18,14 +19,13 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds a call may take if its caller names no deadline, and at most; calls at a time.
+    """Seconds a call may take if its caller names no deadline, and at most.
 
-    Open-ended streams have a bound of their own, and no deadline but their callers'.
+    Open-ended streams have no deadline but their callers'; there are only so many at a time.
     """
 
     default_deadline_seconds: float
     max_deadline_seconds: float
-    concurrent_calls: int
     concurrent_streams: int
 
 
@@ -57,12 +57,22 @@ class Stream(Protocol):
 
 
 class InFlight:
-    """The places for calls, and the open-ended streams under way."""
+    """The places for calls, who of them is served, and the open-ended streams under way."""
 
-    __slots__ = ("calls_ended", "draining", "expired", "places", "refused", "streams", "timers")
+    __slots__ = (
+        "calls_ended",
+        "draining",
+        "expired",
+        "places",
+        "queue",
+        "refused",
+        "streams",
+        "timers",
+    )
 
-    def __init__(self, concurrent_calls: int) -> None:
-        self.places = Places(concurrent_calls)
+    def __init__(self, concurrent_calls: int, waiting_calls: int) -> None:
+        self.places = Places(concurrent_calls + waiting_calls)
+        self.queue = FairQueue(concurrent_calls)
         self.streams: set[Stream] = set()
         self.timers = Timers()
         self.refused = Tally("calls refused: too many at a time", lambda: self.places.taken)

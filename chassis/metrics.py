@@ -116,8 +116,15 @@ class Metrics:
         for name, _, labels in (Calls.COUNT, Calls.SECONDS):
             self._labels[name] = labels
         self.calls_now = 0
-        in_flight = self.gauge("grpc_server_calls_in_flight", "Calls being served.", ())
+        in_flight = self.gauge(
+            "grpc_server_calls_in_flight", "Calls that are served or wait for it.", ()
+        )
         in_flight.set_function(lambda: self.calls_now)
+        self.calls_waiting = 0
+        waiting = self.gauge(
+            "grpc_server_calls_waiting", "Calls that wait until they are served.", ()
+        )
+        waiting.set_function(lambda: self.calls_waiting)
         self.streams_now = 0
         streams = self.gauge("grpc_server_streams_open", "Open-ended streams being served.", ())
         streams.set_function(lambda: self.streams_now)

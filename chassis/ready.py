@@ -21,7 +21,7 @@ def announce(ports: Mapping[str, int], ready_file: Path | None) -> None:
 
 
 # As many objects as some hundred calls under way hold.
-YOUNG_OBJECTS = 10_000
+YOUNG_OBJECTS = 50_000
 
 
 def settle() -> None:

@@ -60,6 +60,13 @@ class Config:
             "min": 1,
         },
     )
+    waiting_calls: int = field(
+        default=1_024,
+        metadata={
+            "help": "calls that wait for their turn in each worker, on each port, at most",
+            "min": 0,
+        },
+    )
     concurrent_watches: int = field(
         default=500, metadata={"help": "watches that each worker serves at a time", "min": 1}
     )

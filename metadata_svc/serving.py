@@ -72,6 +72,7 @@ def _port(
         max_request_bytes=MAXIMUM_REQUEST_BYTES,
         max_connection_age_seconds=config.max_connection_age_seconds,
         concurrent_calls=config.concurrent_calls,
+        waiting_calls=config.waiting_calls,
         concurrent_streams=config.concurrent_watches,
         shared_port=place.shared,
     )

@@ -78,12 +78,16 @@ class Config:
         metadata={"help": "unwrapped data keys that each worker keeps at most", "min": 1},
     )
     concurrent_calls: int = field(
-        default=512,
+        default=256,
         metadata={
             "help": "calls that each worker serves at a time; three quarters of them for "
             "one caller at most",
             "min": 1,
         },
+    )
+    waiting_calls: int = field(
+        default=1_024,
+        metadata={"help": "calls that wait for their turn in each worker at most", "min": 0},
     )
     max_connection_age_seconds: float = field(
         default=300,

@@ -71,5 +71,6 @@ def _port(config: Config, place: Place, services: tuple[Service, ...]) -> Port:
         max_request_bytes=MAXIMUM_REQUEST_BYTES,
         max_connection_age_seconds=config.max_connection_age_seconds,
         concurrent_calls=config.concurrent_calls,
+        waiting_calls=config.waiting_calls,
         shared_port=place.shared,
     )

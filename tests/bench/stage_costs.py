@@ -105,7 +105,7 @@ class OfCalls:
         method, metadata = self.parts.method(peers), self.context.invocation_metadata()
 
         async def serve() -> None:
-            await method.arrived(metadata).unary_unary(b"", self.context)
+            await method.arrived(metadata).stream_unary(None, self.context)
 
         return serve
 

@@ -58,6 +58,9 @@ class CannedContext:
     def set_trailing_metadata(self, _metadata: object) -> None:
         return
 
+    async def read(self) -> bytes:
+        return b""
+
     def time_remaining(self) -> float:
         return SECONDS
 
@@ -205,8 +208,8 @@ class Parts:
 
     def method(self, peers: frozenset[str] | None) -> Method:
         """One that answers at once, with everything that happens around it."""
-        limits = Limits(SECONDS, SECONDS, 256, 256)
-        around = Surroundings("stages", "Empty", peers, limits, InFlight(256), self.metrics)
+        limits, in_flight = Limits(SECONDS, SECONDS, 256), InFlight(256, 0)
+        around = Surroundings("stages", "Empty", peers, limits, in_flight, self.metrics)
         return Method(grpc.unary_unary_rpc_method_handler(_at_once, bytes, bytes), around)
 
 

@@ -1,6 +1,7 @@
 """Calls that come together are taken on together."""
 
 import asyncio
+import gc
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -70,6 +71,26 @@ async def test_a_method_that_is_not_here_is_told_so_when_every_place_is_taken(
 
     assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert unknown.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_call_that_has_ended_leaves_no_token_behind(harness: Harness) -> None:
+    stub = EchoStub(await harness.channel(await harness.serve(Turns())))
+    token = "a-token-of-this-test-alone"
+    gc.disable()  # nothing is to be left for it
+    try:
+        for _ in range(3):
+            await stub.Once(StringValue(), metadata=(("x-access-token", token),))
+        await asyncio.sleep(0.1)
+        kept = [header for header in map(_as_header, gc.get_objects()) if header == token]
+    finally:
+        gc.enable()
+
+    assert kept == []
+
+
+def _as_header(kept: object) -> object:
+    """The value of what grpc.aio has made of a header that it received."""
+    return getattr(kept, "value", None) if type(kept).__name__ == "_Metadatum" else None
 
 
 def _answered(stub: Any, calls: int) -> None:

@@ -246,15 +246,17 @@ class LateContext:
 async def test_a_late_call_is_dropped_before_its_request_is_parsed(
     logged: io.StringIO,
 ) -> None:
-    limits, in_flight, metrics = Limits(10, 60, 8, 8), InFlight(8), Metrics()
+    limits, in_flight, metrics = Limits(10, 60, 8), InFlight(8, 0), Metrics()
     around = Surroundings("s", "m", None, limits, in_flight, metrics)
     handler = grpc.unary_unary_rpc_method_handler(
         repeat, StringValue.FromString, StringValue.SerializeToString
     )
     context = LateContext()
+    late = Method(handler, around).arrived(())
+    late.queue(lambda: None)
 
     with pytest.raises(grpc.aio.AbortError):
-        await Method(handler, around).arrived(()).unary_unary(NO_MESSAGE, context)
+        await late.stream_unary(None, context)
 
     assert context.code is grpc.StatusCode.DEADLINE_EXCEEDED
     assert (in_flight.places.taken, logged.getvalue()) == (0, "")

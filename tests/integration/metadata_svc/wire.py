@@ -157,6 +157,7 @@ def _server(config: Config, services: tuple[Service, ...], tls: Tls) -> GrpcServ
         tls,
         services,
         concurrent_calls=config.concurrent_calls,
+        waiting_calls=config.waiting_calls,
         concurrent_streams=config.concurrent_watches,
     )
     return GrpcServer(port, frozenset(service.name for service in services), Metrics())

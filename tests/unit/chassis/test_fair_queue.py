@@ -1,0 +1,99 @@
+"""Which call is served next, when more have come than are served at a time."""
+
+from functools import partial
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis.fair_queue import FairQueue
+
+GREEDY, POLITE = 1, 2
+
+
+class Calls:
+    """Enters calls into a queue and remembers in which order they were started."""
+
+    def __init__(self, limit: int) -> None:
+        self.queue = FairQueue(limit)
+        self.started: list[tuple[int, int]] = []
+        self.left = 0
+
+    def enter(self, caller: int, *numbers: int) -> None:
+        for number in numbers:
+            self.queue.enter(caller, partial(self.started.append, (caller, number)))
+
+    def leave(self, calls: int) -> None:
+        for caller, _ in self.started[self.left : self.left + calls]:
+            self.queue.leave(caller)
+        self.left += calls
+
+
+def test_a_call_that_finds_room_is_started_at_once() -> None:
+    calls = Calls(2)
+    calls.enter(GREEDY, 0, 1)
+
+    assert calls.started == [(GREEDY, 0), (GREEDY, 1)]
+
+
+def test_a_call_too_many_is_started_when_another_leaves() -> None:
+    calls = Calls(1)
+    calls.enter(GREEDY, 0, 1)
+    assert calls.started == [(GREEDY, 0)]
+
+    calls.leave(1)
+
+    assert calls.started == [(GREEDY, 0), (GREEDY, 1)]
+
+
+def test_who_has_one_call_waiting_is_served_before_who_has_many_is_again() -> None:
+    calls = Calls(1)
+    calls.enter(GREEDY, *range(100))
+    calls.enter(POLITE, 0)
+
+    for _ in range(3):
+        calls.leave(1)
+
+    assert calls.started == [(GREEDY, 0), (GREEDY, 1), (POLITE, 0), (GREEDY, 2)]
+
+
+def test_a_caller_alone_leaves_room_for_the_first_call_of_another() -> None:
+    calls = Calls(8)
+    calls.enter(GREEDY, *range(100))
+    calls.enter(POLITE, 0)
+
+    assert calls.started[-1] == (POLITE, 0)
+    assert len(calls.started) == 7
+
+
+def test_a_callers_calls_are_started_as_they_came() -> None:
+    calls = Calls(4)
+    calls.enter(GREEDY, *range(10))
+    while calls.left < len(calls.started):
+        calls.leave(1)
+
+    assert calls.started == [(GREEDY, number) for number in range(10)]
+
+
+def test_all_that_wait_can_be_started_at_once() -> None:
+    calls = Calls(1)
+    calls.enter(GREEDY, 0, 1, 2)
+    calls.enter(POLITE, 0)
+
+    calls.queue.start_all()
+    calls.leave(4)
+
+    assert calls.started == [(GREEDY, 0), (GREEDY, 1), (GREEDY, 2), (POLITE, 0)]
+
+
+@given(limit=st.integers(1, 40), callers=st.lists(st.integers(0, 4), max_size=200))
+def test_every_call_is_started_once_and_nothing_is_kept(limit: int, callers: list[int]) -> None:
+    calls = Calls(limit)
+    for number, caller in enumerate(callers):
+        calls.enter(caller, number)
+        assert len(calls.started) <= limit
+    while calls.left < len(calls.started):
+        assert len(calls.started) - calls.left <= limit
+        calls.leave(1)
+
+    assert sorted(calls.started) == sorted(zip(callers, range(len(callers)), strict=True))
+    assert calls.queue._waiting == {}  # memory that grows is what this is about
