@@ -105,7 +105,9 @@ class OfCalls:
         method, metadata = self.parts.method(peers), self.context.invocation_metadata()
 
         async def serve() -> None:
-            await method.arrived(metadata).stream_unary(None, self.context)
+            call = method.arrived(metadata)
+            call.queue(_at_once)
+            await call.stream_unary(None, self.context)
 
         return serve
 
@@ -252,6 +254,10 @@ class OfBatches:
         readings = self.case.readings()
         asked = [Asked(question, MAXIMUM_ANSWER_BYTES) for question in self.case.questions]
         return lambda number: readings.of(asked[number])
+
+
+def _at_once() -> None:
+    """A call's turn has come."""
 
 
 async def costs(told: Mapping[str, Any]) -> list[dict[str, float]]:
