@@ -16,6 +16,7 @@ that is pinned, and they do here what its own loop does with them.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any, TypeAlias
 
 import grpc
@@ -44,6 +45,7 @@ class Accepting:
         """
         self._handlers = handlers
         self._limit = limit
+        self._context = copy_context()
         self._calls: set[asyncio.Task[None]] = set()
         self._rest: asyncio.Task[None] | None = None
 
@@ -89,7 +91,8 @@ class Accepting:
         return True
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+        # A call whose turn comes is started by the one that ends, in whose context this runs.
+        task = asyncio.create_task(work, context=self._context.copy())
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any
 
 import grpc
@@ -23,6 +24,7 @@ from tests.integration.chassis.harness import Harness
 from tests.integration.chassis.raw_http2 import ask
 
 SECONDS = 20.0
+bound: ContextVar[str | None] = ContextVar("bound", default=None)
 GREEDY, POLITE = Sensitive("the-greedy-one"), Sensitive("the-polite-one")
 
 
@@ -104,6 +106,25 @@ async def test_a_polite_caller_waits_for_one_call_of_a_greedy_one_and_not_for_al
     assert waiting.answers.seen.index("polite") <= 2
     waiting.answers.answer(20)
     await asyncio.gather(*greedy)
+
+
+async def test_a_call_that_waited_finds_nothing_that_the_one_before_it_has_bound(
+    harness: Harness,
+) -> None:
+    found: list[str | None] = []
+
+    async def bind(text: str, _context: Any) -> str:
+        found.append(bound.get())
+        bound.set(text)
+        await asyncio.sleep(0.1)  # the next one waits meanwhile
+        return text
+
+    port = await harness.serve(bind, concurrent_calls=1, waiting_calls=31)
+    stub = EchoStub(await harness.channel(port))
+
+    await asyncio.gather(*(stub.Once(StringValue(value=text)) for text in "abc"))
+
+    assert found == [None] * 3
 
 
 async def test_no_more_calls_wait_than_may(waiting: Waiting) -> None:
