@@ -33,9 +33,9 @@ class Places:
         self.taken = 0
 
     @property
-    def crowded(self) -> bool:
-        """Whether there may be a caller who has no room; otherwise everyone has."""
-        return self.taken >= TIMES_FREE * (self._limit - self.taken)
+    def full(self) -> bool:
+        """Whether nobody has room."""
+        return self.taken >= self._limit
 
     def has_room_for(self, caller: int) -> bool:
         """Whether the caller may take one more."""

@@ -52,4 +52,6 @@ class FairQueue:
 
     def _first(self) -> int | None:
         """The caller who has waited longest of those who may have one more served."""
+        if self._places.full:  # or each of a thousand callers would be asked in vain
+            return None
         return next(filter(self._places.has_room_for, self._waiting), None)
