@@ -5,8 +5,8 @@ busier the loop, the longer its turns, and calls wait where nobody counts, refus
 them. So a port asks for several at once (docs/adr/0016).
 
 A call has its place, or is one too many, in the very turn in which it is taken on: what comes
-in the same turn finds it taken. Refusing costs more than half of what serving does, so no more
-is spent on it than REFUSALS_PER_SECOND: who has refused a call rests before it takes on
+in the same turn finds it taken. Refusing costs more than half of what serving does, so a busy
+loop refuses no more than REFUSALS_PER_SECOND: who has refused a call rests before it takes on
 another, and meanwhile calls wait in gRPC's core (docs/adr/0019).
 
 grpc.aio has no name for that: this is the one place that uses its private ones, for the version
@@ -14,6 +14,7 @@ that is pinned, and they do here what its own loop does with them.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from contextvars import copy_context
@@ -28,6 +29,9 @@ from chassis.grpc_methods import Handler, Refusal
 AT_ONCE = 256
 REFUSALS_PER_SECOND = 2_560
 REST_SECONDS = AT_ONCE / REFUSALS_PER_SECOND
+STEP_SECONDS = 0.01
+DRAIN_SECONDS = 0.1
+BUSY = 0.5  # of its time: a loop that is less so has time for more refusals
 
 # A call of the core's, which has no type. Raises _RequestCallError once the server stops.
 _NextCall: TypeAlias = Callable[[], Awaitable[Any]]
@@ -48,11 +52,17 @@ class Accepting:
         self._context = copy_context()
         self._calls: set[asyncio.Task[None]] = set()
         self._rest: asyncio.Task[None] | None = None
+        self._draining = False
 
     def of(self, server: grpc.aio.Server) -> None:
         """Once the server starts, the handlers serve its calls; it needs none of its own."""
         core: _Core = vars(server)["_server"]
         core.accept = self._all
+
+    async def drain(self) -> None:
+        """What waits in the core has been taken on; whatever comes is, without a rest."""
+        self._draining = True
+        await asyncio.sleep(DRAIN_SECONDS)
 
     async def _all(self, next_call: _NextCall) -> None:
         """Calls have been taken on until the server stopped."""
@@ -61,33 +71,41 @@ class Accepting:
     async def _accept(self, next_call: _NextCall) -> None:
         with suppress(cygrpc._RequestCallError):  # the server stops
             while True:
-                call = await next_call()
-                if not self._taken_on(call):
-                    del call  # it is not to be kept while this rests
+                # The call has no name here: it would be kept until there is another.
+                if not self._taken_on(await next_call()):
                     await self._rested()
 
     async def _rested(self) -> None:
         """All that have refused a call in the meantime begin again together."""
         if self._rest is None or self._rest.done():
-            self._rest = asyncio.ensure_future(asyncio.sleep(REST_SECONDS))
+            self._rest = asyncio.create_task(self._until_there_is_time())
         await asyncio.shield(self._rest)
+
+    async def _until_there_is_time(self) -> None:
+        end = time.monotonic() + REST_SECONDS
+        busy = 1.0
+        while busy >= BUSY and not self._draining and time.monotonic() < end:
+            began, used = time.monotonic(), time.thread_time()
+            await asyncio.sleep(STEP_SECONDS)
+            busy = (time.thread_time() - used) / (time.monotonic() - began)
 
     def _taken_on(self, call: Any) -> bool:
         """False if the call was one too many; it is ended, or served, or waits for its turn."""
         if len(self._calls) >= self._limit:
-            self._run(_served(call, None, too_many=True))
+            self._run(_served(call, _Found(_ANY), too_many=True))
             return False
         try:
             handler = _handler(_details(call), self._handlers)
-        except UnicodeDecodeError:  # a path that is no text is the path of nothing here
-            handler = None
+        except Exception as error:  # noqa: BLE001  # it ends this call, and no other
+            self._run(_served(call, _Failed(error)))
+            return True
         if isinstance(handler, Refusal):
             self._run(_refused(call, handler))
             return False
         if isinstance(handler, Call):
-            handler.queue(lambda: self._run(_served(call, handler)))
+            handler.queue(lambda: self._run(_served(call, _Found(handler))))
         else:
-            self._run(_served(call, handler))
+            self._run(_served(call, _Found(handler)))
         return True
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
@@ -97,9 +115,9 @@ class Accepting:
         task.add_done_callback(self._calls.discard)
 
 
-async def _served(call: Any, handler: Handler | None, *, too_many: bool = False) -> None:
+async def _served(call: Any, found: grpc.GenericRpcHandler, *, too_many: bool = False) -> None:
     loop = asyncio.get_running_loop()
-    handled = cygrpc._handle_rpc([_Found(handler)], (), call, loop, too_many)
+    handled = cygrpc._handle_rpc([found], (), call, loop, too_many)
     await cygrpc._schedule_rpc_coro(handled, call, loop)
 
 
@@ -132,6 +150,20 @@ class _Found(grpc.GenericRpcHandler):
     def service(self, _details: grpc.HandlerCallDetails) -> Handler | None:
         """See grpc.GenericRpcHandler."""
         return self._handler
+
+
+class _Failed(grpc.GenericRpcHandler):
+    """The handlers of a call for which looking for one has failed."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def service(self, _details: grpc.HandlerCallDetails) -> None:
+        """See grpc.GenericRpcHandler."""
+        raise self._error
+
+
+_ANY = object()  # for a call that ends before it is served
 
 
 class _Details(grpc.HandlerCallDetails):

@@ -42,13 +42,9 @@ class FairQueue:
             self._places.take(first)
             start()
 
-    def start_all(self) -> None:
-        """Whoever has waited has been started, however many are served then."""
-        waiting, self._waiting = self._waiting, {}
-        for caller, starts in waiting.items():
-            for start in starts:
-                self._places.take(caller)
-                start()
+    def drop(self) -> None:
+        """Nobody waits any more, and whoever has waited is never started."""
+        self._waiting.clear()
 
     def _first(self) -> int | None:
         """The caller who has waited longest of those who may have one more served."""

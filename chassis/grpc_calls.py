@@ -256,9 +256,14 @@ class Call:
 
     async def abort(self) -> None:
         """Ends the call with the status of the error that ended it; always raises."""
-        if isinstance(self._error, grpc.aio.AbortError):
-            raise self._error  # the method has ended the call itself
-        await self._context.abort(self._code, *_status(self._error, self.id))
+        error, self._error = self._error, None  # it leads back here, by its traceback
+        context, self._context = self._context, None
+        try:
+            if isinstance(error, grpc.aio.AbortError):
+                raise error  # the method has ended the call itself
+            await context.abort(self._code, *_status(error, self.id))
+        finally:
+            del error, context
 
 
 def _status(

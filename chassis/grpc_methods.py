@@ -86,8 +86,15 @@ class _UnaryCall(Call):
         super().__init__(method.around, metadata)
         self._method = method
 
-    async def stream_unary(self, _requests: Any, context: Any) -> bytes | None:
+    async def stream_unary(self, requests: Any, context: Any) -> bytes | None:
         """The answer's bytes; the call ends with a status if there is none."""
+        answer = await self._answer(context)
+        if answer is None:
+            del requests, context  # the error that ends a call would keep them, and they it
+            await self.abort()
+        return answer
+
+    async def _answer(self, context: Any) -> bytes | None:
         method = self._method
         try:
             known = self.begin(context)
@@ -100,7 +107,6 @@ class _UnaryCall(Call):
         else:
             self.end()
             return serialised
-        await self.abort()
         return None
 
 
@@ -115,8 +121,14 @@ class _StreamCall(Call):
         super().__init__(method.around, metadata)
         self._method = method
 
-    async def stream_stream(self, _requests: Any, context: Any) -> None:
+    async def stream_stream(self, requests: Any, context: Any) -> None:
         """Every answer has been written, or the call has ended with a status."""
+        answered = await self._answer(context)
+        if not answered:
+            del requests, context  # the error that ends a call would keep them, and they it
+            await self.abort()
+
+    async def _answer(self, context: Any) -> bool:
         method = self._method
         try:
             known = self.begin(context)
@@ -130,8 +142,8 @@ class _StreamCall(Call):
                 raise
         else:
             self.end()
-            return
-        await self.abort()
+            return True
+        return False
 
     async def _asked(self) -> Any:
         """What the method is asked."""

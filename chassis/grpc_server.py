@@ -29,8 +29,8 @@ __all__ = ["GrpcServer", "Port", "Service", "ServiceNotDeclaredError", "Tls", "p
 
 HEALTH_SERVICE = "grpc.health.v1.Health"
 METADATA_BYTES = 32_768  # a token of 16 KiB and room beside it
-# Calls that have begun and sent no request yet, health watches and reflection take places too;
-# so many that they cannot easily be used up. The bound on calls being served is the Port's.
+# Health checks and watches, and reflection, take places here too; so many that they cannot
+# easily be used up. The bound on calls being served is the Port's.
 MAX_OPEN_STREAMS = 4_096
 STREAMS_GRACE_SECONDS = 1.0  # for the last words to streams, once no call is left
 _NO_END_SECONDS = 86_400.0  # the grace is counted here
@@ -86,6 +86,7 @@ class GrpcServer:
         self._health = health.aio.HealthServicer()
         self._in_flight = InFlight(port.concurrent_calls, port.waiting_calls)
         self._server: grpc.aio.Server | None = None
+        self._accepting: Accepting | None = None
 
     async def start(self) -> int:
         """The bound port's number; from now on calls are answered.
@@ -105,7 +106,8 @@ class GrpcServer:
             shown = (*sorted(registered), HEALTH_SERVICE, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(shown, handlers)
         bound = server.add_secure_port(port.address, RotatingTls(port.tls).credentials())
-        Accepting(handlers, limit=MAX_OPEN_STREAMS).of(server)
+        self._accepting = Accepting(handlers, limit=MAX_OPEN_STREAMS)
+        self._accepting.of(server)
         await server.start()
         for name in ("", *registered):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
@@ -117,9 +119,10 @@ class GrpcServer:
         Open-ended streams end at once: their callers are to go on elsewhere. One whose caller
         does not read is cut once there is no call to wait for.
         """
-        if self._server is None:
+        if self._server is None or self._accepting is None:
             return
         self._in_flight.drain()
+        await self._accepting.drain()
         await self._health.enter_graceful_shutdown()
         stopped = asyncio.ensure_future(self._server.stop(_NO_END_SECONDS))
         calls_ended = asyncio.ensure_future(self._in_flight.calls_ended.wait())
@@ -131,10 +134,10 @@ class GrpcServer:
         last_words = STREAMS_GRACE_SECONDS if calls_ended.done() else 0
         calls_ended.cancel()
         await asyncio.wait((stopped,), timeout=min(last_words, grace_seconds))
+        self._in_flight.queue.drop()
         if not stopped.done():
-            # Without a grace it cancels before it awaits anything: the first stop() cannot end
-            # and free the server in between, as it could if both had a timer.
-            self._in_flight.queue.start_all()  # or there would be some that never end
+            # Without a grace it cancels before it awaits anything but its turn: the first
+            # stop() cannot end and free the server in between, as if both had a timer.
             await self._server.stop(None)
         await stopped
 

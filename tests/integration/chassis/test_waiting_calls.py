@@ -10,7 +10,7 @@ import grpc
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
-from chassis.errors import DeadlineExceededError, ResourceExhaustedError
+from chassis.errors import DeadlineExceededError, ResourceExhaustedError, UnavailableError
 from chassis.grpc_client import call
 from chassis.grpc_server import GrpcServer, Service
 from chassis.sensitive import Sensitive
@@ -189,9 +189,26 @@ async def test_a_server_that_may_not_wait_ends_though_calls_wait(waiting: Waitin
 
     async with asyncio.timeout(SECONDS):
         await waiting.server.stop(0)
-        await asyncio.gather(*asked, return_exceptions=True)
+        ended = await asyncio.gather(*asked, return_exceptions=True)
 
-    assert waiting.harness.metrics.calls_now == 0
+    assert {type(end) for end in ended} == {UnavailableError}
+    assert len(waiting.answers.seen) == 1
+
+
+async def test_a_server_that_drains_answers_what_it_has_not_taken_on(
+    waiting: Waiting,
+) -> None:
+    greedy = [waiting.ask("greedy") for _ in range(900)]
+    await until(lambda: any(task.done() for task in greedy))
+    polite = waiting.ask("polite", POLITE)
+    await asyncio.sleep(0.005)
+    stopped = asyncio.ensure_future(waiting.server.stop(SECONDS))
+    waiting.answers.answer(100)
+
+    assert (await polite).value == "polite"
+    ended = await asyncio.gather(*greedy, return_exceptions=True)
+    assert all(isinstance(end, (StringValue, ResourceExhaustedError)) for end in ended)
+    await stopped
 
 
 async def test_a_call_whose_request_does_not_come_ends_at_its_deadline(

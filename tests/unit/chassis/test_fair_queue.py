@@ -74,15 +74,15 @@ def test_a_callers_calls_are_started_as_they_came() -> None:
     assert calls.started == [(GREEDY, number) for number in range(10)]
 
 
-def test_all_that_wait_can_be_started_at_once() -> None:
+def test_who_was_dropped_is_never_started() -> None:
     calls = Calls(1)
     calls.enter(GREEDY, 0, 1, 2)
     calls.enter(POLITE, 0)
 
-    calls.queue.start_all()
-    calls.leave(4)
+    calls.queue.drop()
+    calls.leave(1)
 
-    assert calls.started == [(GREEDY, 0), (GREEDY, 1), (GREEDY, 2), (POLITE, 0)]
+    assert calls.started == [(GREEDY, 0)]
 
 
 @given(limit=st.integers(1, 40), callers=st.lists(st.integers(0, 4), max_size=200))
