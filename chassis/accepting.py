@@ -27,7 +27,7 @@ from chassis.grpc_calls import Call, Metadata
 from chassis.grpc_methods import Handler, Refusal
 
 AT_ONCE = 256
-REFUSALS_PER_SECOND = 2_560
+REFUSALS_PER_SECOND = 3_200
 REST_SECONDS = AT_ONCE / REFUSALS_PER_SECOND
 STEP_SECONDS = 0.01
 DRAIN_SECONDS = 0.1
