@@ -30,7 +30,7 @@ AT_ONCE = 256
 REFUSALS_PER_SECOND = 3_200
 REST_SECONDS = AT_ONCE / REFUSALS_PER_SECOND
 STEP_SECONDS = 0.01
-DRAIN_SECONDS = 0.1
+QUIET_SECONDS = 0.05  # in which no call comes, if none waits; some steps, for those who rest
 BUSY = 0.5  # of its time: a loop that is less so has time for more refusals
 
 # A call of the core's, which has no type. Raises _RequestCallError once the server stops.
@@ -53,16 +53,23 @@ class Accepting:
         self._calls: set[asyncio.Task[None]] = set()
         self._rest: asyncio.Task[None] | None = None
         self._draining = False
+        self._count = 0  # of the calls that were taken on or refused
 
     def of(self, server: grpc.aio.Server) -> None:
         """Once the server starts, the handlers serve its calls; it needs none of its own."""
         core: _Core = vars(server)["_server"]
         core.accept = self._all
 
-    async def drain(self) -> None:
-        """What waits in the core has been taken on; whatever comes is, without a rest."""
+    async def drain(self, seconds: float) -> None:
+        """What waited in the core has been taken on, or so many `seconds` have passed.
+
+        Whatever comes from now on is taken on without a rest.
+        """
         self._draining = True
-        await asyncio.sleep(DRAIN_SECONDS)
+        end, before = time.monotonic() + seconds, -1
+        while self._count > before and time.monotonic() < end:
+            before = self._count
+            await asyncio.sleep(QUIET_SECONDS)
 
     async def _all(self, next_call: _NextCall) -> None:
         """Calls have been taken on until the server stopped."""
@@ -91,6 +98,7 @@ class Accepting:
 
     def _taken_on(self, call: Any) -> bool:
         """False if the call was one too many; it is ended, or served, or waits for its turn."""
+        self._count += 1
         if len(self._calls) >= self._limit:
             self._run(_served(call, _Found(_ANY), too_many=True))
             return False

@@ -10,6 +10,7 @@
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,7 @@ METADATA_BYTES = 32_768  # a token of 16 KiB and room beside it
 # Health checks and watches, and reflection, take places here too; so many that they cannot
 # easily be used up. The bound on calls being served is the Port's.
 MAX_OPEN_STREAMS = 4_096
+TAKING_ON_SECONDS = 2.0  # for what has come before the end
 STREAMS_GRACE_SECONDS = 1.0  # for the last words to streams, once no call is left
 _NO_END_SECONDS = 86_400.0  # the grace is counted here
 _FOR_EVER_MS = 2**31 - 1
@@ -122,8 +124,10 @@ class GrpcServer:
         if self._server is None or self._accepting is None:
             return
         self._in_flight.drain()
-        await self._accepting.drain()
+        began = time.monotonic()
+        await self._accepting.drain(min(TAKING_ON_SECONDS, grace_seconds))
         await self._health.enter_graceful_shutdown()
+        grace_seconds = max(0.0, grace_seconds - (time.monotonic() - began))
         stopped = asyncio.ensure_future(self._server.stop(_NO_END_SECONDS))
         calls_ended = asyncio.ensure_future(self._in_flight.calls_ended.wait())
         await asyncio.wait(

@@ -195,22 +195,6 @@ async def test_a_server_that_may_not_wait_ends_though_calls_wait(waiting: Waitin
     assert len(waiting.answers.seen) == 1
 
 
-async def test_a_server_that_drains_answers_what_it_has_not_taken_on(
-    waiting: Waiting,
-) -> None:
-    greedy = [waiting.ask("greedy") for _ in range(900)]
-    await until(lambda: any(task.done() for task in greedy))
-    polite = waiting.ask("polite", POLITE)
-    await asyncio.sleep(0.005)
-    stopped = asyncio.ensure_future(waiting.server.stop(SECONDS))
-    waiting.answers.answer(100)
-
-    assert (await polite).value == "polite"
-    ended = await asyncio.gather(*greedy, return_exceptions=True)
-    assert all(isinstance(end, (StringValue, ResourceExhaustedError)) for end in ended)
-    await stopped
-
-
 async def test_a_call_whose_request_does_not_come_ends_at_its_deadline(
     harness: Harness,
 ) -> None:
