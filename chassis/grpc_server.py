@@ -118,15 +118,16 @@ class GrpcServer:
     async def stop(self, grace_seconds: float) -> None:
         """Calls under way have ended, or been cancelled after `grace_seconds`.
 
-        Open-ended streams end at once: their callers are to go on elsewhere. One whose caller
-        does not read is cut once there is no call to wait for.
+        Calls that have come are taken on first. Then open-ended streams end: their callers are
+        to go on elsewhere. One whose caller does not read is cut once there is no call to wait
+        for.
         """
         if self._server is None or self._accepting is None:
             return
-        self._in_flight.drain()
         began = time.monotonic()
-        await self._accepting.drain(min(TAKING_ON_SECONDS, grace_seconds))
         await self._health.enter_graceful_shutdown()
+        await self._accepting.drain(min(TAKING_ON_SECONDS, grace_seconds))
+        self._in_flight.drain()
         grace_seconds = max(0.0, grace_seconds - (time.monotonic() - began))
         stopped = asyncio.ensure_future(self._server.stop(_NO_END_SECONDS))
         calls_ended = asyncio.ensure_future(self._in_flight.calls_ended.wait())
