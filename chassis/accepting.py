@@ -21,10 +21,12 @@ from contextvars import copy_context
 from typing import Any, TypeAlias
 
 import grpc
+import structlog
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # it has no stub
 
 from chassis.grpc_calls import Call, Metadata
 from chassis.grpc_methods import Handler, Refusal
+from chassis.redaction import describe_exception
 
 AT_ONCE = 256
 REFUSALS_PER_SECOND = 3_200
@@ -35,6 +37,8 @@ BUSY = 0.5  # of its time: a loop that is less so has time for more refusals
 
 # A call of the core's, which has no type. Raises _RequestCallError once the server stops.
 _NextCall: TypeAlias = Callable[[], Awaitable[Any]]
+
+_log = structlog.get_logger(__name__)
 
 # ruff: noqa: SLF001  # see above
 
@@ -104,8 +108,11 @@ class Accepting:
             return False
         try:
             handler = _handler(_details(call), self._handlers)
+        except UnicodeDecodeError:  # of a path that is no text: grpc.aio will find that, too
+            handler = None
         except Exception as error:  # noqa: BLE001  # it ends this call, and no other
-            self._run(_served(call, _Failed(error)))
+            _log.error("call failed", failure=describe_exception(error))
+            self._run(_served(call, _Failed()))
             return True
         if isinstance(handler, Refusal):
             self._run(_refused(call, handler))
@@ -161,14 +168,14 @@ class _Found(grpc.GenericRpcHandler):
 
 
 class _Failed(grpc.GenericRpcHandler):
-    """The handlers of a call for which looking for one has failed."""
+    """The handlers of a call for which looking for one has failed.
 
-    def __init__(self, error: Exception) -> None:
-        self._error = error
+    What has gone wrong has been told without its text, which grpc.aio would send to the caller.
+    """
 
     def service(self, _details: grpc.HandlerCallDetails) -> None:
         """See grpc.GenericRpcHandler."""
-        raise self._error
+        raise RuntimeError("internal error")
 
 
 _ANY = object()  # for a call that ends before it is served

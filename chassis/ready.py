@@ -20,7 +20,7 @@ def announce(ports: Mapping[str, int], ready_file: Path | None) -> None:
     structlog.get_logger(__name__).info("ready", **ports)
 
 
-# As many objects as some hundred calls under way hold.
+# As many objects as a thousand calls under way hold; a call that has ended leaves none.
 YOUNG_OBJECTS = 50_000
 
 

@@ -32,6 +32,7 @@ BUSY_SECONDS = 0.3
 ATTEMPTS = 5
 TOGETHER = 16
 SECONDS = 20.0
+MARKER = "what-an-error-may-hold"
 
 
 class Turns:
@@ -172,7 +173,7 @@ async def test_a_call_beyond_the_open_streams_is_refused(
 
 
 def _no_handler(_methods: Methods, _details: Any) -> None:
-    raise KeyError
+    raise KeyError(MARKER)
 
 
 async def test_a_fault_in_finding_what_serves_a_call_ends_that_call_alone(
@@ -182,11 +183,14 @@ async def test_a_fault_in_finding_what_serves_a_call_ends_that_call_alone(
     stub = EchoStub(channel)
     with monkeypatch.context() as broken:
         broken.setattr(Methods, "service", _no_handler)
-        failed = [await stub.Once(StringValue()).code() for _ in range(3)]
+        failed = [stub.Once(StringValue()) for _ in range(3)]
+        codes = {await call.code() for call in failed}
+        told = [await call.details() for call in failed]
 
     answered = await stub.Once(StringValue(value="again"))
 
-    assert set(failed) == {grpc.StatusCode.UNKNOWN}
+    assert codes == {grpc.StatusCode.UNKNOWN}
+    assert MARKER not in "".join(told)
     assert answered.value == "again"
 
 
