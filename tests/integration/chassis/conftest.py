@@ -1,12 +1,16 @@
-"""A harness and an empty database of the test's own."""
+"""A harness, an empty database and a log of the test's own."""
 
-from collections.abc import AsyncIterator
+import io
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+import structlog
 
+from chassis.log_level import LogLevel
 from chassis.sensitive import Sensitive
+from chassis.telemetry import configure_logging
 from tests.integration.chassis.databases import empty_database
 from tests.integration.chassis.harness import Harness
 
@@ -21,3 +25,12 @@ async def harness(tmp_path: Path) -> AsyncIterator[Harness]:
 async def empty_dsn(metadata_server_dsn: Sensitive[str]) -> AsyncIterator[Sensitive[str]]:
     async with empty_database(metadata_server_dsn) as dsn:
         yield dsn
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    """What is logged, a line of JSON each."""
+    lines = io.StringIO()
+    configure_logging("test", LogLevel.INFO, lines)
+    yield lines
+    structlog.reset_defaults()

@@ -1,5 +1,7 @@
 """Starts real servers on free ports, over TLS, and opens channels to them."""
 
+import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,8 @@ from tests.integration.chassis.echo import (
     EchoServicer,
     add_echo_servicer_to_server,
 )
+
+PATIENCE_SECONDS = 20.0
 
 
 class Harness:
@@ -46,3 +50,10 @@ class Harness:
     async def channel(self, port: int, **options: Any) -> grpc.aio.Channel:
         channel = open_channel(f"127.0.0.1:{port}", ca=self.authority.certificate, **options)
         return await self._stack.enter_async_context(channel)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """It holds. Raises TimeoutError if it does not soon."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not holds():  # noqa: ASYNC110  # nobody tells that it changed
+            await asyncio.sleep(0.01)

@@ -2,12 +2,11 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
 import pytest
-import structlog
 from google.protobuf.wrappers_pb2 import StringValue
 
 from chassis import held_streams
@@ -23,9 +22,7 @@ from chassis.errors import (
 from chassis.grpc_client import call
 from chassis.grpc_server import GrpcServer, Service
 from chassis.held_streams import HeldStreams
-from chassis.log_level import LogLevel
-from chassis.telemetry import configure_logging
-from tests.integration.chassis.harness import Harness
+from tests.integration.chassis.harness import Harness, until
 
 NAME, METHOD = "tests.Oracle", "Answer"
 PATH = f"/{NAME}/{METHOD}"
@@ -111,25 +108,11 @@ class Asker:
 
 
 @pytest.fixture
-def logged() -> Iterator[io.StringIO]:
-    lines = io.StringIO()
-    configure_logging("test", LogLevel.INFO, lines)
-    yield lines
-    structlog.reset_defaults()
-
-
-@pytest.fixture
 async def asker(harness: Harness) -> Asker:
     asker = Asker(harness)
     await asker.start()
     await asker.connect()
     return asker
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SECONDS):
-        while not holds():  # noqa: ASYNC110  # an oracle tells nobody what it has heard
-            await asyncio.sleep(0.01)
 
 
 async def test_questions_one_after_another_share_a_stream(asker: Asker) -> None:

@@ -2,13 +2,12 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
 import grpc
 import pytest
-import structlog
 from google.protobuf.wrappers_pb2 import StringValue
 
 from chassis.deadline import remaining_seconds
@@ -21,10 +20,8 @@ from chassis.errors import (
 )
 from chassis.grpc_client import call, stream
 from chassis.grpc_server import GrpcServer, Service
-from chassis.log_level import LogLevel
-from chassis.telemetry import configure_logging
 from tests.integration.chassis.echo import NAME, EchoStub, add_echo_servicer_to_server
-from tests.integration.chassis.harness import Harness
+from tests.integration.chassis.harness import Harness, until
 
 HELLO = StringValue(value="hello")
 SECONDS = 20.0
@@ -59,14 +56,6 @@ class Ticker:
 
 
 Serve = Callable[..., Awaitable[tuple[GrpcServer, EchoStub]]]
-
-
-@pytest.fixture
-def logged() -> Iterator[io.StringIO]:
-    lines = io.StringIO()
-    configure_logging("test", LogLevel.INFO, lines)
-    yield lines
-    structlog.reset_defaults()
 
 
 @pytest.fixture
@@ -265,12 +254,6 @@ async def test_a_drain_does_not_wait_for_a_slow_reader(serve: Serve) -> None:
     async with asyncio.timeout(5):
         await server.stop(grace_seconds=SECONDS)
     assert heavy.ended.is_set()
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not holds():  # noqa: ASYNC110  # a metric tells nobody that it changed
-            await asyncio.sleep(0.01)
 
 
 async def settled(number: Callable[[], int]) -> int:

@@ -6,12 +6,11 @@ import io
 import json
 import resource
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable
 from typing import Any
 
 import grpc
 import pytest
-import structlog
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -20,12 +19,10 @@ from chassis.errors import ConflictError, DeadlineExceededError, ResourceExhaust
 from chassis.grpc_client import call
 from chassis.grpc_methods import Method
 from chassis.in_flight import InFlight, Limits, Surroundings
-from chassis.log_level import LogLevel
 from chassis.metrics import Metrics
 from chassis.sensitive import Sensitive
-from chassis.telemetry import configure_logging
 from tests.integration.chassis.echo import EchoStub, repeat
-from tests.integration.chassis.harness import Harness
+from tests.integration.chassis.harness import Harness, until
 
 SECONDS = 20.0
 GREEDY, POLITE = Sensitive("the-greedy-one"), Sensitive("the-polite-one")
@@ -57,14 +54,6 @@ def holding() -> Holding:
     return Holding()
 
 
-@pytest.fixture
-def logged() -> Iterator[io.StringIO]:
-    lines = io.StringIO()
-    configure_logging("test", LogLevel.INFO, lines)
-    yield lines
-    structlog.reset_defaults()
-
-
 def asked(stub: EchoStub, text: str, token: Sensitive[str]) -> Awaitable[StringValue]:
     return call(stub.Once, StringValue(value=text), deadline_seconds=SECONDS, token=token)
 
@@ -82,12 +71,6 @@ async def filled(stub: EchoStub, holding: Holding, calls: int) -> list[asyncio.T
     tasks = [asyncio.create_task(refused(stub, GREEDY)) for _ in range(calls)]
     await until(lambda: holding.held + sum(task.done() for task in tasks) == calls)
     return tasks
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SECONDS):
-        while not holds():  # noqa: ASYNC110  # nobody tells that it changed
-            await asyncio.sleep(0.01)
 
 
 async def test_a_polite_caller_is_served_however_many_calls_a_greedy_one_makes(

@@ -1,7 +1,7 @@
 """Calls that wait until they are served, over real TLS."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
@@ -20,7 +20,7 @@ from tests.integration.chassis.echo import (
     EchoStub,
     add_echo_servicer_to_server,
 )
-from tests.integration.chassis.harness import Harness
+from tests.integration.chassis.harness import Harness, until
 from tests.integration.chassis.raw_http2 import ask
 
 SECONDS = 20.0
@@ -64,12 +64,6 @@ class Waiting:
     async def come(self, calls: int) -> None:
         """So many are there, served or waiting."""
         await until(lambda: self.harness.metrics.calls_now == calls)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SECONDS):
-        while not holds():  # noqa: ASYNC110  # nobody tells that it changed
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
