@@ -1,0 +1,86 @@
+"""Writes through gateways, and what each name must decrypt to afterwards."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+from tests.e2e.stack import a_canary, a_secure_value
+
+COLLECTION = "/apis/secret.grafana.app/v1beta1/namespaces/default/securevalues"
+MERGE_PATCH = {"content-type": "application/merge-patch+json"}
+
+
+@dataclass(frozen=True)
+class Gateways:
+    """Every request must succeed: one that does not raises AssertionError."""
+
+    clients: Mapping[str, httpx2.AsyncClient]
+    values: dict[str, str] = field(default_factory=dict)
+
+    async def create(self, gateway: str, name: str) -> Any:
+        """The new object; sent again under the name's own idempotency key, the same one."""
+        value = self.values.setdefault(name, a_canary())
+        body = a_secure_value(name, value)
+        headers = {"idempotency-key": f"key-{name}"}
+        return await self._send(gateway, "POST", COLLECTION, json=body, headers=headers)
+
+    async def replace(self, gateway: str, name: str) -> Any:
+        """The object with a new value."""
+        self.values[name] = a_canary()
+        body = a_secure_value(name, self.values[name])
+        return await self._send(gateway, "PUT", f"{COLLECTION}/{name}", json=body)
+
+    async def label(self, gateway: str, name: str) -> Any:
+        """The object with a label that names the gateway."""
+        return await self._send(
+            gateway,
+            "PATCH",
+            f"{COLLECTION}/{name}",
+            json={"metadata": {"labels": {"through": gateway}}},
+            headers=MERGE_PATCH,
+        )
+
+    async def delete(self, gateway: str, name: str) -> None:
+        """The name is gone."""
+        del self.values[name]
+        await self._send(gateway, "DELETE", f"{COLLECTION}/{name}")
+
+    async def listed(self, gateway: str) -> set[str]:
+        """All names."""
+        found = await self._send(gateway, "GET", COLLECTION)
+        return {item["metadata"]["name"] for item in found["items"]}
+
+    async def _send(self, gateway: str, method: str, path: str, **more: Any) -> Any:
+        answer = await self.clients[gateway].request(method, path, **more)
+        if not answer.is_success:
+            raise AssertionError(f"{method} through {gateway}: {answer.text}")
+        return answer.json()
+
+
+@asynccontextmanager
+async def gateways_at(
+    urls: Mapping[str, str], *, ca: str, token: str
+) -> AsyncIterator[Gateways]:
+    """Clients of the gateways, which are URLs by name."""
+    context = await asyncio.to_thread(ssl.create_default_context, cafile=ca)
+    headers = {"authorization": f"Bearer {token}"}
+    async with AsyncExitStack() as clients:
+        yield Gateways(
+            {
+                name: await clients.enter_async_context(
+                    httpx2.AsyncClient(
+                        base_url=url,
+                        verify=context,
+                        headers=headers,
+                        timeout=30,
+                        trust_env=False,
+                    )
+                )
+                for name, url in urls.items()
+            }
+        )
