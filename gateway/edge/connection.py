@@ -6,6 +6,7 @@
 - A client that is gone without a word is found out in about a minute, also while there is
   nothing to send to it: a watch may be silent for long.
 - What is no HTTP is answered with a `Status` as everything else is.
+- A trailer field is ignored. Only what stands before the body counts as a header.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from uvicorn.server import ServerState
 from chassis.errors import ResourceExhaustedError
 from chassis.request_id import accepted_or_new
 from gateway.edge.exchange import REQUEST_ID_HEADER, SECURITY_HEADERS
-from gateway.edge.request_head import check_host, check_target
+from gateway.edge.request_head import check_connection, check_host, check_target
 from gateway.errors import BadRequestError, HeadTooLargeError, HttpError
 from gateway.status import failure_of
 
@@ -64,6 +65,7 @@ class BoundedConnection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._bounds = bounds
         self._idle_bytes = 0
+        self._in_head = True
         self._refusal: HttpError | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
@@ -95,8 +97,23 @@ class BoundedConnection(HttpToolsProtocol):
         elif not self._is_serving():
             self._await_head()
 
+    def on_message_begin(self) -> None:
+        """A request's head begins."""
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer, which the parser reports in the same way.
+
+        A trailer may be discarded (RFC 9112 §7.1.2). It must not become a header: the checks of
+        the head are over, and whatever stands before the gateway has seen no such header.
+        """
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """A request begins."""
+        self._in_head = False
         try:
             self._check_head()
         except HttpError as error:
@@ -143,6 +160,7 @@ class BoundedConnection(HttpToolsProtocol):
         if fields + len(self.url) > self._bounds.head_bytes:
             raise HeadTooLargeError
         check_target(self.url)
+        check_connection(self.headers)
         check_host(self.headers, self.parser.get_http_version())
 
     def _is_serving(self) -> bool:

@@ -35,6 +35,7 @@ async def ask(
     *,
     body: bytes = b"\x00\x00\x00\x00\x00",
     more_fields: bytes = b"",
+    trailers: bytes = b"",
 ) -> bytes:
     """All that the server answers to one gRPC request for `path` until its stream ends."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -54,7 +55,9 @@ async def ask(
     *parts, last = _parts(body)
     for part in parts:
         writer.write(frame(DATA, 0, 1, part))
-    writer.write(frame(DATA, END_STREAM, 1, last))
+    writer.write(frame(DATA, 0 if trailers else END_STREAM, 1, last))
+    if trailers:
+        writer.write(frame(HEADERS, END_STREAM | END_HEADERS, 1, trailers))
     try:
         return await _until_stream_ends(reader)
     finally:
