@@ -1,6 +1,7 @@
 """Writes through gateways, and what each name must decrypt to afterwards."""
 
 import asyncio
+import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,6 +13,7 @@ import httpx2
 from tests.e2e.stack import a_canary, a_secure_value
 
 COLLECTION = "/apis/secret.grafana.app/v1beta1/namespaces/default/securevalues"
+WATCH_SECONDS = 2
 MERGE_PATCH = {"content-type": "application/merge-patch+json"}
 
 
@@ -54,6 +56,26 @@ class Gateways:
         """All names."""
         found = await self._send(gateway, "GET", COLLECTION)
         return {item["metadata"]["name"] for item in found["items"]}
+
+    async def resource_version(self, gateway: str) -> str:
+        """Where a watch begins that sees every later write."""
+        found = await self._send(gateway, "GET", COLLECTION, params={"limit": 1})
+        return str(found["metadata"]["resourceVersion"])
+
+    async def events(self, gateway: str, resource_version: str) -> list[str]:
+        """The type and name of each change since then, in order."""
+        parameters = {
+            "watch": "1",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(WATCH_SECONDS),
+        }
+        answer = await self.clients[gateway].get(COLLECTION, params=parameters)
+        found = [json.loads(line) for line in answer.text.splitlines()]
+        return [
+            f"{event['type']} {event['object']['metadata']['name']}"
+            for event in found
+            if event["type"] != "BOOKMARK"
+        ]
 
     async def _send(self, gateway: str, method: str, path: str, **more: Any) -> Any:
         answer = await self.clients[gateway].request(method, path, **more)

@@ -29,6 +29,7 @@ DECRYPTS_OF_EACH_VAULT = 100
 # The release of a vault, with its gateway, and the release of the metadata that both call.
 PAIRS = ("earlier-earlier", "earlier-later", "later-earlier", "later-later")
 POLL_SECONDS = 0.05
+WRITES_OF_A_COMBINATION = 5
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -85,8 +86,10 @@ async def write_and_decrypt_while_upgrading(installation: Installation) -> dict[
         async with load.on(addresses.vaults) as beside:
             async with clients(installation, addresses.gateways) as gateways:
                 gateways.values.update(values)
+                since = await gateways.resource_version(PAIRS[0])
                 await repeat(gateways, created)
                 await write_in_every_combination(gateways)
+                await watch_from_every_gateway(gateways, since)
                 values = dict(gateways.values)
             await decrypt_all(installation, values, addresses.vaults)
             await until_each_has_answered(beside)
@@ -139,6 +142,13 @@ async def write_in_every_combination(gateways: Gateways) -> None:
         await gateways.delete(second, f"deleted-{first}-{second}")
     for gateway in PAIRS:
         assert await gateways.listed(gateway) == set(gateways.values)
+
+
+async def watch_from_every_gateway(gateways: Gateways, since: str) -> None:
+    """What was written through any gateway is seen through every one, in the same order."""
+    first, *others = [await gateways.events(gateway, since) for gateway in PAIRS]
+    assert len(first) == WRITES_OF_A_COMBINATION * len(PAIRS) ** 2
+    assert all(seen == first for seen in others)
 
 
 async def decrypt_all(
