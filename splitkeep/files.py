@@ -4,6 +4,7 @@ import json
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,60 @@ PUBLIC = 0o644
 PRIVATE_DIRECTORY = 0o700
 
 
-def write_file(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
-    """The file has this content and mode; nobody ever sees a part of it or another mode."""
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The user and group that a file is given to; -1 leaves it to whoever writes it."""
+
+    uid: int = -1
+    gid: int = -1
+
+
+WRITER = Owner()
+
+
+def write_file(
+    path: Path, content: bytes, *, mode: int = PRIVATE, owner: Owner = WRITER
+) -> None:
+    """The file has this content, mode and owner, also after a loss of power.
+
+    Nobody ever sees a part of it, another mode or another owner; what cannot be written leaves
+    the old file as it was.
+    """
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fchmod(descriptor, mode)
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            if owner != WRITER:
+                os.fchown(descriptor, owner.uid, owner.gid)
+            os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    _settle_entries(path.parent)
+
+
+def _settle_entries(directory: Path) -> None:
+    """The directory's entries are on the disk, which the fsync of a new file does not cover."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
         os.fsync(descriptor)
-    draft.replace(path)
+    finally:
+        os.close(descriptor)
 
 
 def write_json(path: Path, content: object, *, mode: int = PRIVATE) -> None:
     """See write_file."""
-    write_file(path, (json.dumps(content, indent=2) + "\n").encode(), mode=mode)
+    write_file(path, json_bytes(content), mode=mode)
+
+
+def json_bytes(content: object) -> bytes:
+    """The content as JSON that people can read."""
+    return (json.dumps(content, indent=2) + "\n").encode()
 
 
 def read_json(path: Path) -> Any:

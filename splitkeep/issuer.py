@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from chassis.sensitive import Sensitive
-from splitkeep.files import PUBLIC, read_or_make, write_json
+from splitkeep.files import PUBLIC, json_bytes, read_or_make, write_file
 
 ISSUER = "https://issuer.splitkeep.invalid"
 AUDIENCE = "secret.grafana.app"
@@ -139,7 +139,7 @@ def ensure_issuer(private_key: Path) -> Issuer:
 
     Raises ValueError, OSError.
     """
-    return parse_issuer(read_or_make(private_key, _new_key))
+    return parse_issuer(read_or_make(private_key, new_issuer_key))
 
 
 def parse_issuer(pem: bytes) -> Issuer:
@@ -152,6 +152,12 @@ def parse_issuer(pem: bytes) -> Issuer:
 
 def publish(issuer: Issuer, directory: Path) -> None:
     """jwks.json and issuers.json are there: what the services need to verify its tokens."""
+    for name, content in published(issuer).items():
+        write_file(directory / name, content, mode=PUBLIC)
+
+
+def published(issuer: Issuer) -> dict[str, bytes]:
+    """The files that the services need to verify its tokens, by name."""
     entry = {
         "issuer": ISSUER,
         "audiences": [AUDIENCE],
@@ -163,11 +169,14 @@ def publish(issuer: Issuer, directory: Path) -> None:
         "actions": ["*"],
         "may_grant_decrypt": True,
     }
-    write_json(directory / "jwks.json", issuer.jwks(), mode=PUBLIC)
-    write_json(directory / "issuers.json", {"issuers": [entry]}, mode=PUBLIC)
+    return {
+        "jwks.json": json_bytes(issuer.jwks()),
+        "issuers.json": json_bytes({"issuers": [entry]}),
+    }
 
 
-def _new_key() -> bytes:
+def new_issuer_key() -> bytes:
+    """A private key for an issuer, as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 

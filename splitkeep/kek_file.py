@@ -21,9 +21,10 @@ class KekGoneError(Exception):
 
 def ensure_kek_file(path: Path, random_bytes: RandomBytes) -> None:
     """A file with one active KEK is there, readable by its owner only."""
-    read_or_make(path, lambda: _content(random_bytes(KEK_BYTES)), mode=PRIVATE)
+    read_or_make(path, lambda: new_kek_file(random_bytes), mode=PRIVATE)
 
 
-def _content(key: bytes) -> bytes:
-    keks = {FIRST_KEK_ID: b64encode(key).decode()}
+def new_kek_file(random_bytes: RandomBytes) -> bytes:
+    """The content of a key file with one new KEK, which is active."""
+    keks = {FIRST_KEK_ID: b64encode(random_bytes(KEK_BYTES)).decode()}
     return (json.dumps({"active": FIRST_KEK_ID, "keks": keks}, indent=2) + "\n").encode()

@@ -1,7 +1,12 @@
 """Makes everything secret that docker-compose.yml mounts, in one directory.
 
-What is there is kept: running it again renews certificates that near their end and the first
-token, and nothing else; the key file (vault/kek.json) and the passwords are never made twice.
+Running it again renews what it made itself: certificates that near their end or lack a name,
+and the first token. What you put in its place, or changed, is left as it is and named; the key
+file (vault/kek.json), the passwords and the private keys of the authorities and of the issuer
+are never made twice. issued.json is the record of what it made.
+
+The certificates of the two published ports bear localhost; --name adds another name or address
+that clients call them by. Names given once stay, until --drop-name.
 
 Run as root, the files that a container reads belong to the user it runs as. Run as another user
 they stay that user's own, and the containers run as that user: compose.env says which, for
@@ -13,18 +18,26 @@ it, so move it to a safe place. Mint tokens with
 """
 
 import os
-from argparse import ArgumentParser, Namespace
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Mapping
 
 from chassis.clock import SystemClock
 from splitkeep.cli import fail
+from splitkeep.host_names import HostNameError, parse_host_name
+from splitkeep.issued_files import RecordError
 from splitkeep.local.settings import parse_directory
 from splitkeep.production_files import (
     CONTAINER_UID,
+    SERVICES,
+    AuthorityError,
     MissingFilesError,
+    Names,
     OpenDirectoryError,
     ProductionSecrets,
 )
+
+REFUSALS = (OpenDirectoryError, MissingFilesError, AuthorityError, RecordError)
 
 
 def add_arguments(parser: ArgumentParser, _environ: Mapping[str, str]) -> None:
@@ -32,6 +45,33 @@ def add_arguments(parser: ArgumentParser, _environ: Mapping[str, str]) -> None:
     parser.add_argument(
         "directory", type=parse_directory, metavar="DIR", help="for example deploy/secrets"
     )
+    parser.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        type=parse_name,
+        metavar="HOST",
+        help="a host name, *.DOMAIN or IP address that clients call; repeatable",
+    )
+    parser.add_argument(
+        "--drop-name",
+        action="append",
+        default=[],
+        type=parse_name,
+        metavar="HOST",
+        help="one given before that is no longer used; repeatable",
+    )
+
+
+def parse_name(text: str) -> str:
+    """See parse_host_name. Raises ArgumentTypeError."""
+    try:
+        name = parse_host_name(text)
+    except HostNameError as error:
+        raise ArgumentTypeError(f"{text!r} {error}") from None
+    if name in SERVICES:
+        raise ArgumentTypeError(f"{name} is the name of a service")
+    return name
 
 
 def run(arguments: Namespace, _environ: Mapping[str, str]) -> int:
@@ -42,18 +82,23 @@ def run(arguments: Namespace, _environ: Mapping[str, str]) -> int:
         uid=CONTAINER_UID if as_root else os.geteuid(),
         gid=CONTAINER_UID if as_root else os.getegid(),
         now=SystemClock().now(),
+        names=Names(add=frozenset(arguments.name), drop=frozenset(arguments.drop_name)),
     )
     try:
-        secrets.make()
-    except (OpenDirectoryError, MissingFilesError, OSError, ValueError) as error:
+        left = secrets.make()
+    except (*REFUSALS, OSError, ValueError) as error:
         return fail(error)
+    for sentence in left:
+        print(f"left as it is: {sentence}", file=sys.stderr)
     print(_summary(secrets))
     return 0
 
 
 def _summary(secrets: ProductionSecrets) -> str:
     directory = secrets.directory
+    names = ", ".join(("localhost", *secrets.further_names))
     return f"""Everything that docker-compose.yml mounts is in {directory}.
+The certificates made here for the published ports bear {names}.
 
 Back up {directory}/vault/kek.json now, apart from the databases: without it nobody can open the
 secrets again, and whoever has it and the vault's database can open them all.

@@ -15,7 +15,7 @@ COMPOSE_NAMES = tuple(
     COMMON + name
     for name in (
         *("BIND", "BUILD_PIP_FIND_LINKS", "BUILD_PIP_NO_INDEX", "DECRYPT_PORT", "GID"),
-        *("HEALTH_INTERVAL", "HTTPS_PORT", "IMAGE", "SECRETS", "UID"),
+        *("HEALTH_INTERVAL", "HTTPS_PORT", "IMAGE", "PULL_POLICY", "SECRETS", "UID"),
     )
 )
 NAMES = (STATE_VARIABLE, *(option.variable for option in PORT_OPTIONS), *COMPOSE_NAMES)

@@ -50,6 +50,9 @@ def test_an_upgrade_replaces_the_processes_and_keeps_what_was_written(
     after = {service: production.container(service) for service in SERVICES}
     assert {s for s in SERVICES if after[s] != before[s]} == set(PROCESSES)
     assert production.decrypt(name) == {name: {"value": value}}
+    # Taken before the new container began, so each line is the replaced one's.
+    for service in PROCESSES:
+        assert '"event": "ready"' in (production.clone / f"{service}.log").read_text(), service
 
 
 @pytest.mark.parametrize("service", ["gateway", "vault"])

@@ -48,6 +48,23 @@ class TestWithAnEngine:
         assert running == []
         assert not (clone.clone / "deploy" / "none").exists()
 
+    def test_an_image_that_is_built_here_is_not_asked_of_a_registry(
+        self, production: Production
+    ) -> None:
+        services = json.loads(production.compose("config", "--format", "json"))["services"]
+        built = [s for s in services.values() if s["image"] == f"{production.project}:latest"]
+
+        assert {service["pull_policy"] for service in built} == {"never"}
+        assert len(built) == 5
+
+    def test_the_journal_can_keep_all_logs(self, production: Production) -> None:
+        files = ("--file", "docker-compose.yml", "--file", "deploy/journald.yml")
+        merged = json.loads(production.compose(*files, "config", "--format", "json"))
+
+        for name, service in merged["services"].items():
+            kept = {"driver": "journald", "options": {"tag": f"splitkeep/{name}"}}
+            assert service["logging"] == kept, name
+
     def test_no_setting_is_a_secret(self, production: Production) -> None:
         services = json.loads(production.compose("config", "--format", "json"))["services"]
 

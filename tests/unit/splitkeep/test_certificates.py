@@ -17,6 +17,7 @@ from splitkeep.certificates import (
     ensure_authority,
     ensure_leaf,
 )
+from splitkeep.files import write_file
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 NAMES = ("localhost", "127.0.0.1", "vault")
@@ -95,6 +96,58 @@ def test_a_leaf_without_a_wanted_name_is_made_again(tmp_path: Path) -> None:
 
     assert ensure_leaf(files(tmp_path, "leaf"), ca, names=NAMES, now=NOW)
     verify(leaf(tmp_path), ca, "vault")
+
+
+def test_a_leaf_with_a_name_that_is_no_longer_wanted_is_made_again(tmp_path: Path) -> None:
+    ca = authority(tmp_path)
+    ensure_leaf(files(tmp_path, "leaf"), ca, names=NAMES, now=NOW)
+
+    assert ensure_leaf(files(tmp_path, "leaf"), ca, names=("localhost",), now=NOW)
+
+
+def test_a_renewed_leaf_keeps_its_key_so_that_one_file_is_replaced(tmp_path: Path) -> None:
+    ca = authority(tmp_path)
+    ensure_leaf(files(tmp_path, "leaf"), ca, names=NAMES, now=NOW)
+    key = (tmp_path / "leaf.key").read_bytes()
+
+    assert ensure_leaf(files(tmp_path, "leaf"), ca, names=("localhost",), now=NOW)
+
+    assert (tmp_path / "leaf.key").read_bytes() == key
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_crash_never_leaves_a_certificate_beside_another_key(
+    tmp_path: Path, before: int
+) -> None:
+    ca = authority(tmp_path)
+    pair = files(tmp_path, "leaf")
+    ensure_leaf(pair, ca, names=NAMES, now=NOW)
+    pair.private_key.unlink()
+    writes = 0
+
+    def die(path: Path, content: bytes, mode: int) -> None:
+        nonlocal writes
+        if writes == before:
+            raise OSError
+        writes += 1
+        write_file(path, content, mode=mode)
+
+    with pytest.raises(OSError):  # noqa: PT011  # whichever the disk raises
+        ensure_leaf(pair, ca, names=NAMES, now=NOW, write=die)
+
+    assert not (pair.certificate.exists() and pair.private_key.exists())
+    assert ensure_leaf(pair, ca, names=NAMES, now=NOW)
+
+
+def test_what_an_authority_signed_is_good_after_its_renewal(tmp_path: Path) -> None:
+    first = authority(tmp_path)
+    late = NOW + AUTHORITY_LIFETIME - LEAF_LIFETIME + timedelta(days=1)
+    ensure_leaf(files(tmp_path, "leaf"), first, names=NAMES, now=late - timedelta(days=9))
+
+    second = authority(tmp_path, late)
+
+    assert second.certificate != first.certificate
+    verify(leaf(tmp_path), second, "localhost", late)
 
 
 def test_a_leaf_of_another_authority_is_made_again(tmp_path: Path) -> None:
