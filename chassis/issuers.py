@@ -1,11 +1,13 @@
 """Which token issuers are trusted, with which keys, and how far.
 
 The bounds are what an issuer may assert at most. `*` in a bound means any, and only if written;
-an absent bound means nothing. The file:
+an absent bound means nothing. An item of `subjects` is exact, or a prefix followed by `*`; if
+it is absent it means any, because files written for earlier releases do not have it. The file:
 
     {"issuers": [{"issuer": "https://issuer.example", "audiences": ["api"], "roles": [],
                   "algorithm": "ES256", "jwks_file": "jwks.json", "namespaces": ["*"],
-                  "service_identities": ["*"], "actions": [], "may_grant_decrypt": true}]}
+                  "subjects": ["user:*"], "service_identities": ["*"], "actions": [],
+                  "may_grant_decrypt": true}]}
 """
 
 import json
@@ -31,6 +33,7 @@ _KEYS = frozenset(
         "jwks_url",
         "jwks_ca",
         "may_grant_decrypt",
+        "subjects",
         *_BOUNDS,
     }
 )
@@ -58,7 +61,23 @@ class Issuer:
     service_identities: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
     actions: frozenset[str] = frozenset()
+    subjects: frozenset[str] = frozenset({ANY})
     may_grant_decrypt: bool = False
+
+    def may_name(self, subject: str) -> bool:
+        """Whether the bounds allow tokens of this subject."""
+        return any(
+            subject == bound or (bound.endswith(ANY) and subject.startswith(bound[:-1]))
+            for bound in self.subjects
+        )
+
+    def may_manage_as(self, subject: str, namespace: str) -> bool:
+        """Whether the bounds allow the subject any role or action in the namespace.
+
+        `*` is every namespace; then one that they share is enough.
+        """
+        somewhere = namespace == ANY or not self.namespaces.isdisjoint({namespace, ANY})
+        return somewhere and bool(self.roles or self.actions) and self.may_name(subject)
 
 
 def load_issuers(path: Path) -> tuple[Issuer, ...]:
@@ -88,8 +107,8 @@ def _problems(entry: Any) -> Iterator[str]:
         yield "must be an object"
         return
     yield from (f"unknown key {key[:64]!r}" for key in sorted(set(entry) - _KEYS))
-    if not _is_text(entry.get("issuer")):
-        yield "issuer must be a non-empty string"
+    if not _is_text(entry.get("issuer")) or not entry["issuer"].isprintable():
+        yield "issuer must be a non-empty string of printable characters"
     if entry.get("algorithm") not in tuple(ALGORITHMS):
         yield "algorithm must be one of " + ", ".join(sorted(ALGORITHMS))
     if not _is_texts(entry.get("audiences")) or not entry["audiences"]:
@@ -99,9 +118,17 @@ def _problems(entry: Any) -> Iterator[str]:
         for key in _BOUNDS
         if not _is_texts(entry.get(key, []))
     )
+    yield from _subjects_problems(entry.get("subjects", [ANY]))
     if not isinstance(entry.get("may_grant_decrypt", False), bool):
         yield "may_grant_decrypt must be true or false"
     yield from _key_source_problems(entry)
+
+
+def _subjects_problems(subjects: Any) -> Iterator[str]:
+    if not _is_texts(subjects):
+        yield "subjects must be a list of strings"
+    elif any(ANY in subject[:-1] for subject in subjects):
+        yield "subjects may have * at the end of an item only"
 
 
 def _key_source_problems(entry: dict[str, Any]) -> Iterator[str]:
@@ -144,6 +171,7 @@ def _issuer(entry: dict[str, Any], folder: Path) -> Issuer:
         jwks_file=folder / entry["jwks_file"] if "jwks_file" in entry else None,
         jwks_url=entry.get("jwks_url"),
         jwks_ca=folder / entry["jwks_ca"] if "jwks_ca" in entry else None,
+        subjects=frozenset(entry.get("subjects", [ANY])),
         may_grant_decrypt=entry.get("may_grant_decrypt", False),
         **{key: frozenset(entry.get(key, [])) for key in _BOUNDS},
     )

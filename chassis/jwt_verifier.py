@@ -9,7 +9,7 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chassis.caller import Caller
 from chassis.clock import Clock
@@ -77,6 +77,7 @@ class JwtVerifier:
         except SignatureError:
             raise UnauthenticatedError("the token's signature is not valid") from None
         verified = read_claims(token.claims, trusted.issuer, self._clock.now())
+        verified = replace(verified, caller=self._told_apart(verified.caller))
         self._remember(digest, _Remembered(verified, keys, trusted.source))
         return verified.caller
 
@@ -88,6 +89,11 @@ class JwtVerifier:
         if token.algorithm != trusted.issuer.algorithm:
             raise UnauthenticatedError("the token's alg is not its issuer's")
         return trusted
+
+    def _told_apart(self, caller: Caller) -> Caller:
+        others = (t.issuer for name, t in self._trusted.items() if name != caller.issuer)
+        alone = not any(o.may_manage_as(caller.subject, caller.namespace) for o in others)
+        return replace(caller, only_issuer=alone)
 
     def _remember(self, digest: bytes, entry: _Remembered) -> None:
         self._remembered[digest] = entry

@@ -153,6 +153,8 @@ def _is_person(actor: dict[str, Any]) -> bool:
 
 
 def _check_bounds(caller: Caller, issuer: Issuer) -> None:
+    if not issuer.may_name(caller.subject):
+        raise UnauthenticatedError("the token's issuer may not assert this sub")
     managing = caller.roles or caller.grants
     if managing and caller.service_identities:
         raise UnauthenticatedError(

@@ -68,6 +68,7 @@ def _phrase_of(decided: DecryptRecord) -> Phrase:
         EVENT,
         identity=decided.service_identity,
         claimed_identity=decided.claimed_identity,
+        issuer=decided.issuer,
         subject=decided.subject,
         namespace=decided.namespace,
         decision=decided.answer.value,

@@ -242,7 +242,11 @@ def _owner_to_proto(owner: OwnerReference) -> secure_value_pb2.OwnerReference:
 def _idempotency_to_proto(asked: Idempotency | None) -> vault_peer_pb2.Idempotency | None:
     if asked is None:
         return None
-    return vault_peer_pb2.Idempotency(key=asked.key, fingerprint=asked.fingerprint)
+    return vault_peer_pb2.Idempotency(
+        key=asked.key,
+        fingerprint=asked.fingerprint.of_subject,
+        issuer_fingerprint=asked.fingerprint.of_principal,
+    )
 
 
 def _preconditions(write: Write) -> secure_value_pb2.Preconditions:

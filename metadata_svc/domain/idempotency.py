@@ -1,7 +1,9 @@
 """Creates that happen once, however often they are sent: what tells one from another.
 
 - A caller names a create by a key of its own choosing; no two callers share one, and no two
-  namespaces.
+  namespaces. A caller is an issuer and a subject.
+- Releases before this one recorded the subject alone. Such a key is a caller's only if no other
+  trusted issuer could have asserted the subject; else nobody is told what it made.
 - A fingerprint says whether it is the same create again. That of a secure value is made by the
   vault, under a key that is not here: it tells nothing of the value. A keeper has no secret, so
   its fingerprint is a plain digest.
@@ -15,6 +17,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from chassis.caller import Principal
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
 from metadata_svc.domain.keeper import Keeper, KeeperDraft
 from metadata_svc.domain.resource import Operation, ResourceT
@@ -26,11 +29,28 @@ _POSSIBLE_KEY = re.compile("[ -~]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Of one create. `of_subject` is what earlier releases compare: it covers no issuer.
+
+    `of_principal` covers the issuer, too; empty from a sender that does not make it.
+    """
+
+    of_subject: bytes
+    of_principal: bytes = b""
+
+    def is_that_of(self, other: "Fingerprint") -> bool:
+        """Whether both are of the same create, by the most that both cover."""
+        if self.of_principal and other.of_principal:
+            return hmac.compare_digest(self.of_principal, other.of_principal)
+        return hmac.compare_digest(self.of_subject, other.of_subject)
+
+
+@dataclass(frozen=True, slots=True)
 class Idempotency:
     """What a caller calls its create, and the fingerprint of it."""
 
     key: str
-    fingerprint: bytes
+    fingerprint: Fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +58,32 @@ class IdempotencyKey:
     """Names one create of one caller in one namespace."""
 
     namespace: str
-    subject: str
+    by: Principal
     key: str
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedCreate:
-    """What came of the create that was first sent under a key."""
+    """What came of the create that was first sent under a key.
 
-    fingerprint: bytes
+    `issuer` is None if an earlier release recorded it.
+    """
+
+    fingerprint: Fingerprint
     outcome: SecureValue | Keeper
+    issuer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SentCreate:
+    """A create as its caller sends it, first or again.
+
+    `only_issuer`: no other trusted issuer could have asserted the caller's subject.
+    """
+
+    key: IdempotencyKey
+    fingerprint: Fingerprint
+    only_issuer: bool
 
 
 def key_violations(key: str) -> Iterator[FieldViolation]:
@@ -66,29 +102,39 @@ def idempotency_violations(
     yield from key_violations(idempotency.key)
     if operation is not Operation.CREATE:
         yield FieldViolation(FIELD, Rule.FORBIDDEN, "is for creates only")
-    if len(idempotency.fingerprint) != FINGERPRINT_BYTES:
+    sent = idempotency.fingerprint
+    if len(sent.of_subject) != FINGERPRINT_BYTES or (
+        sent.of_principal and len(sent.of_principal) != FINGERPRINT_BYTES
+    ):
         message = f"must come with a fingerprint of {FINGERPRINT_BYTES} bytes"
         yield FieldViolation(FIELD, Rule.INVALID, message)
 
 
 def outcome_of_same(
-    recorded: RecordedCreate, fingerprint: bytes, kind: type[ResourceT]
+    recorded: RecordedCreate, sent: SentCreate, kind: type[ResourceT]
 ) -> ResourceT:
     """What the same create made before.
 
-    Raises InvalidArgumentError if it was another create that had the key.
+    Raises InvalidArgumentError if another create had the key, or perhaps another caller.
     """
+    if recorded.issuer is None and not sent.only_issuer:
+        raise _refused(
+            "was used before the upgrade, by this subject of an issuer that was not recorded; "
+            "choose another key"
+        )
     outcome = recorded.outcome
-    same = hmac.compare_digest(recorded.fingerprint, fingerprint)
-    if not same or not isinstance(outcome, kind):
-        message = "was used for another request less than a day ago"
-        raise InvalidArgumentError(violations=(FieldViolation(FIELD, Rule.INVALID, message),))
+    if not sent.fingerprint.is_that_of(recorded.fingerprint) or not isinstance(outcome, kind):
+        raise _refused("was used for another request less than a day ago")
     return outcome
 
 
-def keeper_fingerprint(draft: KeeperDraft) -> bytes:
+def _refused(message: str) -> InvalidArgumentError:
+    return InvalidArgumentError(violations=(FieldViolation(FIELD, Rule.INVALID, message),))
+
+
+def keeper_fingerprint(draft: KeeperDraft) -> Fingerprint:
     """SHA-256 of the draft as it was sent, but for who writes it (the field manager)."""
     asked = dataclasses.asdict(draft)
     del asked["manager"]
     canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).digest()
+    return Fingerprint(hashlib.sha256(canonical.encode()).digest())

@@ -99,7 +99,13 @@ def edited_keeper(live: Keeper, draft: KeeperDraft, stamp: Stamp) -> Keeper:
 
 def switched(keeper: Keeper, stamp: Stamp, *, active: bool) -> Keeper:
     """The keeper, active or not; nobody owns that, and the generation stays."""
-    return replace(keeper, active=active, updated_at=stamp.at, updated_by=stamp.by)
+    return replace(
+        keeper,
+        active=active,
+        updated_at=stamp.at,
+        updated_by=stamp.by.subject,
+        updated_by_issuer=stamp.by.issuer,
+    )
 
 
 def still_in_use(name: str) -> FailedPreconditionError:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
+from chassis.caller import Principal
 from chassis.errors import AlreadyExistsError, ConflictError, NotFoundError
 from metadata_svc.domain.field_owners import (
     FieldManager,
@@ -65,6 +66,9 @@ class Resource(ABC):
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     field_owners: tuple[FieldOwner, ...] = ()
+    # Of the two subjects above; empty if a release wrote them that did not record issuers.
+    created_by_issuer: str = ""
+    updated_by_issuer: str = ""
 
     @property
     @abstractmethod
@@ -126,7 +130,7 @@ class Operation(StrEnum):
 class Stamp:
     """Who writes, and when."""
 
-    by: str
+    by: Principal
     at: datetime
 
 
@@ -180,9 +184,11 @@ def at_birth(draft: ResourceDraft, *, name: str, uid: UUID, stamp: Stamp) -> dic
         "resource_version": 0,
         "generation": 1,
         "created_at": stamp.at,
-        "created_by": stamp.by,
+        "created_by": stamp.by.subject,
+        "created_by_issuer": stamp.by.issuer,
         "updated_at": stamp.at,
-        "updated_by": stamp.by,
+        "updated_by": stamp.by.subject,
+        "updated_by_issuer": stamp.by.issuer,
         **taken_over(draft),
     }
 
@@ -233,5 +239,6 @@ def revised(
         field_owners=owners,
         generation=live.generation + int(changes.in_spec),
         updated_at=stamp.at,
-        updated_by=stamp.by,
+        updated_by=stamp.by.subject,
+        updated_by_issuer=stamp.by.issuer,
     )

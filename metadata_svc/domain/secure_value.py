@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 from uuid import UUID
 
+from chassis.caller import Principal
 from chassis.errors import ConflictError, KnownError
 from metadata_svc.domain.field_owners import DECRYPTERS, DESCRIPTION, VALUE, Fields
 from metadata_svc.domain.resource import (
@@ -118,9 +119,18 @@ def _drafted(live: SecureValue, draft: Draft) -> SecureValue:
     return replace(live, **taken_over(draft), decrypters=draft.decrypters)
 
 
-def recorded_for(outcome: SecureValue, prepared: PreparedWrite) -> bool:
-    """Whether a recorded outcome is that of this very write."""
-    return (outcome.name, outcome.uid) == (prepared.name, prepared.uid)
+def recorded_for(outcome: SecureValue, prepared: PreparedWrite, by: Principal) -> bool:
+    """Whether a recorded outcome is that of this very write, of this very caller.
+
+    An outcome of a release that did not record issuers is its subject's.
+    """
+    issuer = outcome.updated_by_issuer or by.issuer
+    return (outcome.name, outcome.uid, outcome.updated_by, issuer) == (
+        prepared.name,
+        prepared.uid,
+        by.subject,
+        by.issuer,
+    )
 
 
 def stale_claim() -> KnownError:

@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
 from metadata_svc.domain.field_owners import FieldManager, FieldOwner, OwnerOperation
-from metadata_svc.domain.idempotency import Idempotency
+from metadata_svc.domain.idempotency import Fingerprint, Idempotency
 from metadata_svc.domain.resource import Operation, OwnerReference, Preconditions, Resource
 from metadata_svc.domain.secure_value import Draft, PreparedWrite, SecureValue
 from metadata_svc.domain.text import MAX_NAMESPACE_LENGTH
@@ -132,7 +132,8 @@ def operation_from_proto(number: vault_peer_pb2.Operation.ValueType) -> Operatio
 
 def idempotency_from_proto(idempotency: vault_peer_pb2.Idempotency) -> Idempotency:
     """As the vault sends it; nothing is checked."""
-    return Idempotency(idempotency.key, idempotency.fingerprint)
+    fingerprint = Fingerprint(idempotency.fingerprint, idempotency.issuer_fingerprint)
+    return Idempotency(idempotency.key, fingerprint)
 
 
 def prepared_to_proto(write: PreparedWrite) -> vault_peer_pb2.PreparedWrite:

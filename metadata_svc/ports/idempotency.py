@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Protocol
 
-from metadata_svc.domain.idempotency import IdempotencyKey, RecordedCreate
+from metadata_svc.domain.idempotency import Fingerprint, IdempotencyKey, RecordedCreate
 from metadata_svc.domain.keeper import Keeper
 from metadata_svc.domain.secure_value import SecureValue
 
@@ -25,9 +25,12 @@ class IdempotencyStore(Protocol):
     """The keys, inside a transaction. Suite: tests/contracts/metadata_svc/idempotency.py."""
 
     async def take(
-        self, key: IdempotencyKey, fingerprint: bytes, *, younger_than: timedelta
+        self, key: IdempotencyKey, fingerprint: Fingerprint, *, younger_than: timedelta
     ) -> RecordedCreate | None:
         """None: the key is this transaction's. Else what was made under it before.
+
+        An equal subject of another issuer is another caller. A row that does not say its issuer
+        (an earlier release wrote it) is answered to every issuer, as it is.
 
         What is older is forgotten for it. Of two transactions that take one key, the second
         waits for the first to end. Whoever takes a key records an outcome before the end.

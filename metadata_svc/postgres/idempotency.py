@@ -8,7 +8,7 @@ import asyncpg
 
 from chassis.postgres import Connection, Database
 from chassis.queries import load_queries
-from metadata_svc.domain.idempotency import IdempotencyKey, RecordedCreate
+from metadata_svc.domain.idempotency import Fingerprint, IdempotencyKey, RecordedCreate
 from metadata_svc.domain.keeper import Keeper
 from metadata_svc.domain.resource import Kind
 from metadata_svc.domain.secure_value import SecureValue
@@ -24,9 +24,8 @@ class IdempotencyQueries:
     """The statements of idempotency.sql."""
 
     take: str
-    read: str
-    record: str
     find: str
+    record: str
     trim: str
 
 
@@ -57,19 +56,27 @@ class PostgresIdempotencyStore:
     queries: IdempotencyQueries
 
     async def take(
-        self, key: IdempotencyKey, fingerprint: bytes, *, younger_than: timedelta
+        self, key: IdempotencyKey, fingerprint: Fingerprint, *, younger_than: timedelta
     ) -> RecordedCreate | None:
-        columns = _columns(key)
-        taken = await self.connection.fetchval(
-            self.queries.take, *columns, fingerprint, younger_than
+        asked = (*_columns(key), younger_than)
+        namespace, _, *rest = asked
+        by_subject, by_principal = fingerprint.of_subject, fingerprint.of_principal or None
+        # Two rows of equal subjects never have equal fingerprints, whatever was sent.
+        places = (
+            (_subject_digest(key), by_subject),
+            (_principal_digest(key), by_principal or by_subject),
         )
-        if taken is not None:
-            return None
-        # A statement of its own: it sees what whoever held up the first has committed.
-        row = await self.connection.fetchrow(self.queries.read, *columns)
-        if row is None:
-            raise LookupError("an idempotency key that is taken has no row")
-        return _recorded_from_row(row)
+        for digest, stored in places:
+            taken = await self.connection.fetchval(
+                self.queries.take, namespace, digest, *rest, stored, by_principal
+            )
+            if taken is not None:
+                return None
+            # A statement of its own: it sees what whoever held up the first has committed.
+            row = await self.connection.fetchrow(self.queries.find, *asked)
+            if row is not None:
+                return _recorded_from_row(row)
+        raise LookupError("an idempotency key that is taken has no row")
 
     async def record(self, key: IdempotencyKey, outcome: SecureValue | Keeper) -> None:
         await self.connection.execute(
@@ -81,13 +88,29 @@ class PostgresIdempotencyStore:
         return int(tag.rpartition(" ")[2])
 
 
-def _columns(key: IdempotencyKey) -> tuple[str, bytes, str]:
-    return key.namespace, hashlib.sha256(key.subject.encode()).digest(), key.key
+def _columns(key: IdempotencyKey) -> tuple[str, bytes, str, bytes, str]:
+    """What every statement of a key starts with."""
+    digests = _subject_digest(key), _principal_digest(key)
+    return key.namespace, digests[0], key.key, digests[1], key.by.issuer
+
+
+def _subject_digest(key: IdempotencyKey) -> bytes:
+    return hashlib.sha256(key.by.subject.encode()).digest()
+
+
+def _principal_digest(key: IdempotencyKey) -> bytes:
+    """Different for different pairs, and no digest of a subject, which never has a NUL."""
+    issuer = key.by.issuer.encode()
+    pair = b"\0%d\0%b%b" % (len(issuer), issuer, key.by.subject.encode())
+    return hashlib.sha256(pair).digest()
 
 
 def _recorded_from_row(row: asyncpg.Record) -> RecordedCreate:
     if row["outcome"] is None:
         raise LookupError("an idempotency key that is taken has no outcome")
-    if Kind(row["kind"]) is Kind.KEEPER:
-        return RecordedCreate(row["fingerprint"], keeper_from_json(row["outcome"]))
-    return RecordedCreate(row["fingerprint"], secure_value_from_json(row["outcome"]))
+    read = keeper_from_json if Kind(row["kind"]) is Kind.KEEPER else secure_value_from_json
+    return RecordedCreate(
+        fingerprint=Fingerprint(row["fingerprint"], row["issuer_fingerprint"] or b""),
+        outcome=read(row["outcome"]),
+        issuer=row["issuer"],
+    )

@@ -103,6 +103,8 @@ class PostgresKeeperStore:
                 keeper.updated_by,
                 owners_to_json(keeper.field_owners),
                 size_bytes(keeper),
+                keeper.created_by_issuer,
+                keeper.updated_by_issuer,
             )
         except asyncpg.UniqueViolationError as error:
             raise already_exists(keeper.kind, keeper.name) from error
@@ -124,6 +126,7 @@ class PostgresKeeperStore:
             keeper.updated_by,
             owners_to_json(keeper.field_owners),
             size_bytes(keeper),
+            keeper.updated_by_issuer,
         )
 
     async def remove(self, keeper: Keeper) -> None:

@@ -12,7 +12,10 @@
 -- part: columns
     w.namespace, w.name, w.uid, w.resource_version, w.generation, w.version, w.value_id, w.keeper,
     w.description, w.decrypters, w.labels, w.annotations, w.created_at, w.created_by,
-    w.updated_at, w.updated_by, w.field_owners, w.found, c.counter
+    w.updated_at, w.updated_by, w.field_owners, w.created_by_issuer,
+    CASE WHEN w.issuers_of = w.resource_version THEN w.updated_by_issuer ELSE '' END
+        AS updated_by_issuer,
+    w.found, c.counter
 
 -- part: counted
 FROM (SELECT coalesce((SELECT value FROM counters WHERE namespace = $1), 0) AS counter) AS c
@@ -210,7 +213,10 @@ ORDER BY l.position
 SELECT
     w.namespace, w.name, w.uid, w.resource_version, w.generation, w.active, w.config,
     w.description, w.labels, w.annotations, w.created_at, w.created_by, w.updated_at,
-    w.updated_by, w.field_owners, w.found, c.counter
+    w.updated_by, w.field_owners, w.created_by_issuer,
+    CASE WHEN w.issuers_of = w.resource_version THEN w.updated_by_issuer ELSE '' END
+        AS updated_by_issuer,
+    w.found, c.counter
 -- include: counted
         SELECT s.*
         FROM keepers AS s

@@ -3,7 +3,8 @@
 SELECT
     namespace, name, uid, resource_version, generation, version, value_id, keeper, description,
     decrypters, labels, annotations, created_at, created_by, updated_at, updated_by,
-    field_owners
+    field_owners, created_by_issuer,
+    CASE WHEN issuers_of = resource_version THEN updated_by_issuer ELSE '' END AS updated_by_issuer
 FROM secure_values
 WHERE namespace = $1 AND name = $2
 

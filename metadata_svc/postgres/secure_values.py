@@ -73,6 +73,8 @@ class PostgresSecureValueStore:
                 row.updated_by,
                 size_bytes(row),
                 owners_to_json(row.field_owners),
+                row.created_by_issuer,
+                row.updated_by_issuer,
             )
         except asyncpg.UniqueViolationError as error:
             raise already_exists(row.kind, row.name) from error
@@ -95,6 +97,7 @@ class PostgresSecureValueStore:
             row.updated_by,
             size_bytes(row),
             owners_to_json(row.field_owners),
+            row.updated_by_issuer,
         )
 
     async def remove(self, secure_value: SecureValue) -> None:

@@ -10,7 +10,8 @@ RETURNING last_version
 SELECT
     namespace, name, uid, resource_version, generation, version, value_id, keeper, description,
     decrypters, labels, annotations, created_at, created_by, updated_at, updated_by,
-    field_owners
+    field_owners, created_by_issuer,
+    CASE WHEN issuers_of = resource_version THEN updated_by_issuer ELSE '' END AS updated_by_issuer
 FROM secure_values
 WHERE namespace = $1 AND name = $2
 FOR UPDATE
@@ -18,7 +19,8 @@ FOR UPDATE
 -- name: insert
 -- $1 namespace, $2 name, $3 uid, $4 resource_version, $5 generation, $6 version, $7 value_id,
 -- $8 keeper, $9 description, $10 decrypters, $11 labels, $12 annotations, $13 created_at,
--- $14 created_by, $15 updated_at, $16 updated_by, $17 size_bytes, $18 field_owners
+-- $14 created_by, $15 updated_at, $16 updated_by, $17 size_bytes, $18 field_owners,
+-- $19 created_by_issuer, $20 updated_by_issuer
 WITH labelled AS (
     INSERT INTO secure_value_labels (namespace, label, value, name)
     SELECT $1, l.key, l.value, $2 FROM jsonb_each_text($11) AS l
@@ -29,16 +31,16 @@ WITH labelled AS (
 INSERT INTO secure_values (
     namespace, name, uid, resource_version, generation, version, value_id, keeper, description,
     decrypters, labels, annotations, created_at, created_by, updated_at, updated_by, size_bytes,
-    field_owners
+    field_owners, created_by_issuer, updated_by_issuer, issuers_of
 )
 VALUES (
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $4
 )
 
 -- name: replace
 -- $1 namespace, $2 name, $3 resource_version, $4 generation, $5 version, $6 value_id,
 -- $7 description, $8 decrypters, $9 labels, $10 annotations, $11 updated_at, $12 updated_by,
--- $13 size_bytes, $14 field_owners
+-- $13 size_bytes, $14 field_owners, $15 updated_by_issuer
 -- Every part of one statement sees the row as it was before: `was` is the locked row.
 WITH was AS (
     SELECT labels, decrypters FROM secure_values WHERE namespace = $1 AND name = $2
@@ -64,7 +66,7 @@ UPDATE secure_values
 SET
     resource_version = $3, generation = $4, version = $5, value_id = $6, description = $7,
     decrypters = $8, labels = $9, annotations = $10, updated_at = $11, updated_by = $12,
-    size_bytes = $13, field_owners = $14
+    size_bytes = $13, field_owners = $14, updated_by_issuer = $15, issuers_of = $3
 WHERE namespace = $1 AND name = $2
 
 -- name: remove

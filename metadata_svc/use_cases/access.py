@@ -39,6 +39,7 @@ def may_read(caller: Caller, resource: Resource) -> bool:
 def _denied(caller: Caller, action: Action, scope: Scope) -> PermissionDeniedError:
     structlog.get_logger().info(
         "permission denied",
+        issuer=caller.issuer,
         subject=caller.subject,
         action=action.value,
         reason=scope.reason or "the name is outside the granted scopes",

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from chassis.caller import Caller
+from chassis.caller import Caller, Principal
 from chassis.clock import Clock
 from chassis.errors import (
     DeadlineExceededError,
@@ -94,7 +94,7 @@ class ClaimWrite:
         draft = replace(
             request.draft, annotations=stored_annotations(request.draft.annotations)
         )
-        stamp = Stamp(caller.subject, self.clock.now())
+        stamp = Stamp(caller.principal, self.clock.now())
         wanted = replace(request, draft=draft)
         sent = repeatable(
             caller, draft.namespace, request.idempotency, self.idempotency_retention
@@ -147,7 +147,7 @@ async def _claim_or_repeat(
 async def _claim(tx: Transaction, request: ClaimRequest, stamp: Stamp) -> SecureValue:
     recorded = await tx.value_ids.claim(request.key)
     if recorded is not None:
-        return _recorded_outcome(recorded, request.write)
+        return _recorded_outcome(recorded, request.write, stamp.by)
     namespace, write = request.draft.namespace, request.write
     version = await tx.secure_values.next_version(namespace, write.name)
     live = superseded_by(
@@ -188,9 +188,11 @@ async def _write(tx: Transaction, after: SecureValue, live: SecureValue | None) 
     )
 
 
-def _recorded_outcome(recorded: ValueRecord, write: PreparedWrite) -> SecureValue:
+def _recorded_outcome(
+    recorded: ValueRecord, write: PreparedWrite, by: Principal
+) -> SecureValue:
     if recorded.outcome is None:
         raise stale_claim()
-    if not recorded_for(recorded.outcome, write):
+    if not recorded_for(recorded.outcome, write, by):
         raise FailedPreconditionError("the value id was claimed for another write")
     return recorded.outcome

@@ -60,7 +60,7 @@ class SecureValueEdits:
         authorise(caller, Action.WRITE, draft.namespace, draft.name)
         require_valid(draft, Operation.UPDATE)
         wanted = replace(draft, annotations=stored_annotations(draft.annotations))
-        stamp = Stamp(caller.subject, self.clock.now())
+        stamp = Stamp(caller.principal, self.clock.now())
         if request.dry_run:
             found = await self.reader.get(draft.namespace, draft.name)
             return edited(_live(found, draft.name, request.preconditions), wanted, stamp)

@@ -9,6 +9,7 @@ from chassis.caller import Caller
 from metadata_svc.domain.idempotency import (
     Idempotency,
     IdempotencyKey,
+    SentCreate,
     outcome_of_same,
 )
 from metadata_svc.domain.keeper import Keeper
@@ -24,8 +25,7 @@ DAY = timedelta(days=1)
 class Repeatable:
     """A create that its caller may send again, for as long as it is remembered."""
 
-    key: IdempotencyKey
-    fingerprint: bytes
+    sent: SentCreate
     retention: timedelta
 
 
@@ -35,8 +35,8 @@ def repeatable(
     """What the caller asked to happen once, if it did."""
     if asked is None:
         return None
-    key = IdempotencyKey(namespace, caller.subject, asked.key)
-    return Repeatable(key, asked.fingerprint, retention)
+    key = IdempotencyKey(namespace, caller.principal, asked.key)
+    return Repeatable(SentCreate(key, asked.fingerprint, caller.only_issuer), retention)
 
 
 async def made_before(
@@ -48,10 +48,10 @@ async def made_before(
     """
     if create is None:
         return None
-    recorded = await reader.find(create.key, younger_than=create.retention)
+    recorded = await reader.find(create.sent.key, younger_than=create.retention)
     if recorded is None:
         return None
-    return outcome_of_same(recorded, create.fingerprint, kind)
+    return outcome_of_same(recorded, create.sent, kind)
 
 
 async def made_once(
@@ -67,11 +67,10 @@ async def made_once(
     """
     if create is None:
         return await make()
-    recorded = await tx.idempotency.take(
-        create.key, create.fingerprint, younger_than=create.retention
-    )
+    key, fingerprint = create.sent.key, create.sent.fingerprint
+    recorded = await tx.idempotency.take(key, fingerprint, younger_than=create.retention)
     if recorded is not None:
-        return outcome_of_same(recorded, create.fingerprint, kind)
+        return outcome_of_same(recorded, create.sent, kind)
     made = await make()
-    await tx.idempotency.record(create.key, made)
+    await tx.idempotency.record(key, made)
     return made

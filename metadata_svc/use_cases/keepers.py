@@ -107,7 +107,7 @@ class KeeperWrites:
         authorise(caller, Action.CREATE_KEEPER, draft.namespace, draft.name or None)
         _require_valid_create(request)
         wanted = _with_stored_annotations(draft)
-        stamp = Stamp(caller.subject, self.clock.now())
+        stamp = Stamp(caller.principal, self.clock.now())
         sent = repeatable(
             caller, draft.namespace, _idempotency(request), self.idempotency_retention
         )
@@ -138,7 +138,7 @@ class KeeperWrites:
         authorise(caller, Action.WRITE_KEEPER, draft.namespace, draft.name)
         require_valid_keeper(draft, Operation.UPDATE)
         wanted = replace(request, draft=_with_stored_annotations(draft))
-        stamp = Stamp(caller.subject, self.clock.now())
+        stamp = Stamp(caller.principal, self.clock.now())
         return await self.transactions.run(lambda tx: _update(tx, wanted, stamp))
 
     async def delete(self, caller: Caller, request: DeleteRequest) -> Keeper:
@@ -162,7 +162,7 @@ class KeeperWrites:
         name = None if system else request.name
         authorise(caller, Action.WRITE_KEEPER, request.namespace, name)
         require_valid_address(request.namespace, request.name)
-        stamp = Stamp(caller.subject, self.clock.now())
+        stamp = Stamp(caller.principal, self.clock.now())
         return await self.transactions.run(lambda tx: _activate(tx, request, stamp))
 
     def _name(self, draft: KeeperDraft) -> str:

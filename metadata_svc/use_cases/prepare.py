@@ -99,7 +99,7 @@ class PrepareWrite:
         draft = replace(
             request.draft, annotations=stored_annotations(request.draft.annotations)
         )
-        stamp = Stamp(caller.subject, self.clock.now())
+        stamp = Stamp(caller.principal, self.clock.now())
         if request.operation is Operation.CREATE:
             sent = repeatable(
                 caller, draft.namespace, request.idempotency, self.idempotency_retention

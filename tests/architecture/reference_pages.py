@@ -43,6 +43,7 @@ A claim outside an issuer's bounds makes the whole token invalid.
       "audiences": ["secret.grafana.app"],
       "algorithm": "ES256",
       "jwks_file": "jwks.json",
+      "subjects": ["user:*", "service-account:*"],
       "namespaces": ["default"],
       "service_identities": ["k6-cloud"],
       "roles": ["Admin", "fixed:secret.securevalues:reader"],
@@ -58,6 +59,8 @@ The keys are in a file beside this one (`jwks_file`, read again when it changes)
 `https` (`jwks_url`, with `jwks_ca` for an authority of your own).
 `actions` bounds what a token's `grants` may name, `may_grant_decrypt` whether its
 `permissions` may decrypt.
+`subjects` bounds `sub`: each item is exact, or a prefix followed by `*`.
+A bound that is absent allows nothing; `subjects` alone allows any if it is absent.
 
 ## The KEK file
 

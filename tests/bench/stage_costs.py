@@ -187,6 +187,7 @@ class OfCalls:
         record = DecryptRecord(
             service_identity=DECRYPTER,
             claimed_identity="",
+            issuer="https://issuer.invalid",
             subject=f"access-policy:{DECRYPTER}",
             namespace=NAMESPACE,
             answer=Answer.GRANTED,

@@ -2,8 +2,11 @@
 
 A fingerprint is HMAC-SHA-256 (RFC 2104) of the whole request, value included, under a key of
 the namespace that never leaves the vault. Metadata keeps it, and can neither guess a value by
-it nor see that two callers sent the same: the caller and the key it chose are part of what is
-fingerprinted.
+it nor see that two callers sent the same: the caller (issuer and subject) and the key it chose
+are part of what is fingerprinted.
+
+Earlier releases fingerprint the subject without its issuer. Both are made, so that a create
+sent through one release is the same create when it is sent again through the other.
 """
 
 import hmac
@@ -12,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+from chassis.caller import Principal
 from chassis.errors import FieldViolation, Rule
 from chassis.sensitive import Sensitive
 from vault_svc.domain.draft import Draft
@@ -19,7 +23,7 @@ from vault_svc.domain.envelope import KEY_BYTES, EnvelopeError, Fault, length_pr
 
 IDEMPOTENCY_FIELD = "Idempotency-Key"  # as the draft of the IETF's HTTP API group calls it
 _POSSIBLE_KEY = re.compile("[ -~]{1,255}")
-_LAYOUT = b"\x01"
+_SUBJECT_LAYOUT, _PRINCIPAL_LAYOUT = b"\x01", b"\x02"
 _KIND = b"create secure value"
 
 
@@ -27,8 +31,16 @@ _KIND = b"create secure value"
 class IdempotencyKey:
     """Who may ask for the same again, and what that caller calls it."""
 
-    subject: str
+    by: Principal
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """32 bytes each: `of_subject` as earlier releases make it, the other with the issuer."""
+
+    of_subject: bytes
+    of_principal: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +63,13 @@ class FingerprintKey:
 
     def fingerprint(
         self, asked_as: IdempotencyKey, draft: Draft, value: Sensitive[bytes]
-    ) -> bytes:
-        """32 bytes; equal for equal requests of one caller under one key, and for no others."""
-        request = canonical_create(asked_as, draft, value)
+    ) -> Fingerprint:
+        """Equal for equal requests of one caller under one key, and for no others."""
+        of_subject = canonical_create(asked_as, draft, value, with_issuer=False)
+        of_principal = canonical_create(asked_as, draft, value, with_issuer=True)
+        return Fingerprint(self._digest(of_subject), self._digest(of_principal))
+
+    def _digest(self, request: Sensitive[bytes]) -> bytes:
         return hmac.digest(self.key.reveal(), request.reveal(), "sha256")
 
 
@@ -66,19 +82,20 @@ def key_violations(text: str) -> tuple[FieldViolation, ...]:
 
 
 def canonical_create(
-    asked_as: IdempotencyKey, draft: Draft, value: Sensitive[bytes]
+    asked_as: IdempotencyKey, draft: Draft, value: Sensitive[bytes], *, with_issuer: bool
 ) -> Sensitive[bytes]:
     """The request as bytes: injective, and the same whatever order its maps came in.
 
-    Who writes it (the field manager) is no part of it.
+    The field manager is no part of it; without the issuer it is as earlier releases have it.
     """
+    issuer, subject = (text.encode() for text in asked_as.by)
+    caller = (_PRINCIPAL_LAYOUT, _KIND, issuer) if with_issuer else (_SUBJECT_LAYOUT, _KIND)
     owners = (
         _texts(owner.api_version, owner.kind, owner.name) for owner in draft.owner_references
     )
     content = length_prefixed(
-        _LAYOUT,
-        _KIND,
-        asked_as.subject.encode(),
+        *caller,
+        subject,
         asked_as.text.encode(),
         draft.namespace.encode(),
         draft.name.encode(),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from chassis.caller import Caller
+from chassis.caller import Caller, Principal
 from chassis.identity import Authenticator, credential
 from chassis.sensitive import Sensitive
 from vault_svc.use_cases.decrypt import DecryptCall
@@ -28,7 +28,7 @@ class NamesRequest(Protocol):
 class Writer:
     """Who asks for a write, and the token that says so."""
 
-    subject: str
+    principal: Principal
     token: Sensitive[str]
 
 
@@ -60,7 +60,7 @@ class Callers:
         """Whose token the call has, verified. Raises UnauthenticatedError, UnavailableError."""
         metadata = context.invocation_metadata() or ()
         caller = await self._authenticator.caller(metadata)
-        return Writer(caller.subject, credential(metadata))
+        return Writer(caller.principal, credential(metadata))
 
 
 def _claimed_identity(metadata: Any) -> str:

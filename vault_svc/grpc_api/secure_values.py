@@ -34,7 +34,7 @@ class SecureValues(SecureValuesServicer):
             token=writer.token,
         )
         key = request.idempotency_key
-        asked_as = IdempotencyKey(writer.subject, key) if key else None
+        asked_as = IdempotencyKey(writer.principal, key) if key else None
         made = await self._writes.write(write, Sensitive(request.value), asked_as)
         return secure_values_pb2.CreateSecureValueResponse(secure_value=_parsed(made))
 

@@ -19,6 +19,7 @@ class DecryptRecord(NamedTuple):
 
     service_identity: str
     claimed_identity: str  # what the caller says of itself, unverified
+    issuer: str
     subject: str
     namespace: str
     answer: Answer

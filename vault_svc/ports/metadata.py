@@ -8,6 +8,7 @@ from uuid import UUID
 
 from chassis.sensitive import Sensitive
 from vault_svc.domain.draft import Draft, Operation
+from vault_svc.domain.fingerprint import Fingerprint
 from vault_svc.ports.values import ValueKey
 
 SYSTEM_KEEPER = "system"
@@ -22,7 +23,7 @@ class Idempotency:
     """What makes a create happen once, however often its caller sends it within a day."""
 
     key: str
-    fingerprint: bytes
+    fingerprint: Fingerprint
 
 
 @dataclass(frozen=True, slots=True)

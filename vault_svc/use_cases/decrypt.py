@@ -90,6 +90,7 @@ def _records(call: DecryptCall, outcomes: Sequence[Outcome]) -> list[DecryptReco
         DecryptRecord(
             service_identity=identity,
             claimed_identity=call.claimed_identity,
+            issuer=call.caller.issuer,
             subject=call.caller.subject,
             namespace=call.namespace,
             answer=alike[0].answer,

@@ -10,7 +10,7 @@ import pytest
 from chassis.caller import Caller
 from chassis.errors import InvalidArgumentError, PermissionDeniedError, Rule
 from metadata_svc.domain.field_owners import FieldManager
-from metadata_svc.domain.idempotency import Idempotency
+from metadata_svc.domain.idempotency import Fingerprint, Idempotency
 from metadata_svc.domain.keeper import Keeper, KeeperDraft
 from metadata_svc.use_cases.keepers import CreateKeeperRequest, KeeperWrites
 from tests.contracts.metadata_svc.application import Application
@@ -59,7 +59,9 @@ class KeeperRepeatsContract:
         await create(stores, DRAFT)
 
         with pytest.raises(InvalidArgumentError) as error:
-            await Application(stores).create_once(Idempotency("k", bytes(32)), a_draft())
+            await Application(stores).create_once(
+                Idempotency("k", Fingerprint(bytes(32))), a_draft()
+            )
 
         assert broken(error.value) == [("Idempotency-Key", Rule.INVALID)]
 

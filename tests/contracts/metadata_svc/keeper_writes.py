@@ -23,6 +23,7 @@ from tests.fakes.metadata_svc.builders import (
     NAMESPACE,
     NOON,
     ROLE,
+    a_caller,
     a_keeper,
     a_keeper_draft,
     a_secure_value,
@@ -38,7 +39,12 @@ class KeeperWritesContract:
         after = await keeping.create()
 
         assert after == a_keeper(
-            uid=after.uid, description=DRAFT.description, annotations={}, created_at=NOON
+            uid=after.uid,
+            description=DRAFT.description,
+            annotations={},
+            created_at=NOON,
+            created_by_issuer=a_caller().issuer,
+            updated_by_issuer=a_caller().issuer,
         )
         assert await keeping.stores.keepers.get(NAMESPACE, DRAFT.name) == after
         assert (await keeping.get(DRAFT.name)).resource == after

@@ -20,7 +20,7 @@ from chassis.errors import (
     PermissionDeniedError,
     UnavailableError,
 )
-from metadata_svc.domain.idempotency import Idempotency
+from metadata_svc.domain.idempotency import Fingerprint, Idempotency
 from metadata_svc.domain.resource import Operation
 from metadata_svc.domain.secure_value import Draft, SecureValue
 from metadata_svc.domain.value_id import ValueKey, ValueRecord, ValueState
@@ -35,8 +35,8 @@ T = TypeVar("T")
 
 DRAFT = a_draft()
 GENERATED = a_draft(name="", generate_name="sv-")
-ASKED = Idempotency("create-1", bytes([1] * 32))
-OTHERWISE = Idempotency("create-1", bytes([2] * 32))
+ASKED = Idempotency("create-1", Fingerprint(bytes([1] * 32)))
+OTHERWISE = Idempotency("create-1", Fingerprint(bytes([2] * 32)))
 AWS = a_keeper(name="aws", active=True)
 BARRED = ValueRecord(ValueState.REFUSED, None)
 

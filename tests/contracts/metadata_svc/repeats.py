@@ -8,11 +8,12 @@ import pytest
 from chassis.errors import (
     AlreadyExistsError,
     ConflictError,
+    FailedPreconditionError,
     InvalidArgumentError,
     PermissionDeniedError,
     Rule,
 )
-from metadata_svc.domain.idempotency import Idempotency
+from metadata_svc.domain.idempotency import Fingerprint, Idempotency
 from metadata_svc.domain.resource import Operation
 from metadata_svc.domain.secure_value import Draft, SecureValue
 from metadata_svc.domain.value_id import ValueKey, ValueState
@@ -23,8 +24,8 @@ from tests.fakes.metadata_svc.builders import NAMESPACE, a_caller, a_caller_gran
 
 DRAFT = a_draft()
 GENERATED = a_draft(name="", generate_name="sv-")
-ASKED = Idempotency("create-1", bytes([1] * 32))
-OTHERWISE = Idempotency("create-1", bytes([2] * 32))
+ASKED = Idempotency("create-1", Fingerprint(bytes([1] * 32)))
+OTHERWISE = Idempotency("create-1", Fingerprint(bytes([2] * 32)))
 REUSED = [("Idempotency-Key", Rule.INVALID)]
 
 
@@ -36,6 +37,29 @@ class RepeatsContract:
 
         assert await application.create_once(ASKED, DRAFT) == first
         assert await written(application) == 1
+
+    async def test_equal_subjects_of_two_issuers_are_two_callers(
+        self, application: Application
+    ) -> None:
+        theirs = a_caller(issuer="https://other.example")
+        first = await application.create_once(ASKED, GENERATED)
+
+        second = await application.create_once(ASKED, GENERATED, caller=theirs)
+
+        assert second.name != first.name
+        assert (second.created_by, second.created_by_issuer) == (theirs.subject, theirs.issuer)
+        assert await application.create_once(ASKED, GENERATED, caller=theirs) == second
+        assert await application.create_once(ASKED, GENERATED) == first
+
+    async def test_another_issuers_equal_subject_is_not_told_a_claims_outcome(
+        self, application: Application
+    ) -> None:
+        write = await prepared(application, ASKED, DRAFT)
+        await claim(application, ASKED, write)
+        request = ClaimRequest(write=write.write, draft=DRAFT)
+
+        with pytest.raises(FailedPreconditionError):
+            await application.claiming.claim(a_caller(issuer="https://other.example"), request)
 
     async def test_a_generated_name_is_generated_once(self, application: Application) -> None:
         first = await application.create_once(ASKED, GENERATED)
@@ -182,12 +206,12 @@ class RepeatsContract:
     @pytest.mark.parametrize(
         ("asked", "rule"),
         [
-            (Idempotency("", bytes(32)), Rule.INVALID),
-            (Idempotency("x" * 256, bytes(32)), Rule.INVALID),
-            (Idempotency("ключ", bytes(32)), Rule.INVALID),
-            (Idempotency("a\nb", bytes(32)), Rule.INVALID),
-            (Idempotency("key", bytes(31)), Rule.INVALID),
-            (Idempotency("key", b""), Rule.INVALID),
+            (Idempotency("", Fingerprint(bytes(32))), Rule.INVALID),
+            (Idempotency("x" * 256, Fingerprint(bytes(32))), Rule.INVALID),
+            (Idempotency("ключ", Fingerprint(bytes(32))), Rule.INVALID),
+            (Idempotency("a\nb", Fingerprint(bytes(32))), Rule.INVALID),
+            (Idempotency("key", Fingerprint(bytes(31))), Rule.INVALID),
+            (Idempotency("key", Fingerprint(b"")), Rule.INVALID),
         ],
         ids=["empty", "long", "not ASCII", "not printable", "short mac", "no mac"],
     )

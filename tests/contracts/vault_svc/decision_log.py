@@ -17,6 +17,7 @@ def a_record(
     return DecryptRecord(
         service_identity="billing",
         claimed_identity="says-billing",
+        issuer="https://issuer.example",
         subject="access-policy:1",
         namespace="team-a",
         answer=answer,

@@ -21,6 +21,7 @@ from protos.splitkeep.metadata.v1 import secure_value_pb2
 from tests.fakes.vault_svc.metadata import DENIED_TOKEN, InMemoryMetadata
 from tests.fakes.vault_svc.vault import IDENTITY, NAMESPACE, a_write, prepared_by
 from vault_svc.domain.draft import Operation
+from vault_svc.domain.fingerprint import Fingerprint
 from vault_svc.ports.metadata import (
     AlreadyWritten,
     Decision,
@@ -35,7 +36,7 @@ from vault_svc.ports.metadata import (
 )
 from vault_svc.ports.values import ValueKey
 
-ASKED = Idempotency("create-1", bytes([1] * 32))
+ASKED = Idempotency("create-1", Fingerprint(bytes([1] * 32), bytes([2] * 32)))
 
 
 class MetadataClientContract:
@@ -110,7 +111,9 @@ class MetadataClientContract:
         self, client: MetadataClient
     ) -> None:
         write = a_write("a", idempotency=ASKED)
-        other = a_write("b", idempotency=replace(ASKED, fingerprint=bytes(32)))
+        other = a_write(
+            "b", idempotency=replace(ASKED, fingerprint=Fingerprint(bytes(32), bytes(32)))
+        )
         slow = await prepared_by(client, other)
         await client.claim(write, await prepared_by(client, write))
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from chassis.clock import Clock
-from metadata_svc.domain.idempotency import IdempotencyKey, RecordedCreate
+from metadata_svc.domain.idempotency import Fingerprint, IdempotencyKey, RecordedCreate
 from metadata_svc.domain.keeper import Keeper
 from metadata_svc.domain.secure_value import SecureValue
 from tests.fakes.metadata_svc.tables import IdempotencyRow, Tables
@@ -21,7 +21,7 @@ class FakeIdempotencyReader:
         row = self._now().idempotency.get(key)
         if row is None or row.taken_at <= self._clock.now() - younger_than:
             return None
-        return _recorded(row)
+        return _recorded(key, row)
 
 
 class FakeIdempotencyStore:
@@ -29,11 +29,11 @@ class FakeIdempotencyStore:
         self._rows, self._clock = tables.idempotency, clock
 
     async def take(
-        self, key: IdempotencyKey, fingerprint: bytes, *, younger_than: timedelta
+        self, key: IdempotencyKey, fingerprint: Fingerprint, *, younger_than: timedelta
     ) -> RecordedCreate | None:
         row, now = self._rows.get(key), self._clock.now()
         if row is not None and row.taken_at > now - younger_than:
-            return _recorded(row)
+            return _recorded(key, row)
         self._rows[key] = IdempotencyRow(fingerprint, now)
         return None
 
@@ -49,6 +49,6 @@ class FakeIdempotencyStore:
         return len(old)
 
 
-def _recorded(row: IdempotencyRow) -> RecordedCreate:
+def _recorded(key: IdempotencyKey, row: IdempotencyRow) -> RecordedCreate:
     assert row.outcome is not None
-    return RecordedCreate(row.fingerprint, row.outcome)
+    return RecordedCreate(row.fingerprint, row.outcome, key.by.issuer)

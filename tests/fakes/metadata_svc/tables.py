@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from metadata_svc.domain.idempotency import IdempotencyKey
+from metadata_svc.domain.idempotency import Fingerprint, IdempotencyKey
 from metadata_svc.domain.keeper import Keeper
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.value_id import ValueKey, ValueState
@@ -22,7 +22,7 @@ class ValueRow:
 
 @dataclass(frozen=True)
 class IdempotencyRow:
-    fingerprint: bytes
+    fingerprint: Fingerprint
     taken_at: datetime
     outcome: SecureValue | Keeper | None = None
 

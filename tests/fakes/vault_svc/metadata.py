@@ -19,6 +19,7 @@ from chassis.errors import (
 from protos.splitkeep.metadata.v1 import secure_value_pb2
 from tests.fakes.vault_svc.clock import StandingClock
 from vault_svc.domain.draft import Draft, Operation
+from vault_svc.domain.fingerprint import Fingerprint
 from vault_svc.ports.metadata import (
     SYSTEM_KEEPER,
     AlreadyWritten,
@@ -67,7 +68,7 @@ class InMemoryMetadata:
     resolved: list[tuple[str, ...]] = field(default_factory=list)
     generated: int = 0
     # By namespace, caller and key: the fingerprint, and what was made.
-    idempotent: dict[tuple[str, str, str], tuple[bytes, SecureValue]] = field(
+    idempotent: dict[tuple[str, str, str], tuple[Fingerprint, SecureValue]] = field(
         default_factory=dict
     )
 

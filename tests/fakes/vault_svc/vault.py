@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-from chassis.caller import Caller
+from chassis.caller import Caller, Principal
 from chassis.sensitive import Sensitive
 from protos.splitkeep.metadata.v1 import secure_value_pb2
 from tests.fakes.vault_svc.clock import StandingClock
@@ -167,7 +167,7 @@ class Vault:
         self, key: str, write: Write, value: bytes = b"hunter2"
     ) -> secure_value_pb2.SecureValue:
         """As the service does: the token says who asks."""
-        asked_as = IdempotencyKey(write.token.reveal(), key)
+        asked_as = IdempotencyKey(Principal(write.token.reveal(), write.token.reveal()), key)
         made = await self.writes.write(write, Sensitive(value), asked_as)
         return secure_value_pb2.SecureValue.FromString(made)
 

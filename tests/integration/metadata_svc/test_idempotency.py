@@ -1,6 +1,7 @@
 """Creates under an idempotency key over the real ports, and what only a database can show."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from chassis.caller import Caller
 from chassis.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -21,10 +23,11 @@ from chassis.metrics import Metrics
 from chassis.postgres import Database
 from chassis.sensitive import Sensitive
 from metadata_svc.assembly import assemble
-from metadata_svc.domain.idempotency import Idempotency, IdempotencyKey
+from metadata_svc.domain.idempotency import Fingerprint, Idempotency, IdempotencyKey
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.ports.transactions import Transaction
 from metadata_svc.postgres.idempotency import load_idempotency_queries
+from metadata_svc.postgres.rows import resource_to_json, secure_value_from_json
 from protos.splitkeep.metadata.v1 import keepers_pb2 as keepers_pb
 from protos.splitkeep.metadata.v1 import keepers_pb2_grpc as keepers_grpc
 from protos.splitkeep.metadata.v1 import secure_value_pb2 as resource
@@ -69,6 +72,29 @@ SELECT
     clock_timestamp() - $2::interval
 FROM generate_series(1, $1::integer) AS n
 """
+
+# The statements of the release before issuers were recorded, which runs beside this one during
+# an upgrade.
+EARLIER_TAKE = """
+INSERT INTO idempotency_keys AS k (namespace, subject_digest, idempotency_key, fingerprint)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT (namespace, subject_digest, idempotency_key) DO UPDATE
+SET fingerprint = $4, kind = NULL, outcome = NULL, taken_at = clock_timestamp()
+WHERE k.taken_at <= clock_timestamp() - '1 day'::interval
+RETURNING k.namespace
+"""
+EARLIER_RECORD = """
+UPDATE idempotency_keys SET kind = 'SecureValue', outcome = $4
+WHERE namespace = $1 AND subject_digest = $2 AND idempotency_key = $3
+"""
+EARLIER_READ = """
+SELECT fingerprint, outcome FROM idempotency_keys
+WHERE namespace = $1 AND subject_digest = $2 AND idempotency_key = $3
+"""
+BY_SUBJECT, BY_ISSUER = bytes([1] * 32), bytes([2] * 32)
+BOTH = Idempotency("create-1", Fingerprint(BY_SUBJECT, BY_ISSUER))
+OURS, THEIRS = a_caller(only_issuer=True), a_caller(issuer="https://other.example")
+EARLIER_KEY = ("default", hashlib.sha256(OURS.subject.encode()).digest(), "create-1")
 
 
 @pytest.fixture
@@ -202,13 +228,15 @@ async def test_who_takes_a_key_that_another_is_taking_waits_for_its_end(
     database: Database,
 ) -> None:
     """What the other one made is what it is told."""
-    key = IdempotencyKey("default", a_caller().subject, "create-1")
+    key = IdempotencyKey("default", a_caller().principal, "create-1")
     made = a_secure_value()
     waiting: list[asyncio.Future[SecureValue]] = []
 
     async def create_and_wait(tx: Transaction) -> None:
-        await tx.idempotency.take(key, bytes(32), younger_than=HOUR)
-        again = application.create_once(Idempotency("create-1", bytes(32)), a_draft())
+        await tx.idempotency.take(key, Fingerprint(bytes(32)), younger_than=HOUR)
+        again = application.create_once(
+            Idempotency("create-1", Fingerprint(bytes(32))), a_draft()
+        )
         waiting.append(asyncio.ensure_future(again))
         await until_waiting(database, 1)
         await tx.idempotency.record(key, made)
@@ -221,12 +249,14 @@ async def test_who_takes_a_key_that_another_is_taking_waits_for_its_end(
 async def test_who_takes_a_key_that_another_gives_up_has_it(
     application: Application, stores: Stores, database: Database
 ) -> None:
-    key = IdempotencyKey("default", a_caller().subject, "create-1")
+    key = IdempotencyKey("default", a_caller().principal, "create-1")
     waiting: list[asyncio.Future[SecureValue]] = []
 
     async def die(tx: Transaction) -> None:
-        await tx.idempotency.take(key, bytes(32), younger_than=HOUR)
-        again = application.create_once(Idempotency("create-1", bytes(32)), a_draft())
+        await tx.idempotency.take(key, Fingerprint(bytes(32)), younger_than=HOUR)
+        again = application.create_once(
+            Idempotency("create-1", Fingerprint(bytes(32))), a_draft()
+        )
         waiting.append(asyncio.ensure_future(again))
         await until_waiting(database, 1)
         raise ConflictError
@@ -242,7 +272,9 @@ async def test_a_key_is_remembered_for_as_long_as_it_is_configured_to(
 ) -> None:
     parts = assemble(Credentials(tmp_path).config(metadata_dsn), database, Metrics())
     for key in ("young", "old"):
-        await application.create_once(Idempotency(key, bytes(32)), a_draft(name=key))
+        await application.create_once(
+            Idempotency(key, Fingerprint(bytes(32))), a_draft(name=key)
+        )
     await database.execute(AGE, "young", 23 * HOUR)
     await database.execute(AGE, "old", 24 * HOUR)
 
@@ -255,10 +287,12 @@ async def test_a_key_that_is_too_old_is_free_before_it_is_trimmed(
     application: Application, database: Database
 ) -> None:
     draft = a_draft(name="", generate_name="sv-")
-    first = await application.create_once(Idempotency("k", bytes(32)), draft)
+    first = await application.create_once(Idempotency("k", Fingerprint(bytes(32))), draft)
     await database.execute(AGE, "k", 24 * HOUR)
 
-    second = await application.create_once(Idempotency("k", bytes([1] * 32)), draft)
+    second = await application.create_once(
+        Idempotency("k", Fingerprint(bytes([1] * 32))), draft
+    )
 
     assert second.name != first.name
     rows = await database.fetch("SELECT fingerprint FROM idempotency_keys")
@@ -290,10 +324,89 @@ async def test_a_key_someone_is_at_work_on_is_left_for_the_next_time(
     application: Application, metadata_dsn: Sensitive[str]
 ) -> None:
     for key in ("k1", "k2"):
-        await application.create_once(Idempotency(key, bytes(32)), a_draft(name=key))
+        await application.create_once(
+            Idempotency(key, Fingerprint(bytes(32))), a_draft(name=key)
+        )
 
     async with transaction_open(metadata_dsn) as someone:
         await someone.execute(AGE, "k1", HOUR)
         meanwhile = await application.idempotency_keys.trim()
 
     assert (meanwhile, await application.idempotency_keys.trim()) == (1, 1)
+
+
+async def earlier_create(database: Database, made: SecureValue) -> None:
+    """What a replica of the earlier release leaves behind a create."""
+    assert await database.fetchrow(EARLIER_TAKE, *EARLIER_KEY, BY_SUBJECT) is not None
+    await database.execute(EARLIER_RECORD, *EARLIER_KEY, resource_to_json(made))
+
+
+async def test_a_create_of_the_earlier_release_is_still_the_repeat(
+    application: Application, database: Database
+) -> None:
+    made = a_secure_value()
+    await earlier_create(database, made)
+
+    assert await application.create_once(BOTH, a_draft(), caller=OURS) == made
+
+
+@pytest.mark.parametrize(
+    "caller", [THEIRS, a_caller(only_issuer=False)], ids=["another issuer", "perhaps the same"]
+)
+async def test_a_create_of_the_earlier_release_is_nobodys_if_two_issuers_could_have_sent_it(
+    application: Application, database: Database, caller: Caller
+) -> None:
+    await earlier_create(database, a_secure_value())
+
+    with pytest.raises(InvalidArgumentError) as error:
+        await application.create_once(BOTH, a_draft(name="other"), caller=caller)
+
+    assert broken(error.value) == [("Idempotency-Key", Rule.INVALID)]
+    assert await application.stores.reader.get("default", "other") is None
+
+
+async def test_the_earlier_release_finds_what_this_one_made(
+    application: Application, database: Database
+) -> None:
+    made = await application.create_once(BOTH, a_draft(), caller=OURS)
+
+    assert await database.fetchrow(EARLIER_TAKE, *EARLIER_KEY, BY_SUBJECT) is None
+    row = await database.fetchrow(EARLIER_READ, *EARLIER_KEY)
+    assert row is not None
+    assert (row["fingerprint"], secure_value_from_json(row["outcome"])) == (BY_SUBJECT, made)
+
+
+async def test_an_old_key_that_the_earlier_release_takes_anew_has_no_issuer_any_more(
+    application: Application, database: Database
+) -> None:
+    await application.create_once(BOTH, a_draft(), caller=OURS)
+    await database.execute(AGE, "create-1", 24 * HOUR)
+    await earlier_create(database, a_secure_value())
+
+    found = await application.stores.idempotency.find(
+        IdempotencyKey("default", OURS.principal, "create-1"), younger_than=24 * HOUR
+    )
+
+    assert found is not None
+    assert (found.issuer, found.fingerprint) == (None, Fingerprint(BY_SUBJECT))
+
+
+@pytest.mark.parametrize("first", [OURS, THEIRS], ids=["one first", "the other first"])
+async def test_equal_subjects_of_two_issuers_make_one_each_and_look_different_at_rest(
+    application: Application, database: Database, first: Caller
+) -> None:
+    second = THEIRS if first is OURS else OURS
+    theirs = Idempotency("create-1", Fingerprint(BY_SUBJECT, bytes([3] * 32)))
+    draft = a_draft(name="", generate_name="sv-")
+
+    one = await application.create_once(BOTH, draft, caller=first)
+    other = await application.create_once(theirs, draft, caller=second)
+
+    assert one.name != other.name
+    assert (one.created_by, other.created_by) == (first.subject, first.subject)
+    assert {one.created_by_issuer, other.created_by_issuer} == {OURS.issuer, THEIRS.issuer}
+    assert await application.create_once(BOTH, draft, caller=first) == one
+    assert await application.create_once(theirs, draft, caller=second) == other
+    rows = await database.fetch("SELECT fingerprint, issuer_fingerprint FROM idempotency_keys")
+    assert len({row["fingerprint"] for row in rows}) == 2
+    assert len({row["issuer_fingerprint"] for row in rows}) == 2

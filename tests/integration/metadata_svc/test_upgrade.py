@@ -12,8 +12,9 @@ from chassis.postgres import Connection, Database
 from chassis.sensitive import Sensitive
 from metadata_svc.domain.value_id import ValueKey
 from metadata_svc.postgres.rows import resource_to_json
+from metadata_svc.use_cases.lists import ListRequest
 from tests.contracts.metadata_svc.application import Application, described
-from tests.fakes.metadata_svc.builders import NAMESPACE, a_draft, a_secure_value
+from tests.fakes.metadata_svc.builders import NAMESPACE, a_caller, a_draft, a_secure_value
 from tests.integration.metadata_svc.conftest import postgres_stores
 
 FIRST, *LATER = read_migrations("metadata_svc.postgres.migrations")
@@ -35,6 +36,12 @@ VALUES ($1, 1, 'SecureValue', $2, $3, 'ADDED', $4::jsonb - 'field_owners')
 """
 COUNTED = "INSERT INTO counters (namespace, value) VALUES ($1, 1)"
 NAMED = "INSERT INTO names (namespace, name, last_version) VALUES ($1, $2, 1)"
+
+# How the release before issuers were recorded writes a row, and with it its author.
+EARLIER_EDIT = """
+UPDATE secure_values SET resource_version = resource_version + 1, updated_by = 'user:u2'
+WHERE namespace = $1 AND name = $2
+"""
 
 
 @pytest.fixture
@@ -89,5 +96,29 @@ async def test_what_was_there_is_read_and_written_after_an_upgrade(
         assert recorded.outcome == LIVE
         edited = await application.edit(described(a_draft(), "another"))
         assert (edited.resource_version, edited.description) == (2, "another")
+    finally:
+        await database.close()
+
+
+async def test_an_author_that_the_earlier_release_wrote_has_no_issuer(
+    first_dsn: Sensitive[str],
+) -> None:
+    upgrading = await asyncpg.connect(first_dsn.reveal())
+    for migration in LATER:
+        await upgrading.execute(migration.sql)
+    await upgrading.close()
+    database = await Database.connect(first_dsn, application_name="test", connections=2)
+    try:
+        application = Application(postgres_stores(database))
+        edited = await application.edit(described(a_draft(), "another"))
+        assert edited.updated_by_issuer == a_caller().issuer
+        assert edited == await application.get(LIVE.name)
+
+        await database.execute(EARLIER_EDIT, LIVE.namespace, LIVE.name)
+
+        found = await application.get(LIVE.name)
+        assert (found.updated_by, found.updated_by_issuer) == ("user:u2", "")
+        page = await application.lists.page(a_caller(), ListRequest(namespace=NAMESPACE))
+        assert page.items == (found,)
     finally:
         await database.close()

@@ -9,6 +9,7 @@ from chassis.identity import credential
 from protos.splitkeep.metadata.v1 import secure_value_pb2, vault_peer_pb2
 from protos.splitkeep.metadata.v1.vault_peer_pb2_grpc import VaultPeerServicer
 from tests.fakes.vault_svc.metadata import InMemoryMetadata
+from vault_svc.domain.fingerprint import Fingerprint
 from vault_svc.grpc_api.drafts import draft_from_proto
 from vault_svc.metadata_client import (
     _OPERATIONS_BACK,
@@ -144,7 +145,12 @@ def _write(request: Any, context: Any, operation: Any) -> Write:
         dry_run=getattr(request, "dry_run", False),
         token=credential(context.invocation_metadata()),
         idempotency=(
-            Idempotency(request.idempotency.key, request.idempotency.fingerprint)
+            Idempotency(
+                request.idempotency.key,
+                Fingerprint(
+                    request.idempotency.fingerprint, request.idempotency.issuer_fingerprint
+                ),
+            )
             if request.HasField("idempotency")
             else None
         ),

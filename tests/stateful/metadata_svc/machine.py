@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 
 from chassis.errors import KnownError
 from metadata_svc.domain.access import Decision
-from metadata_svc.domain.idempotency import Idempotency
+from metadata_svc.domain.idempotency import Fingerprint, Idempotency
 from metadata_svc.domain.resource import Operation, Preconditions
 from metadata_svc.domain.secure_value import Draft, SecureValue
 from metadata_svc.domain.value_id import ValueKey
@@ -242,7 +242,7 @@ def _idempotency(key: str, draft: Draft) -> Idempotency | None:
     """As the vault asks: equal drafts have equal fingerprints."""
     if not key:
         return None
-    return Idempotency(key, sha256(repr(draft).encode()).digest())
+    return Idempotency(key, Fingerprint(sha256(repr(draft).encode()).digest()))
 
 
 def _seen(secure_value: SecureValue) -> Live:

@@ -38,6 +38,26 @@ def test_an_issuer_is_read_and_what_is_not_written_is_not_allowed(tmp_path: Path
     )
     assert not issuer.roles | issuer.actions | issuer.service_identities
     assert not issuer.may_grant_decrypt
+    assert issuer.may_name("user:u1")  # files of earlier releases bound no subjects
+
+
+@pytest.mark.parametrize(
+    ("bounds", "allowed"),
+    [
+        (["*"], {"user:u1", "user:u2", "u"}),
+        (["user:u1"], {"user:u1"}),
+        (["user:*"], {"user:u1", "user:u2"}),
+        (["u", "user:u2"], {"u", "user:u2"}),
+        ([], set()),
+    ],
+    ids=["any", "exact", "prefix", "several", "none"],
+)
+def test_an_issuer_names_the_subjects_that_its_bounds_list(
+    tmp_path: Path, bounds: list[str], allowed: set[str]
+) -> None:
+    (issuer,) = load(tmp_path, GOOD | {"subjects": bounds})
+
+    assert {s for s in ("user:u1", "user:u2", "u") if issuer.may_name(s)} == allowed
 
 
 PROBLEMS: dict[str, tuple[dict[str, Any], str]] = {
@@ -49,6 +69,9 @@ PROBLEMS: dict[str, tuple[dict[str, Any], str]] = {
     "audiences as text": ({"audiences": "api"}, "audiences must be"),
     "namespaces as text": ({"namespaces": "*"}, "namespaces must be a list"),
     "roles of numbers": ({"roles": [1]}, "roles must be a list"),
+    "subjects as text": ({"subjects": "*"}, "subjects must be a list"),
+    "subjects with a pattern inside": ({"subjects": ["user:*1"]}, "subjects may have"),
+    "issuer with a line break": ({"issuer": "a\nb"}, "issuer must be"),
     "blank issuer": ({"issuer": " "}, "issuer must be"),
     "decrypt as text": ({"may_grant_decrypt": "true"}, "may_grant_decrypt must be"),
     "two sources": ({"jwks_url": "https://x.example/k"}, "exactly one of jwks_file and"),

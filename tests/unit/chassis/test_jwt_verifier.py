@@ -83,6 +83,7 @@ async def test_a_good_token_names_its_caller(verifier: JwtVerifier) -> None:
         for_user=False,
         issuer=ISSUER,
         token_id="t-1",
+        only_issuer=True,
     )
 
 
@@ -340,6 +341,7 @@ BOUNDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "every namespace": ({"namespaces": {"team-a"}}, {"namespace": "*"}),
     "no namespace at all": ({"namespaces": set()}, {}),
     "role": ({"roles": {"Viewer"}}, {"roles": ["Viewer", "Admin"]}),
+    "subject": ({"subjects": {"user:*", "service-account:2"}}, {}),
     "no roles": ({"roles": set()}, {"roles": ["Admin"]}),
     "action": ({"actions": {"a:read"}}, {"grants": [{"action": "a:write", "scope": "a:*"}]}),
     "service identity": ({"service_identities": {"svc"}}, {"serviceIdentity": "other"}),
@@ -488,3 +490,26 @@ async def test_one_issuers_key_does_not_sign_for_another(tmp_path: Path) -> None
     crossed = signed(keys[1], claims())
 
     assert await refusal(verifier, crossed) == "the token's signature is not valid"
+
+
+@pytest.mark.parametrize(
+    ("bounds", "alone"),
+    [
+        ({}, False),
+        ({"subjects": {"user:*"}}, True),
+        ({"namespaces": {"team-b"}}, True),
+        ({"roles": set(), "actions": set()}, True),
+        ({"roles": set()}, False),
+    ],
+    ids=["unbounded", "other subjects", "other namespaces", "no rights", "actions only"],
+)
+async def test_a_caller_tells_whether_another_issuer_could_have_named_it(
+    jwks: Path, tmp_path: Path, bounds: dict[str, Any], *, alone: bool
+) -> None:
+    other = tmp_path / "other.json"
+    publish(other, jwk(generate("ES256"), "k1"))
+    second = issuer(other, **bounds)
+    object.__setattr__(second, "issuer", "https://second.example")
+    verifier = JwtVerifier([issuer(jwks), second], SettableClock())
+
+    assert (await caller(verifier)).only_issuer is alone

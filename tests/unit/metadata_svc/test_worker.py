@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from chassis.errors import UnavailableError
-from metadata_svc.domain.idempotency import Idempotency
+from metadata_svc.domain.idempotency import Fingerprint, Idempotency
 from metadata_svc.ports.transactions import Transaction, Transactions
 from metadata_svc.use_cases.trim import TrimHistory, TrimIdempotency, TrimOutcomes
 from metadata_svc.worker import trim_until_stopped
@@ -61,7 +61,7 @@ KINDS: dict[str, Kind] = {
 async def test_all_that_is_old_is_forgotten_until_the_process_stops(
     application: Application, stores: Stores, fake: FakeDatabase
 ) -> None:
-    await application.create_once(Idempotency("k", bytes(32)), a_draft())
+    await application.create_once(Idempotency("k", Fingerprint(bytes(32))), a_draft())
     stopping = asyncio.Event()
     transactions = StoppedBy(
         stores.transactions, stopping, lambda: _forgotten(fake, but_for=None)
@@ -83,7 +83,7 @@ async def test_all_that_is_old_is_forgotten_until_the_process_stops(
 async def test_one_that_fails_does_not_hold_up_the_others(
     application: Application, stores: Stores, fake: FakeDatabase, failing: str
 ) -> None:
-    await application.create_once(Idempotency("k", bytes(32)), a_draft())
+    await application.create_once(Idempotency("k", Fingerprint(bytes(32))), a_draft())
     stopping, unavailable = asyncio.Event(), Unavailable()
 
     def done() -> bool:

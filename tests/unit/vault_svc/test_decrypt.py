@@ -308,6 +308,7 @@ async def test_every_decision_is_recorded_once_with_its_true_reason() -> None:
         DecryptRecord(
             service_identity=IDENTITY,
             claimed_identity="says-k6",
+            issuer=a_caller().issuer,
             subject="access-policy:1",
             namespace=NAMESPACE,
             answer=answer,

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chassis.caller import Principal
 from chassis.sensitive import Sensitive
 from protos.splitkeep.metadata.v1 import secure_value_pb2
 from vault_svc.domain.draft import Draft, OwnerReference
@@ -27,7 +28,8 @@ from vault_svc.metadata_client import _draft_to_proto
 
 FOLDER = Path(__file__).parents[2] / "vectors" / "fingerprint"
 VECTORS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
-ASKED = IdempotencyKey("user:u1", "create-1")
+BY = Principal("https://a.example", "user:u1")
+ASKED = IdempotencyKey(BY, "create-1")
 DRAFT = Draft(namespace="team-a", name="db-password", labels={"a": "1", "b": "2"})
 CHANGES: dict[str, Any] = {
     "namespace": "team-b",
@@ -58,7 +60,9 @@ drafts = st.builds(
     ).map(tuple),
 )
 requests = st.tuples(
-    st.builds(IdempotencyKey, subject=texts, text=texts), drafts, st.binary(max_size=6)
+    st.builds(IdempotencyKey, by=st.builds(Principal, texts, texts), text=texts),
+    drafts,
+    st.binary(max_size=6),
 )
 
 
@@ -69,7 +73,7 @@ def a_key(number: int = 1) -> FingerprintKey:
 def canonical(
     asked_as: IdempotencyKey = ASKED, draft: Draft = DRAFT, value: bytes = b"v"
 ) -> bytes:
-    return canonical_create(asked_as, draft, Sensitive(value)).reveal()
+    return canonical_create(asked_as, draft, Sensitive(value), with_issuer=True).reveal()
 
 
 @pytest.mark.parametrize("vector", VECTORS.values(), ids=VECTORS)
@@ -89,12 +93,17 @@ def test_the_bytes_are_those_of_an_independent_implementation(vector: dict[str, 
             for o in request["owners"]
         ),
     )
-    asked_as = IdempotencyKey(request["subject"], request["idempotency key"])
+    by = Principal(request["issuer"], request["subject"])
+    asked_as = IdempotencyKey(by, request["idempotency key"])
     value = Sensitive(bytes.fromhex(request["value"]))
     key = FingerprintKey.of("team-a", UUID(int=1), Sensitive(bytes.fromhex(vector["key"])))
 
-    assert canonical_create(asked_as, draft, value).reveal().hex() == vector["canonical"]
-    assert key.fingerprint(asked_as, draft, value).hex() == vector["fingerprint"]
+    canonical = canonical_create(
+        asked_as, draft, value, with_issuer=vector["covers"] == "issuer and subject"
+    )
+    made = key.fingerprint(asked_as, draft, value)
+    assert canonical.reveal().hex() == vector["canonical"]
+    assert vector["fingerprint"] in (made.of_subject.hex(), made.of_principal.hex())
 
 
 def test_the_generator_still_makes_these_files() -> None:
@@ -169,16 +178,22 @@ def test_what_kubectl_last_applied_goes_no_further() -> None:
 
 def test_another_caller_key_value_or_fingerprint_key_has_another_fingerprint() -> None:
     value, other_value = Sensitive(b"hunter2"), Sensitive(b"hunter3")
-    fingerprints = {
+    other_subject, other_issuer = BY._replace(subject="u2"), BY._replace(issuer="b")
+    fingerprints = [
         a_key().fingerprint(ASKED, DRAFT, value),
-        a_key().fingerprint(IdempotencyKey("user:u2", "create-1"), DRAFT, value),
-        a_key().fingerprint(IdempotencyKey("user:u1", "create-2"), DRAFT, value),
+        a_key().fingerprint(IdempotencyKey(other_issuer, "create-1"), DRAFT, value),
+        a_key().fingerprint(IdempotencyKey(other_subject, "create-1"), DRAFT, value),
+        a_key().fingerprint(IdempotencyKey(BY, "create-2"), DRAFT, value),
         a_key().fingerprint(ASKED, DRAFT, other_value),
         a_key(2).fingerprint(ASKED, DRAFT, value),
-    }
+    ]
 
-    assert {len(fingerprint) for fingerprint in fingerprints} == {32}
-    assert len(fingerprints) == 5
+    digests = {made.of_principal for made in fingerprints}
+    assert {len(digest) for digest in digests} == {32}
+    assert len(digests) == 6
+    # What earlier releases compare does not tell issuers apart.
+    assert len({made.of_subject for made in fingerprints}) == 5
+    assert digests.isdisjoint(made.of_subject for made in fingerprints)
 
 
 @pytest.mark.parametrize("size_bytes", [0, 16, 31, 33])
@@ -188,7 +203,9 @@ def test_a_fingerprint_key_has_32_bytes(size_bytes: int) -> None:
 
 
 def test_neither_key_nor_request_is_shown() -> None:
-    shown = repr(a_key()) + repr(canonical_create(ASKED, DRAFT, Sensitive(b"hunter2")))
+    shown = repr(a_key()) + repr(
+        canonical_create(ASKED, DRAFT, Sensitive(b"hunter2"), with_issuer=True)
+    )
 
     assert "hunter2" not in shown
     assert repr(bytes([1] * 32)) not in shown

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chassis.caller import Principal
 from chassis.errors import (
     InvalidArgumentError,
     KnownError,
@@ -156,7 +157,7 @@ async def test_of_16_equal_creates_at_once_one_happens_and_all_are_told() -> Non
 async def test_the_loser_of_a_race_leaves_bytes_for_the_sweep_alone() -> None:
     vault = Vault()
     write = await vault.writes._recognisable(
-        a_write("a"), Sensitive(b"hunter2"), IdempotencyKey("token", "k")
+        a_write("a"), Sensitive(b"hunter2"), IdempotencyKey(Principal("token", "token"), "k")
     )
     slow = await vault.known.prepare(write)
     first = await vault.create_once("k", a_write("a"))
@@ -299,6 +300,7 @@ async def test_what_metadata_is_sent_says_nothing_of_the_value() -> None:
     for key, token in (("k", "one"), ("k", "two"), ("k2", "one")):
         await vault.create_once(key, a_write("", token=token))
 
-    fingerprints = {fingerprint for fingerprint, _ in vault.known.idempotent.values()}
+    made = [fingerprint for fingerprint, _ in vault.known.idempotent.values()]
+    fingerprints = {fingerprint.of_principal for fingerprint in made}
     assert len(fingerprints) == 3
     assert {len(fingerprint) for fingerprint in fingerprints} == {32}

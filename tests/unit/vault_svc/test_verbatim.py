@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from chassis.caller import Principal
 from chassis.errors import InvalidArgumentError, PermissionDeniedError, Rule
 from chassis.sensitive import Sensitive
 from protos.splitkeep.metadata.v1 import field_owner_pb2
@@ -138,7 +139,7 @@ async def test_permission_is_decided_first() -> None:
 
 async def test_the_idempotency_key_is_looked_at_too() -> None:
     vault, metadata = listening()
-    asked_as = IdempotencyKey("user:u1", f"create-{VALUE}")
+    asked_as = IdempotencyKey(Principal("https://a.example", "user:u1"), f"create-{VALUE}")
 
     with pytest.raises(InvalidArgumentError) as error:
         await vault.writes.write(a_write("a"), Sensitive(VALUE.encode()), asked_as)

@@ -12,6 +12,7 @@ from typing import Any
 HERE = Path(__file__).parent
 KEY = hashlib.sha256(b"splitkeep fingerprint vector: key").digest()
 PLAIN: dict[str, Any] = {
+    "issuer": "https://issuer.example",
     "subject": "user:u1",
     "idempotency key": "create-1",
     "namespace": "team-a",
@@ -39,6 +40,8 @@ CASES: dict[str, dict[str, Any]] = {
     # The same letters, split elsewhere: only the lengths tell the two apart.
     "split_elsewhere": {"name": "db-passwordM", "description": "ain PG password"},
 }
+# What earlier releases make, and what this one makes beside it.
+SUBJECT, PRINCIPAL = "subject", "issuer and subject"
 
 
 def counted(parts: Iterable[bytes]) -> bytes:
@@ -53,15 +56,16 @@ def mapped(pairs: dict[str, str]) -> bytes:
     return counted(part for row in rows for part in row)
 
 
-def canonical(case: dict[str, Any]) -> bytes:
+def canonical(case: dict[str, Any], covers: str) -> bytes:
     owners = [
         counted(owner[field].encode() for field in ("apiVersion", "kind", "name"))
         for owner in case["owners"]
     ]
     return counted(
         [
-            b"\x01",
+            b"\x01" if covers == SUBJECT else b"\x02",
             b"create secure value",
+            *([] if covers == SUBJECT else [case["issuer"].encode()]),
             case["subject"].encode(),
             case["idempotency key"].encode(),
             case["namespace"].encode(),
@@ -78,11 +82,12 @@ def canonical(case: dict[str, Any]) -> bytes:
     )
 
 
-def vector(changes: dict[str, Any]) -> dict[str, Any]:
+def vector(changes: dict[str, Any], covers: str) -> dict[str, Any]:
     case = PLAIN | changes
-    request = canonical(case)
+    request = canonical(case, covers)
     return {
         "key": KEY.hex(),
+        "covers": covers,
         "request": case,
         "canonical": request.hex(),
         "fingerprint": hmac.new(KEY, request, hashlib.sha256).hexdigest(),
@@ -91,8 +96,10 @@ def vector(changes: dict[str, Any]) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     differing = []
-    for name, changes in CASES.items():
-        text = json.dumps(vector(changes), indent=2, ensure_ascii=False) + "\n"
+    files = [(name, changes, SUBJECT) for name, changes in CASES.items()]
+    files += [(f"{name}_of_issuer", changes, PRINCIPAL) for name, changes in CASES.items()]
+    for name, changes, covers in files:
+        text = json.dumps(vector(changes, covers), indent=2, ensure_ascii=False) + "\n"
         path = HERE / f"{name}.json"
         if not path.exists() and arguments != ["--check"]:
             path.write_text(text)

@@ -156,19 +156,27 @@ class Idempotency(_message.Message):
 
     KEY_FIELD_NUMBER: _builtins.int
     FINGERPRINT_FIELD_NUMBER: _builtins.int
+    ISSUER_FINGERPRINT_FIELD_NUMBER: _builtins.int
     key: _builtins.str
-    """Chosen by the caller, 1 to 255 printable ASCII characters; the caller's subject is the token's."""
+    """Chosen by the caller, 1 to 255 printable ASCII characters; the caller's issuer and subject are
+    the token's.
+    """
     fingerprint: _builtins.bytes
-    """A MAC of the whole request under a key of the vault's: equal requests, equal fingerprints."""
+    """A MAC of the whole request and the caller's subject under a key of the vault's: equal requests,
+    equal fingerprints. Releases that do not know the next field compare this one.
+    """
+    issuer_fingerprint: _builtins.bytes
+    """The same, over the caller's issuer as well. Empty from a vault of an earlier release."""
     def __init__(
         self,
         *,
         key: _builtins.str = ...,
         fingerprint: _builtins.bytes = ...,
+        issuer_fingerprint: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "key", b"key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "issuer_fingerprint", b"issuer_fingerprint", "key", b"key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
