@@ -15,6 +15,7 @@ from chassis.errors import PermissionDeniedError
 from gateway.bodies.request_tree import MAX_VALUES, Document
 from gateway.errors import BadRequestError, BodyTooLargeError, UnprocessableError
 from gateway.patches.patch import Live
+from gateway.representation.last_applied import LAST_APPLIED, without_value
 
 MAX_OPERATIONS = 1_000
 MAX_COPIED = MAX_VALUES
@@ -56,6 +57,7 @@ class JsonPatch:
         Raises UnprocessableError: an operation does not fit; BodyTooLargeError.
         """
         copied = 0
+        reduced: dict[str, dict[str, str]] = {}
         for number, operation in enumerate(self.operations, start=1):
             if operation["op"] == "copy":
                 copied += _size_at(tree, str(operation["from"]), MAX_COPIED - copied)
@@ -65,6 +67,7 @@ class JsonPatch:
                     f"operation {number} of the JSON patch ({operation['op']}) does not fit "
                     "the object"
                 )
+            _reduce_last_applied(tree, reduced)
         return tree
 
 
@@ -134,6 +137,23 @@ def _applied(tree: object, operation: dict[str, object]) -> tuple[object, bool]:
         return jsonpatch.JsonPatch([operation]).apply(tree, in_place=True), True
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, RecursionError):
         return tree, False
+
+
+def _reduce_last_applied(tree: object, reduced: dict[str, dict[str, str]]) -> None:
+    """Takes the value out of what kubectl applied last, before a later operation copies it.
+
+    `reduced` holds the results by text: many operations may leave or put back the same text.
+    """
+    metadata = tree.get("metadata") if isinstance(tree, dict) else None
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    text = annotations.get(LAST_APPLIED) if isinstance(annotations, dict) else None
+    if not isinstance(annotations, dict) or not isinstance(text, str):
+        return
+    if text not in reduced:
+        reduced[text] = without_value({LAST_APPLIED: text})
+        reduced |= {kept: {LAST_APPLIED: kept} for kept in reduced[text].values()}
+    del annotations[LAST_APPLIED]
+    annotations |= reduced[text]
 
 
 def _size_at(tree: object, pointer: str, most: int) -> int:

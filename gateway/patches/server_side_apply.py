@@ -18,6 +18,10 @@ from gateway.representation.object_meta import timestamp_to_json
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldOwner, OwnerOperation
 
 APPLY = OwnerOperation.OWNER_OPERATION_APPLY
+CLIENT_SIDE_APPLY = "kubectl-client-side-apply"
+"""The manager of `kubectl apply` without `--server-side`."""
+SUCCESSORS = frozenset({"kubectl", "kubectl-last-applied"})
+"""The managers of `kubectl apply --server-side`: the same user, moving to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,15 @@ def _is_self(owner: FieldOwner, applied: ApplyPatch) -> bool:
     return owner.manager == applied.manager and owner.operation == APPLY
 
 
+def _is_predecessor(owner: FieldOwner, applied: ApplyPatch) -> bool:
+    """As in kube-apiserver, `kubectl` does not conflict with its own client-side apply."""
+    return (
+        applied.manager in SUCCESSORS
+        and owner.manager == CLIENT_SIDE_APPLY
+        and owner.operation != APPLY
+    )
+
+
 def _given_up(owners: Sequence[FieldOwner], applied: ApplyPatch) -> set[str]:
     mine = {path for owner in owners if _is_self(owner, applied) for path in owner.fields}
     others = {path for owner in owners if not _is_self(owner, applied) for path in owner.fields}
@@ -86,7 +99,7 @@ def _given_up(owners: Sequence[FieldOwner], applied: ApplyPatch) -> set[str]:
 
 def _conflicts(live: Live, present: JsonObject, applied: ApplyPatch) -> Iterator[FieldConflict]:
     for owner in live.owners:
-        if _is_self(owner, applied):
+        if _is_self(owner, applied) or _is_predecessor(owner, applied):
             continue
         for path in owner.fields:
             if path in applied.fields and _differs(live, present, applied, path):

@@ -1,7 +1,8 @@
 """What both kinds have in common: `metadata`, to and from JSON.
 
 - What the server sets (uid, times and authors of creation) is ignored when a client sends it;
-  unknown fields and the annotations of DROPPED_ANNOTATIONS go no further.
+  unknown fields and the annotations of DROPPED_ANNOTATIONS go no further; what kubectl applied
+  last goes on without the value.
 - apiVersion, kind, namespace and name may be left out; when sent, they agree with the path.
 """
 
@@ -15,6 +16,7 @@ from gateway.bodies.fields import Fields
 from gateway.bodies.request_json import JsonObject
 from gateway.errors import BadRequestError
 from gateway.kinds import Target
+from gateway.representation.last_applied import without_value
 from gateway.representation.managed_fields import managed_fields_to_json
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldOwner
 from protos.splitkeep.metadata.v1.secure_value_pb2 import OwnerReference, Preconditions
@@ -22,12 +24,10 @@ from protos.splitkeep.metadata.v1.secure_value_pb2 import OwnerReference, Precon
 CREATED_BY = "grafana.app/createdBy"
 UPDATED_BY = "grafana.app/updatedBy"
 UPDATED_TIMESTAMP = "grafana.app/updatedTimestamp"
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-"""Where `kubectl apply` repeats the whole object, `spec.value` in clear text included."""
 
 NO_VERSION = "0"
 
-DROPPED_ANNOTATIONS = frozenset({CREATED_BY, UPDATED_BY, UPDATED_TIMESTAMP, LAST_APPLIED})
+DROPPED_ANNOTATIONS = frozenset({CREATED_BY, UPDATED_BY, UPDATED_TIMESTAMP})
 
 
 class StoredObject(Protocol):
@@ -148,9 +148,10 @@ def check_place(metadata: Fields, target: Target) -> None:
 
 
 def annotations_from_json(metadata: Fields) -> dict[str, str]:
-    """Those that are the client's own. Raises BadRequestError."""
+    """Those that are the client's own, without a value. Raises BadRequestError."""
     annotations = metadata.text_map("annotations")
-    return {key: text for key, text in annotations.items() if key not in DROPPED_ANNOTATIONS}
+    own = {key: text for key, text in annotations.items() if key not in DROPPED_ANNOTATIONS}
+    return without_value(own)
 
 
 def owner_references_from_json(metadata: Fields) -> list[OwnerReference]:

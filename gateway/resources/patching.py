@@ -13,9 +13,11 @@ from gateway.errors import UnprocessableError
 from gateway.kinds import Target
 from gateway.patches.patch import Live
 from gateway.patches.reading import PatchRead
+from gateway.patches.transfers import transfer_in
 from gateway.queries.write_query import WriteQuery
 from gateway.representation.object_meta import NO_VERSION, StoredObject, identity_to_json
 from gateway.representation.representation import Representation
+from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldManager, FieldsTransfer
 
 ItemT = TypeVar("ItemT", bound=StoredObject)
 WriteT = TypeVar("WriteT")
@@ -105,7 +107,7 @@ class Patching(Generic[ItemT, WriteT]):
 
     async def _update(self, found: Found[ItemT]) -> Outcome:
         tree, pinned_by_client = self._patched(found)
-        write, warnings = self._write_of(tree)
+        write, warnings = self._write_of(tree, transfer_in(found.item.field_owners, tree))
         options = WriteOptions(dry_run=self.asked.dry_run)
         try:
             made = await self.client.update(write, options=options, token=self.token)
@@ -137,10 +139,14 @@ class Patching(Generic[ItemT, WriteT]):
             tree["metadata"] = (metadata or {}) | seen | named
         return tree, any(seen[key] != value for key, value in named.items())
 
-    def _write_of(self, tree: JsonObject) -> tuple[WriteT, tuple[str, ...]]:
+    def _write_of(
+        self, tree: JsonObject, transfer: FieldsTransfer | None = None
+    ) -> tuple[WriteT, tuple[str, ...]]:
         problems = problems_in(tree, self.representation.schema, self.read.repeated)
         warnings = warnings_of(problems, self.asked.validation)
-        write = self.representation.write_from(tree, self.target, self.read.manager)
+        manager = FieldManager(transfer=transfer)
+        manager.MergeFrom(self.read.manager)
+        write = self.representation.write_from(tree, self.target, manager)
         return write, warnings
 
 

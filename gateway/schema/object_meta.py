@@ -63,8 +63,8 @@ ANNOTATIONS = MapOf(
     description=(
         "Further key and value pairs, not used to select. The server sets "
         "grafana.app/createdBy, grafana.app/updatedBy and grafana.app/updatedTimestamp, and "
-        "never keeps kubectl.kubernetes.io/last-applied-configuration, which can hold a value "
-        "in clear text."
+        "keeps kubectl.kubernetes.io/last-applied-configuration without spec.value and without "
+        "fields that it does not know."
     ),
     values=Text(),
 )

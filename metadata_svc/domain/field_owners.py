@@ -52,6 +52,14 @@ class FieldOwner:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """Fields that some managers own by updates, and that another is to own as applied."""
+
+    to: str
+    managers: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FieldManager:
     """Who makes a write; without a name nothing is recorded of it.
 
@@ -61,6 +69,7 @@ class FieldManager:
     name: str = ""
     api_version: str = ""
     applied: frozenset[str] | None = None
+    transfer: Transfer | None = None
 
     @property
     def operation(self) -> OwnerOperation:
@@ -134,6 +143,7 @@ def owners_after(
 
     Raises InvalidArgumentError when applying managers are too many, or own too many fields.
     """
+    owners = _transferred(owners, manager, at)
     own = _own_fields(owners, changes, manager)
     lost = changes.changed | changes.gone
     after = [
@@ -146,6 +156,24 @@ def owners_after(
         after.append(_new_owner(manager, own, at))
     kept = tuple(owner for owner in after if owner.fields)
     return _bounded(kept)
+
+
+def _transferred(
+    owners: tuple[FieldOwner, ...], manager: FieldManager, at: datetime
+) -> tuple[FieldOwner, ...]:
+    transfer = manager.transfer
+    given = [owner for owner in owners if transfer and _hands_over(owner, transfer)]
+    if transfer is None or not given:
+        return owners
+    to = FieldManager(name=transfer.to, api_version=manager.api_version, applied=frozenset())
+    merged = [*given, *(owner for owner in owners if _is_of(owner, to))]
+    fields = frozenset(field for owner in merged for field in owner.fields)
+    rest = (owner for owner in owners if owner not in merged)
+    return (*rest, _new_owner(to, fields, at))
+
+
+def _hands_over(owner: FieldOwner, transfer: Transfer) -> bool:
+    return owner.operation is OwnerOperation.UPDATE and owner.manager in transfer.managers
 
 
 def _own_fields(

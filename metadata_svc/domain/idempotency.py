@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from chassis.caller import Principal
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
 from metadata_svc.domain.keeper import Keeper, KeeperDraft
+from metadata_svc.domain.last_applied import LAST_APPLIED
 from metadata_svc.domain.resource import Operation, ResourceT
 from metadata_svc.domain.secure_value import SecureValue
 
@@ -133,8 +134,12 @@ def _refused(message: str) -> InvalidArgumentError:
 
 
 def keeper_fingerprint(draft: KeeperDraft) -> Fingerprint:
-    """SHA-256 of the draft as it was sent, but for who writes it (the field manager)."""
+    """SHA-256 of the draft as it was sent, but for who writes it (the field manager).
+
+    What kubectl applied last only repeats the rest.
+    """
     asked = dataclasses.asdict(draft)
     del asked["manager"]
+    asked["annotations"].pop(LAST_APPLIED, None)
     canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
     return Fingerprint(hashlib.sha256(canonical.encode()).digest())

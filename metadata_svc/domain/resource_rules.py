@@ -10,12 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
 from metadata_svc.domain.field_owners import (
     MAX_OWNED_BYTES,
+    MAX_OWNERS,
     FieldManager,
+    Transfer,
     annotation_path,
     is_field_path,
     label_path,
 )
 from metadata_svc.domain.generated_name import is_prefix
+from metadata_svc.domain.last_applied import without_value
 from metadata_svc.domain.resource import Operation, OwnerReference, ResourceDraft
 from metadata_svc.domain.text import (
     is_label,
@@ -39,7 +42,6 @@ SERVER_ANNOTATIONS = frozenset(
         "grafana.app/createdBy",
         "grafana.app/updatedBy",
         "grafana.app/updatedTimestamp",
-        "kubectl.kubernetes.io/last-applied-configuration",
     }
 )
 
@@ -59,12 +61,16 @@ _OWNERS = "metadata.ownerReferences"
 
 
 def stored_annotations(annotations: Mapping[str, str]) -> dict[str, str]:
-    """Those that are the caller's: what the server sets, and an empty folder, are dropped."""
-    return {
+    """Those that are the caller's: what the server sets, and an empty folder, are dropped.
+
+    What kubectl applied last is kept without a value.
+    """
+    own = {
         key: value
         for key, value in annotations.items()
         if key not in SERVER_ANNOTATIONS and not (key == FOLDER_ANNOTATION and not value)
     }
+    return without_value(own)
 
 
 def require_valid_address(namespace: str, name: str) -> None:
@@ -188,6 +194,18 @@ def _manager_violations(manager: FieldManager) -> Iterator[FieldViolation]:
             yield FieldViolation(path, Rule.TOO_LONG, f"must have at most {limit} characters")
         elif not text.isprintable():
             yield FieldViolation(path, Rule.INVALID, "must be printable characters")
+    if manager.transfer is not None:
+        yield from _transfer_violations(manager.transfer)
+
+
+def _transfer_violations(transfer: Transfer) -> Iterator[FieldViolation]:
+    path = "metadata.managedFields"
+    named = transfer.to and len(transfer.to) <= MAX_MANAGER_LENGTH and transfer.to.isprintable()
+    if not named:
+        message = f"a manager must be 1 to {MAX_MANAGER_LENGTH} printable characters"
+        yield FieldViolation(path, Rule.INVALID, message)
+    if len(transfer.managers) > MAX_OWNERS:
+        yield FieldViolation(path, Rule.TOO_MANY, f"must have at most {MAX_OWNERS} managers")
 
 
 def _applied_violations(draft: ResourceDraft) -> Iterator[FieldViolation]:

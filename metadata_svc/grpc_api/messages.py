@@ -8,7 +8,12 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
-from metadata_svc.domain.field_owners import FieldManager, FieldOwner, OwnerOperation
+from metadata_svc.domain.field_owners import (
+    FieldManager,
+    FieldOwner,
+    OwnerOperation,
+    Transfer,
+)
 from metadata_svc.domain.idempotency import Fingerprint, Idempotency
 from metadata_svc.domain.resource import Operation, OwnerReference, Preconditions, Resource
 from metadata_svc.domain.secure_value import Draft, PreparedWrite, SecureValue
@@ -96,7 +101,17 @@ def _owner_reference_from_proto(owner: secure_value_pb2.OwnerReference) -> Owner
 def _manager_from_proto(manager: field_owner_pb2.FieldManager) -> FieldManager:
     """Who makes the write; what it applied, if it applies. Nothing is checked."""
     applied = frozenset(manager.applied.fields) if manager.HasField("applied") else None
-    return FieldManager(name=manager.name, api_version=manager.api_version, applied=applied)
+    transfer = manager.transfer if manager.HasField("transfer") else None
+    return FieldManager(
+        name=manager.name,
+        api_version=manager.api_version,
+        applied=applied,
+        transfer=None if transfer is None else _transfer_from_proto(transfer),
+    )
+
+
+def _transfer_from_proto(transfer: field_owner_pb2.FieldsTransfer) -> Transfer:
+    return Transfer(to=transfer.to, managers=frozenset(transfer.updaters))
 
 
 def _owner_to_proto(owner: FieldOwner) -> field_owner_pb2.FieldOwner:

@@ -20,6 +20,7 @@ from chassis.errors import FieldViolation, Rule
 from chassis.sensitive import Sensitive
 from vault_svc.domain.draft import Draft
 from vault_svc.domain.envelope import KEY_BYTES, EnvelopeError, Fault, length_prefixed
+from vault_svc.domain.last_applied import LAST_APPLIED
 
 IDEMPOTENCY_FIELD = "Idempotency-Key"  # as the draft of the IETF's HTTP API group calls it
 _POSSIBLE_KEY = re.compile("[ -~]{1,255}")
@@ -86,8 +87,10 @@ def canonical_create(
 ) -> Sensitive[bytes]:
     """The request as bytes: injective, and the same whatever order its maps came in.
 
-    The field manager is no part of it; without the issuer it is as earlier releases have it.
+    The field manager is no part of it, nor is what kubectl applied last, which only repeats the
+    rest; without the issuer it is as earlier releases have it.
     """
+    annotations = {k: v for k, v in draft.annotations.items() if k != LAST_APPLIED}
     issuer, subject = (text.encode() for text in asked_as.by)
     caller = (_PRINCIPAL_LAYOUT, _KIND, issuer) if with_issuer else (_SUBJECT_LAYOUT, _KIND)
     owners = (
@@ -103,7 +106,7 @@ def canonical_create(
         draft.description.encode(),
         _texts(*draft.decrypters),
         _sorted(draft.labels),
-        _sorted(draft.annotations),
+        _sorted(annotations),
         draft.ref.encode(),
         length_prefixed(*owners),
         value.reveal(),

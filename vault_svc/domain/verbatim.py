@@ -11,6 +11,7 @@ from chassis.errors import FieldViolation, Rule
 from chassis.sensitive import Sensitive
 from vault_svc.domain.draft import Draft, Operation, OwnerReference
 from vault_svc.domain.fingerprint import IDEMPOTENCY_FIELD
+from vault_svc.domain.last_applied import texts_of
 
 MINIMUM_BYTES = 12  # anything shorter stands in harmless texts by chance
 WITHHELD = "withheld"
@@ -44,7 +45,7 @@ def revealing(
         "metadata.name": (draft.name,),
         "metadata.generateName": (draft.generate_name,),
         "metadata.labels": _texts(draft.labels),
-        "metadata.annotations": _texts(draft.annotations),
+        "metadata.annotations": texts_of(draft.annotations),
         "metadata.ownerReferences": (t for o in draft.owner_references for t in _owner(o)),
         "spec.description": (draft.description,),
         "spec.ref": (draft.ref,),
@@ -76,7 +77,7 @@ def withheld(draft: Draft, pattern: Pattern, operation: Operation) -> Draft:
         description=draft.description if clean(draft.description) else WITHHELD,
         decrypters=tuple(d for d in draft.decrypters if clean(d)),
         labels={k: v for k, v in draft.labels.items() if clean(k, v)},
-        annotations={k: v for k, v in draft.annotations.items() if clean(k, v)},
+        annotations={k: v for k, v in draft.annotations.items() if clean(*texts_of({k: v}))},
         ref=draft.ref if clean(draft.ref) else "",
         owner_references=tuple(o for o in draft.owner_references if clean(*_owner(o))),
         manager=b"" if pattern.in_bytes(draft.manager) else draft.manager,

@@ -2,15 +2,11 @@
 
 from protos.splitkeep.metadata.v1 import secure_value_pb2
 from vault_svc.domain.draft import Draft, OwnerReference
-
-# kubectl's copy of the whole applied object: the value stands in it.
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+from vault_svc.domain.last_applied import without_value
 
 
 def draft_from_proto(draft: secure_value_pb2.SecureValueDraft) -> Draft:
     """Field by field: unknown ones might carry what metadata must never be sent."""
-    annotations = dict(draft.annotations)
-    annotations.pop(_LAST_APPLIED, None)
     return Draft(
         namespace=draft.namespace,
         name=draft.name,
@@ -18,7 +14,7 @@ def draft_from_proto(draft: secure_value_pb2.SecureValueDraft) -> Draft:
         description=draft.description,
         decrypters=tuple(draft.decrypters),
         labels=dict(draft.labels),
-        annotations=annotations,
+        annotations=without_value(draft.annotations),
         ref=draft.ref,
         owner_references=tuple(
             OwnerReference(api_version=owner.api_version, kind=owner.kind, name=owner.name)

@@ -335,7 +335,7 @@ class ClaimsContract:
     async def test_what_the_server_sets_is_not_stored(self, application: Application) -> None:
         draft = a_draft(
             annotations={
-                "kubectl.kubernetes.io/last-applied-configuration": "{}",
+                "grafana.app/createdBy": "user:other",
                 "grafana.app/managedBy": "terraform",
             }
         )
@@ -344,6 +344,20 @@ class ClaimsContract:
 
         assert after.annotations == {"grafana.app/managedBy": "terraform"}
         assert prepared.preview.annotations == after.annotations
+
+    async def test_what_kubectl_applied_last_is_stored_without_a_value(
+        self, application: Application
+    ) -> None:
+        key = "kubectl.kubernetes.io/last-applied-configuration"
+        applied = '{"kind":"SecureValue","spec":{"description":"d","value":"v"}}'
+        draft = a_draft(annotations={key: applied})
+        prepared = await application.prepare(draft)
+        after = await application.claim(prepared.write, draft)
+        edited = await application.edit(draft)
+
+        kept = {key: '{"kind":"SecureValue","spec":{"description":"d"}}'}
+        assert after.annotations == prepared.preview.annotations == kept
+        assert edited == after
 
 
 async def _released(application: Application) -> tuple[ValueKey, ...]:

@@ -60,7 +60,11 @@ class KeeperWritesContract:
         assert await keeping.stores.reader.resource_version(NAMESPACE) == 1
 
     async def test_what_the_server_sets_is_not_stored(self, keeping: Keeping) -> None:
-        mark = {"kubectl.kubernetes.io/last-applied-configuration": "{}", "a": "b"}
+        mark = {
+            "kubectl.kubernetes.io/last-applied-configuration": "{}",
+            "grafana.app/createdBy": "x",
+            "a": "b",
+        }
         after = await keeping.create(replace(DRAFT, annotations=mark))
 
         assert after.annotations == {"a": "b"}

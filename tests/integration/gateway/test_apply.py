@@ -347,7 +347,7 @@ async def test_unknown_and_repeated_fields_are_told(gateway: Gateway, validation
     assert VALUE not in answer.text + str(answer.headers)
 
 
-async def test_what_kubectl_applied_last_owns_nothing_and_is_not_kept(
+async def test_what_kubectl_applied_last_owns_nothing_where_it_is_not_kept(
     gateway: Gateway,
 ) -> None:
     """`kubectl apply --server-side` sends the annotation once more where it finds it."""
@@ -378,10 +378,7 @@ async def test_what_cannot_be_owned_is_refused_by_who_decides_it(gateway: Gatewa
 
 
 async def test_the_client_side_apply_of_kubectl_works_each_time(gateway: Gateway) -> None:
-    """GET; POST with the annotation; later GET and a merge patch made without an original.
-
-    The annotation is not kept, and so the patch has the whole manifest, and the annotation.
-    """
+    """GET; POST with the annotation; later GET and a merge patch made with the original."""
     manifest = a_tree({"description": "d", "value": VALUE}, labels={"team": "x"})
     annotations = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps(manifest)}
     sent = a_tree(

@@ -11,6 +11,7 @@ import pytest
 
 from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValueDraft
 from tests.integration.gateway.conftest import VALUES, Gateway
+from tests.unit.test_last_applied import CLEAN, HIDING_PLACES, with_spec
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -32,7 +33,13 @@ PLACES: dict[str, Any] = {
     "the value, too long": {"spec": {"value": VALUE * 2_000}},
     "an unknown field's content": {"spec": {"value": VALUE, "foo": VALUE}},
     "a deep unknown field": {"spec": {"value": VALUE}, "secure": [{"deep": {"er": VALUE}}]},
-    "what kubectl applied last": {"metadata": {"annotations": {LAST: VALUE}}},
+    **{
+        f"what kubectl applied last: {place}": {
+            "metadata": {"name": "pg-main", "annotations": {LAST: text}}
+        }
+        for place, text in HIDING_PLACES.items()
+        if len(text) < 100_000
+    },
     "a status": {"status": {"externalID": VALUE, "operatorStates": {"a": {"state": VALUE}}}},
     "managed fields": {"metadata": {"managedFields": [{"manager": VALUE}]}},
     "a list as the value": {"spec": {"value": [VALUE]}},
@@ -59,7 +66,7 @@ def body_of(form: str, place: Any) -> str:
     operations = [
         {"op": "add", "path": f"/{key}", "value": inner} for key, inner in whole.items()
     ]
-    return json.dumps([op for op in operations if op["path"] != "/metadata"] or operations)
+    return json.dumps(operations)
 
 
 @pytest.mark.parametrize("validation", ["Strict", "Warn"])
@@ -99,6 +106,68 @@ async def test_it_is_seen_nowhere(
     assert VALUE not in caplog.text
     assert dict(seen)["the value"] in {200, 201}
     assert dict(seen)["a list as the value"] == 400
+
+
+POINTER = "/metadata/annotations/" + LAST.replace("/", "~1")
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [{"op": "add", "path": POINTER, "value": with_spec(value=VALUE)}],
+        [{"op": "replace", "path": POINTER, "value": with_spec(value=VALUE)}],
+        [{"op": "replace", "path": "/metadata/annotations", "value": {LAST: VALUE}}],
+        [
+            {"op": "add", "path": POINTER, "value": with_spec(value=VALUE)},
+            {"op": "copy", "from": POINTER, "path": "/metadata/annotations/mine"},
+        ],
+        [
+            {"op": "add", "path": POINTER, "value": with_spec(value=VALUE)},
+            {"op": "move", "from": POINTER, "path": "/spec/description"},
+        ],
+        [
+            {"op": "add", "path": "/x", "value": {LAST: with_spec(value=VALUE)}},
+            {"op": "move", "from": "/x", "path": "/metadata/annotations"},
+            {"op": "copy", "from": "/metadata/annotations", "path": "/metadata/labels"},
+        ],
+        [
+            {"op": "add", "path": POINTER, "value": with_spec(value=VALUE)},
+            {"op": "test", "path": POINTER, "value": with_spec(value=VALUE)},
+        ],
+    ],
+)
+async def test_no_operation_of_a_patch_carries_it_on_from_what_kubectl_applied_last(
+    gateway: Gateway, operations: list[dict[str, Any]]
+) -> None:
+    applied = {LAST: json.dumps(CLEAN)}
+    draft = SecureValueDraft(
+        namespace="default", name="pg-main", description="d", annotations=applied
+    )
+    gateway.store.put(draft, version=1)
+
+    async with gateway.http() as http:
+        answer = await http.patch(
+            ONE,
+            content=json.dumps(operations),
+            headers={"Content-Type": "application/json-patch+json"},
+        )
+
+    assert VALUE not in answer.text
+    assert VALUE not in str(gateway.store.calls)
+
+
+async def test_what_kubectl_applied_last_is_kept_without_it(gateway: Gateway) -> None:
+    body = {
+        "metadata": {"name": "a", "annotations": {LAST: with_spec(value=VALUE)}},
+        "spec": {"description": "d", "value": VALUE},
+    }
+
+    async with gateway.http() as http:
+        answer = await http.post(VALUES, json=body)
+        read = await http.get(f"{VALUES}/a")
+
+    assert answer.status_code == 201
+    assert json.loads(read.json()["metadata"]["annotations"][LAST]) == CLEAN
 
 
 async def test_the_search_would_find_it(gateway: Gateway) -> None:

@@ -243,3 +243,13 @@ def test_owners_are_shown_as_fields_v1() -> None:
         },
     ]
     assert fields_v1([]) == {}
+
+
+@pytest.mark.parametrize("manager", ["kubectl", "kubectl-last-applied"])
+def test_kubectl_does_not_conflict_with_its_own_client_side_apply(manager: str) -> None:
+    patch = applied({"spec": {"description": "new", "value": "v"}}, manager=manager)
+    before = owner("kubectl-client-side-apply", "spec.description", "spec.value")
+
+    assert made(patch, before)["spec"]["description"] == "new"
+    conflicts_of(patch, owner("other", "spec.value"))
+    conflicts_of(applied({"spec": {"value": "v"}}, manager="other"), before)

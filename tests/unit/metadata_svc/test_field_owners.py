@@ -18,6 +18,7 @@ from metadata_svc.domain.field_owners import (
     FieldManager,
     FieldOwner,
     OwnerOperation,
+    Transfer,
     changes_between,
     is_field_path,
     owners_after,
@@ -323,3 +324,31 @@ def test_the_version_of_the_api_is_that_of_the_last_write() -> None:
     (found,) = after(owners, {A: "1"}, {A: "2"}, manager)
 
     assert found.api_version == "secret.grafana.app/v1"
+
+
+def moving(to: str, *managers: str) -> FieldManager:
+    transfer = Transfer(to=to, managers=frozenset(managers))
+    return FieldManager(name=to, api_version=VERSION, transfer=transfer)
+
+
+def test_what_was_updated_becomes_applied_when_it_is_handed_over() -> None:
+    owners = (
+        owner("old", A, DESCRIPTION),
+        owner("other", A),
+        owner("new", B, operation=APPLY),
+        owner("old", A, operation=APPLY),
+    )
+    fields = {A: "1", B: "1", DESCRIPTION: "d"}
+
+    assert after(owners, fields, fields, moving("new", "old", "nobody")) == (
+        owner("other", A),
+        owner("old", A, operation=APPLY),
+        owner("new", A, B, DESCRIPTION, operation=APPLY, at=LATER),
+    )
+
+
+def test_nothing_is_handed_over_by_who_owns_nothing() -> None:
+    owners = (owner("other", A), owner("new", B, operation=APPLY))
+    fields = {A: "1", B: "1"}
+
+    assert after(owners, fields, fields, moving("new", "old")) == owners

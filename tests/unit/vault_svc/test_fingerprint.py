@@ -168,12 +168,23 @@ def test_an_empty_apply_is_still_an_apply() -> None:
     assert _draft_to_proto(draft_from_proto(draft)).manager.HasField("applied")
 
 
-def test_what_kubectl_last_applied_goes_no_further() -> None:
+def test_what_kubectl_last_applied_goes_on_without_the_value_and_changes_no_fingerprint() -> (
+    None
+):
     """It repeats the whole object, the value included."""
     key = "kubectl.kubernetes.io/last-applied-configuration"
-    draft = secure_value_pb2.SecureValueDraft(annotations={key: "{}", "kept": "1"})
+    applied = '{"kind":"SecureValue","spec":{"value":"v"}}'
+    draft = secure_value_pb2.SecureValueDraft(annotations={key: applied, "kept": "1"})
 
-    assert draft_from_proto(draft).annotations == {"kept": "1"}
+    read = draft_from_proto(draft)
+
+    assert read.annotations == {key: '{"kind":"SecureValue","spec":{}}', "kept": "1"}
+    value = Sensitive(b"hunter2")
+    requests = {
+        canonical_create(ASKED, draft, value, with_issuer=True).reveal()
+        for draft in (read, replace(read, annotations={"kept": "1"}))
+    }
+    assert len(requests) == 1
 
 
 def test_another_caller_key_value_or_fingerprint_key_has_another_fingerprint() -> None:

@@ -15,6 +15,8 @@ from vault_svc.domain.fingerprint import IdempotencyKey
 from vault_svc.ports.metadata import Preparation, Write
 
 VALUE = "correct-horse-1"
+ESCAPED = VALUE.replace("-", "\\u002d")
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 FORBIDDEN = Rule.FORBIDDEN
 MANAGER = field_owner_pb2.FieldManager(name=f"by {VALUE}").SerializeToString()
 APPLYING = field_owner_pb2.FieldManager(
@@ -28,6 +30,14 @@ REVEALING: dict[str, tuple[dict[str, Any], str]] = {
     "a label's value": ({"labels": {"x": f"a{VALUE}z"}}, "metadata.labels"),
     "an annotation's key": ({"annotations": {f"x/{VALUE}": ""}}, "metadata.annotations"),
     "an annotation's value": ({"annotations": {"x": VALUE}}, "metadata.annotations"),
+    "what kubectl applied last": (
+        {"annotations": {LAST_APPLIED: f'{{"spec":{{"description":"{VALUE}"}}}}'}},
+        "metadata.annotations",
+    ),
+    "an escape in what kubectl applied last": (
+        {"annotations": {LAST_APPLIED: f'{{"spec":{{"description":"{ESCAPED}"}}}}'}},
+        "metadata.annotations",
+    ),
     "an owner": ({"owner_references": (OWNER,)}, "metadata.ownerReferences"),
     "the description": ({"description": f"it is {VALUE}"}, "spec.description"),
     "a decrypter": ({"decrypters": ("k6", VALUE)}, "spec.decrypters"),

@@ -25,19 +25,21 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'splitkeep/metadata/v1/field_owner.proto\x12\x15splitkeep.metadata.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\x01\n\nFieldOwner\x12\x0f\n\x07manager\x18\x01 \x01(\t\x12\x38\n\toperation\x18\x02 \x01(\x0e\x32%.splitkeep.metadata.v1.OwnerOperation\x12\x13\n\x0b\x61pi_version\x18\x03 \x01(\t\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x66ields\x18\x05 \x03(\t\"y\n\x0c\x46ieldManager\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x02 \x01(\t\x12:\n\x07\x61pplied\x18\x03 \x01(\x0b\x32$.splitkeep.metadata.v1.AppliedFieldsH\x00\x88\x01\x01\x42\n\n\x08_applied\"\x1f\n\rAppliedFields\x12\x0e\n\x06\x66ields\x18\x01 \x03(\t*h\n\x0eOwnerOperation\x12\x1f\n\x1bOWNER_OPERATION_UNSPECIFIED\x10\x00\x12\x1a\n\x16OWNER_OPERATION_UPDATE\x10\x01\x12\x19\n\x15OWNER_OPERATION_APPLY\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'splitkeep/metadata/v1/field_owner.proto\x12\x15splitkeep.metadata.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\x01\n\nFieldOwner\x12\x0f\n\x07manager\x18\x01 \x01(\t\x12\x38\n\toperation\x18\x02 \x01(\x0e\x32%.splitkeep.metadata.v1.OwnerOperation\x12\x13\n\x0b\x61pi_version\x18\x03 \x01(\t\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x66ields\x18\x05 \x03(\t\"\xc4\x01\n\x0c\x46ieldManager\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x02 \x01(\t\x12:\n\x07\x61pplied\x18\x03 \x01(\x0b\x32$.splitkeep.metadata.v1.AppliedFieldsH\x00\x88\x01\x01\x12<\n\x08transfer\x18\x04 \x01(\x0b\x32%.splitkeep.metadata.v1.FieldsTransferH\x01\x88\x01\x01\x42\n\n\x08_appliedB\x0b\n\t_transfer\".\n\x0e\x46ieldsTransfer\x12\n\n\x02to\x18\x01 \x01(\t\x12\x10\n\x08updaters\x18\x02 \x03(\t\"\x1f\n\rAppliedFields\x12\x0e\n\x06\x66ields\x18\x01 \x03(\t*h\n\x0eOwnerOperation\x12\x1f\n\x1bOWNER_OPERATION_UNSPECIFIED\x10\x00\x12\x1a\n\x16OWNER_OPERATION_UPDATE\x10\x01\x12\x19\n\x15OWNER_OPERATION_APPLY\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.splitkeep.metadata.v1.field_owner_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OWNEROPERATION']._serialized_start=422
-  _globals['_OWNEROPERATION']._serialized_end=526
+  _globals['_OWNEROPERATION']._serialized_start=546
+  _globals['_OWNEROPERATION']._serialized_end=650
   _globals['_FIELDOWNER']._serialized_start=100
   _globals['_FIELDOWNER']._serialized_end=264
-  _globals['_FIELDMANAGER']._serialized_start=266
-  _globals['_FIELDMANAGER']._serialized_end=387
-  _globals['_APPLIEDFIELDS']._serialized_start=389
-  _globals['_APPLIEDFIELDS']._serialized_end=420
+  _globals['_FIELDMANAGER']._serialized_start=267
+  _globals['_FIELDMANAGER']._serialized_end=463
+  _globals['_FIELDSTRANSFER']._serialized_start=465
+  _globals['_FIELDSTRANSFER']._serialized_end=511
+  _globals['_APPLIEDFIELDS']._serialized_start=513
+  _globals['_APPLIEDFIELDS']._serialized_end=544
 # @@protoc_insertion_point(module_scope)

@@ -84,6 +84,7 @@ class FieldManager(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     API_VERSION_FIELD_NUMBER: _builtins.int
     APPLIED_FIELD_NUMBER: _builtins.int
+    TRANSFER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     api_version: _builtins.str
     @_builtins.property
@@ -92,22 +93,59 @@ class FieldManager(_message.Message):
         those that it applied before and left out now.
         """
 
+    @_builtins.property
+    def transfer(self) -> Global___FieldsTransfer:
+        """Set to move a client from updating to applying."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         api_version: _builtins.str = ...,
         applied: Global___AppliedFields | None = ...,
+        transfer: Global___FieldsTransfer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_applied", b"_applied", "applied", b"applied"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_applied", b"_applied", "_transfer", b"_transfer", "applied", b"applied", "transfer", b"transfer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_applied", b"_applied", "api_version", b"api_version", "applied", b"applied", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_applied", b"_applied", "_transfer", b"_transfer", "api_version", b"api_version", "applied", b"applied", "name", b"name", "transfer", b"transfer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__applied: _TypeAlias = _typing.Literal["applied"]  # noqa: Y015
     _WhichOneofArgType__applied: _TypeAlias = _typing.Literal["_applied", b"_applied"]  # noqa: Y015
+    _WhichOneofReturnType__transfer: _TypeAlias = _typing.Literal["transfer"]  # noqa: Y015
+    _WhichOneofArgType__transfer: _TypeAlias = _typing.Literal["_transfer", b"_transfer"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__applied) -> _WhichOneofReturnType__applied | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__transfer) -> _WhichOneofReturnType__transfer | None: ...
 
 Global___FieldManager: _TypeAlias = FieldManager  # noqa: Y015
+
+@_typing.final
+class FieldsTransfer(_message.Message):
+    """What the managers `updaters` own by updates is owned by `to` from here on, as fields that it applied.
+    A manager that owns nothing by updates hands nothing over.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TO_FIELD_NUMBER: _builtins.int
+    UPDATERS_FIELD_NUMBER: _builtins.int
+    to: _builtins.str
+    @_builtins.property
+    def updaters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        to: _builtins.str = ...,
+        updaters: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["to", b"to", "updaters", b"updaters"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FieldsTransfer: _TypeAlias = FieldsTransfer  # noqa: Y015
 
 @_typing.final
 class AppliedFields(_message.Message):
