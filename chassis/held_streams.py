@@ -14,13 +14,13 @@ As many streams are open as questions were asked at the same time, of late.
 """
 
 import asyncio
-from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 import grpc
 
 from chassis.errors import DeadlineExceededError, UnavailableError
 from chassis.grpc_client import call_timeout, known_error
+from chassis.peer_status import WritableStream
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -31,10 +31,11 @@ STREAM_SECONDS = 10.0
 class _Held:
     """A stream, and whether it has been held long enough."""
 
-    __slots__ = ("over", "stream")
+    __slots__ = ("over", "requests", "stream")
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream  # a grpc.aio.StreamStreamCall
+        self.requests = WritableStream(stream)
         self.over = False
 
 
@@ -67,8 +68,7 @@ class HeldStreams(Generic[Request, Response]):
     async def _answer(self, held: _Held, request: Request) -> Response:
         stream = held.stream
         try:
-            with suppress(asyncio.InvalidStateError):  # it has ended: reading tells how
-                await stream.write(request)
+            await held.requests.write(request)
             answer: Response = await stream.read()
         except grpc.aio.AioRpcError as error:
             raise known_error(error) from None
