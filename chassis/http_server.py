@@ -20,14 +20,22 @@ class HttpBounds:
     concurrent_connections: int = 1_024
     keep_alive_seconds: int = 75
     header_bytes: int = 65_536
+    message_bytes: int = 4_096
+    """Of one WebSocket message from the client."""
+
+
+@dataclass(frozen=True)
+class Protocols:
+    """What makes the protocol of one connection, from the arguments that uvicorn's takes."""
+
+    http: Callable[..., asyncio.Protocol] | None = None
+    """In place of uvicorn's."""
+    websocket: type[asyncio.Protocol] | None = None
+    """Of a connection that was upgraded. Without it none is."""
 
 
 class HttpServer:
-    """Serves one application on one port, with TLS if it is given any.
-
-    `connection` makes the protocol of one connection in place of uvicorn's, from the same
-    arguments.
-    """
+    """Serves one application on one port, with TLS if it is given any."""
 
     def __init__(
         self,
@@ -37,11 +45,11 @@ class HttpServer:
         *,
         tls: Tls | None = None,
         bounds: HttpBounds | None = None,
-        connection: Callable[..., asyncio.Protocol] | None = None,
+        protocols: Protocols | None = None,
     ) -> None:
         self._address = (host, port)
         self._tls = rotating_context(tls) if tls else None
-        self._config = _config(app, bounds or HttpBounds(), connection)
+        self._config = _config(app, bounds or HttpBounds(), protocols or Protocols())
         self._server = _OwnedServer(self._config)
         self._serving: asyncio.Task[None] | None = None
 
@@ -92,13 +100,13 @@ class _OwnedServer(uvicorn.Server):
         self.ready.set()
 
 
-def _config(
-    app: Any, bounds: HttpBounds, connection: Callable[..., asyncio.Protocol] | None
-) -> uvicorn.Config:
+def _config(app: Any, bounds: HttpBounds, protocols: Protocols) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=connection or "httptools",  # type: ignore[arg-type]  # uvicorn only calls it
-        ws="none",
+        http=protocols.http or "httptools",  # type: ignore[arg-type]  # uvicorn only calls it
+        ws=protocols.websocket or "none",
+        ws_max_size=bounds.message_bytes,
+        ws_per_message_deflate=False,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -44,7 +44,7 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"), default=lambda value: type(va
 _PLAIN_ENCODER = msgspec.json.Encoder()
 _LEVELS = {"warn": "warning", "exception": "error"}
 # Lines that repeat what is logged already, or are of no use to an operator.
-_QUIET_LOGGERS = ("httpx2", "httpcore2", "uvicorn.access", "asyncio")
+_QUIET_LOGGERS = ("httpx2", "httpcore2", "uvicorn.access", "uvicorn.error", "asyncio")
 
 
 def configure_logging(service: str, level: LogLevel, stream: TextIO, **process: int) -> None:

@@ -12,7 +12,7 @@ import structlog
 from chassis.clock import SystemClock
 from chassis.config import load_config
 from chassis.grpc_client import open_channel
-from chassis.http_server import HttpBounds, HttpServer
+from chassis.http_server import HttpBounds, HttpServer, Protocols
 from chassis.metrics import Metrics
 from chassis.operations import OperationsServer
 from chassis.process import run
@@ -29,6 +29,7 @@ from gateway.discovery.served import discovery_paths
 from gateway.edge.connection import BoundedConnection, ConnectionBounds
 from gateway.edge.http_metrics import HttpMetrics
 from gateway.edge.room import Room
+from gateway.edge.websocket import WatchConnection
 from gateway.health import Checks, Health
 from gateway.openapi.served import openapi_paths
 from gateway.page import page_paths
@@ -112,7 +113,9 @@ def _https_server(  # everything that main has made
         bounds=HttpBounds(
             concurrent_connections=sys.maxsize, keep_alive_seconds=KEEP_ALIVE_SECONDS
         ),
-        connection=partial(BoundedConnection, bounds=bounds),
+        protocols=Protocols(
+            http=partial(BoundedConnection, bounds=bounds), websocket=WatchConnection
+        ),
     )
 
 

@@ -18,7 +18,8 @@ from gateway.edge.edge import Edge
 from gateway.edge.http_metrics import HttpMetrics
 from gateway.edge.request_state import set_form, set_route, set_target
 from gateway.edge.room import Room
-from gateway.errors import MethodNotAllowedError, UnknownPathError
+from gateway.edge.websocket import refuse_websocket
+from gateway.errors import BadRequestError, MethodNotAllowedError, UnknownPathError
 from gateway.kinds import Kind, Target
 from gateway.published import Answer
 from gateway.queries.query import query_from
@@ -73,6 +74,7 @@ class PlainEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         set_route(scope, self._path)
+        refuse_websocket(scope)
         answer = _verb_of(self._verbs, scope["method"])
         response = await answer(Request(scope, receive))
         await response(scope, receive, send)
@@ -120,6 +122,10 @@ class ResourceEndpoint:
         asked = Asked.OBJECT
         if request.method == "GET" and not target.name:
             asked = Asked.WATCH if query.flag("watch") else Asked.LIST
+        if asked is not Asked.WATCH:
+            refuse_websocket(request.scope)
+        elif request.scope["http_version"] == "1.0":
+            raise BadRequestError("a watch needs HTTP/1.1: in HTTP/1.0 its end cannot be told")
         return form_for(
             asked,
             accepts=request.headers.getlist("accept"),

@@ -62,6 +62,24 @@ class BodyTooLargeError(HttpError):
     default_message = "the request body is too large"
 
 
+class LostHandshakeError(HttpError):
+    """The opening of a WebSocket of which a proxy has removed a part.
+
+    503, which clients of Kubernetes answer with the same watch over plain HTTP.
+    """
+
+    default_message = (
+        "WebSocket: the request has no Connection: Upgrade or no Upgrade header; a proxy may "
+        "have removed it"
+    )
+
+
+class WebSocketVersionError(HttpError):
+    """Another version of the protocol than the one that is served (RFC 6455 §4.4)."""
+
+    default_message = "Sec-WebSocket-Version: must be 13"
+
+
 class UnsupportedMediaTypeError(HttpError):
     """The body is in a form that is not read here."""
 

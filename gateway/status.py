@@ -32,6 +32,7 @@ from gateway.errors import (
     FieldConflict,
     HeadTooLargeError,
     HttpError,
+    LostHandshakeError,
     MethodNotAllowedError,
     NotAcceptableError,
     NotReadyError,
@@ -40,6 +41,7 @@ from gateway.errors import (
     UnknownPathError,
     UnprocessableError,
     UnsupportedMediaTypeError,
+    WebSocketVersionError,
 )
 from gateway.kinds import Target
 
@@ -78,6 +80,8 @@ REASONS: dict[type[Exception], Reason] = {
     UnsupportedMediaTypeError: Reason(415, "UnsupportedMediaType"),
     ApplyConflictError: Reason(409, "Conflict"),
     UnprocessableError: Reason(422, "Invalid"),
+    LostHandshakeError: Reason(503, "ServiceUnavailable"),
+    WebSocketVersionError: Reason(426, "UpgradeRequired"),
     HeadTooLargeError: Reason(431, "RequestHeaderFieldsTooLarge"),
     NotReadyError: Reason(503, "ServiceUnavailable"),
     ResourceVersionTooLargeError: Reason(504, "Timeout"),
@@ -90,6 +94,16 @@ RETRIED = (
     ResourceVersionTooLargeError,
 )
 """The same request may succeed later."""
+
+_LATER = {"retry-after": str(RETRY_AFTER_SECONDS)}
+FIXED_HEADERS: dict[type[Exception], dict[str, str]] = {
+    UnauthenticatedError: {"www-authenticate": "Bearer"},
+    WebSocketVersionError: {"sec-websocket-version": "13"},
+    ResourceExhaustedError: _LATER,
+    UnavailableError: _LATER,
+    NotReadyError: _LATER,
+}
+"""What an answer has beside its body, where that is the same each time."""
 
 PEER_FAULTS = (ResourceExhaustedError, UnavailableError, DeadlineExceededError)
 """Their texts may be the transport's own, with addresses in them, and are not shown."""
@@ -254,12 +268,8 @@ def _cause(violation: FieldViolation) -> JsonObject:
 
 def _headers(error: Exception) -> dict[str, str]:
     match error:
-        case UnauthenticatedError():
-            return {"www-authenticate": "Bearer"}
         case MethodNotAllowedError(allowed=allowed):
             return {"allow": ", ".join(allowed)}
         case UnsupportedMediaTypeError(patches=patches) if patches:
             return {"accept-patch": ", ".join(patches)}
-        case ResourceExhaustedError() | UnavailableError() | NotReadyError():
-            return {"retry-after": str(RETRY_AFTER_SECONDS)}
-    return {}
+    return FIXED_HEADERS.get(type(error), {})

@@ -24,6 +24,7 @@ from chassis.errors import ResourceExhaustedError
 from chassis.request_id import accepted_or_new
 from gateway.edge.exchange import REQUEST_ID_HEADER, SECURITY_HEADERS
 from gateway.edge.request_head import check_connection, check_host, check_target
+from gateway.edge.upgrades import asks_for_websocket, check_handshake
 from gateway.errors import BadRequestError, HeadTooLargeError, HttpError
 from gateway.status import failure_of
 
@@ -66,6 +67,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._bounds = bounds
         self._idle_bytes = 0
         self._in_head = True
+        self._is_upgraded = False
         self._refusal: HttpError | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
@@ -90,7 +92,7 @@ class BoundedConnection(HttpToolsProtocol):
             return
         self._idle_bytes += len(data)
         super().data_received(data)
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._is_upgraded:
             return
         if self._idle_bytes > self._bounds.head_bytes:
             self._refuse(HeadTooLargeError())
@@ -133,6 +135,12 @@ class BoundedConnection(HttpToolsProtocol):
         self._idle_bytes = 0
         super().on_message_complete()
 
+    def handle_websocket_upgrade(self) -> None:
+        """The connection is another object's from here on."""
+        self._is_upgraded = True
+        self._stop_head_timer()
+        super().handle_websocket_upgrade()
+
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # our own text takes its place
         """What arrived is no HTTP, or too much of it."""
         invalid = BadRequestError("the request is not valid HTTP/1.1")
@@ -156,12 +164,21 @@ class BoundedConnection(HttpToolsProtocol):
         if self.parser.should_upgrade() and _brings_body(self.headers):
             # The parser leaves such a body unread, and the request would count as one without.
             raise BadRequestError("a request for an upgrade must not have a body")
+        if asks_for_websocket(self.headers):
+            self._check_websocket()
         fields = sum(len(name) + len(value) for name, value in self.headers)
         if fields + len(self.url) > self._bounds.head_bytes:
             raise HeadTooLargeError
         check_target(self.url)
         check_connection(self.headers)
         check_host(self.headers, self.parser.get_http_version())
+
+    def _check_websocket(self) -> None:
+        """Raises BadRequestError, LostHandshakeError, WebSocketVersionError."""
+        if self._is_serving():
+            raise BadRequestError("a WebSocket cannot be opened while a request is answered")
+        version = self.parser.get_http_version()
+        check_handshake(self.parser.get_method(), self.headers, version)
 
     def _is_serving(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle
@@ -226,6 +243,7 @@ def _raw_answer(error: HttpError | ResourceExhaustedError, request_id: str) -> b
         b"content-length: %d" % len(body),
         b"connection: close",
         REQUEST_ID_HEADER + b": " + request_id.encode(),
+        *(b"%s: %s" % (name.encode(), text.encode()) for name, text in failure.headers.items()),
         *(b"%s: %s" % header for header in SECURITY_HEADERS),
     ]
     return b"\r\n".join([*head, b"", body])

@@ -14,6 +14,7 @@ from gateway.edge.exchange import REQUEST_ID_HEADER, Exchange
 from gateway.edge.http_metrics import WATCH, HttpMetrics
 from gateway.edge.paths import canonical_path, check_path
 from gateway.edge.request_state import is_watch, route_of, target_of
+from gateway.edge.websocket import WatchSocket
 from gateway.errors import ClientGoneError
 from gateway.status import INTERNAL, failure_of
 
@@ -31,18 +32,25 @@ class Edge:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI. Only HTTP is served."""
+        """ASGI: HTTP, and WebSocket for what it serves."""
+        socket = WatchSocket(scope, receive, send) if scope["type"] == "websocket" else None
+        if socket is not None:
+            scope, receive, send = socket.scope, socket.receive, socket.send
         request_id = accepted_or_new(_requested_id(scope))
         exchange = Exchange(scope, receive, send, request_id=request_id)
         with bind_request_id(request_id):
             started = perf_counter()
             try:
-                await self._answer(scope, exchange, request_id)
+                await self._answer(scope, exchange, request_id, socket)
             finally:
                 self._observe(scope, exchange.status, perf_counter() - started)
 
-    async def _answer(self, scope: Scope, exchange: Exchange, request_id: str) -> None:
+    async def _answer(
+        self, scope: Scope, exchange: Exchange, request_id: str, socket: WatchSocket | None
+    ) -> None:
         try:
+            if socket is not None:
+                socket.admit()
             check_path(scope["raw_path"])
             scope["path"] = canonical_path(scope["path"])
             await self._app(scope, exchange.receive, exchange.send)

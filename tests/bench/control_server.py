@@ -21,7 +21,7 @@ from typing import Any
 from chassis.clock import SystemClock
 from chassis.config import load_config
 from chassis.grpc_server import GrpcServer, Port, Service, Tls
-from chassis.http_server import HttpServer
+from chassis.http_server import HttpServer, Protocols
 from chassis.identity import Authenticator, JwtVerifier, load_issuers
 from chassis.log_level import LogLevel
 from chassis.metrics import Metrics
@@ -94,7 +94,7 @@ async def serve(stopping: asyncio.Event) -> None:
         HOST,
         0,
         tls=tls,
-        connection=partial(BoundedConnection, bounds=ConnectionBounds()),
+        protocols=Protocols(http=partial(BoundedConnection, bounds=ConnectionBounds())),
     )
     operations = OperationsServer(HOST, 0, metrics=metrics, checks={})
     ports = {

@@ -20,7 +20,7 @@ import pytest_asyncio
 from chassis.clock import SystemClock
 from chassis.grpc_client import open_channel
 from chassis.grpc_server import GrpcServer, Port, Service
-from chassis.http_server import HttpServer
+from chassis.http_server import HttpServer, Protocols
 from chassis.metrics import Metrics
 from chassis.tls_files import Tls
 from gateway.app import make_app
@@ -32,6 +32,7 @@ from gateway.discovery.served import discovery_paths
 from gateway.edge.connection import BoundedConnection, ConnectionBounds
 from gateway.edge.http_metrics import HttpMetrics
 from gateway.edge.room import Room
+from gateway.edge.websocket import WatchConnection
 from gateway.health import Health
 from gateway.openapi.served import openapi_paths
 from gateway.page import page_paths
@@ -75,6 +76,12 @@ class Connection(BoundedConnection):
         client = transport.get_extra_info("socket")
         client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)
         super().connection_made(transport)
+
+
+class Socket(WatchConnection):
+    """Likewise, after an upgrade."""
+
+    write_seconds = BOUNDS.write_seconds
 
 
 @dataclass
@@ -185,7 +192,8 @@ async def running_gateway(certificates: Certificates) -> AsyncIterator[Gateway]:
         clock=SystemClock(),
     )
     connection = partial(Connection, bounds=BOUNDS)
-    server = HttpServer(app, LOOPBACK, 0, tls=tls, connection=connection)
+    protocols = Protocols(connection, Socket)
+    server = HttpServer(app, LOOPBACK, 0, tls=tls, protocols=protocols)
     port = await server.start()
     try:
         yield Gateway(

@@ -15,9 +15,7 @@ FRAMED = {
 
 
 async def test_an_upgrade_to_another_protocol_is_not_made(gateway: Gateway) -> None:
-    upgrade = (
-        b"Connection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-    )
+    upgrade = b"Connection: Upgrade, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
 
     status, received = await gateway.exchange(
         b"GET /healthz HTTP/1.1\r\n" + HOST + upgrade + b"\r\n"
