@@ -19,6 +19,7 @@ from vault_svc.kek_providers.local_file import load_keks
 from vault_svc.metadata_client import GrpcMetadataClient
 from vault_svc.ports.data_keys import DataKeyStore
 from vault_svc.ports.keks import Keks
+from vault_svc.postgres.clock import TwoClocks
 from vault_svc.postgres.data_keys import PostgresDataKeyStore
 from vault_svc.postgres.fingerprint_keys import PostgresFingerprintKeyStore
 from vault_svc.postgres.sealed_values import PostgresSealedValueStore
@@ -85,8 +86,9 @@ def assemble(
         ),
     )
     telemetry = SweepTelemetry(metrics)
-    rule = SweepRule(config.release_grace_seconds, config.unclaimed_age_seconds)
-    sweep = Sweep(metadata, values, clock, rule, telemetry.contradicted)
+    rule = SweepRule(config.longest_window_seconds, config.unclaimed_age_seconds)
+    clocks = TwoClocks(clock, database)
+    sweep = Sweep(metadata, values, clock, clocks, rule, telemetry.contradicted)
     return Parts(served, _worker(config, sweep, telemetry), keks, keys)
 
 

@@ -51,9 +51,22 @@ class Config:
     operations_port: int = field(
         default=9482, metadata={"help": "HTTP port for metrics and health", **_PORT}
     )
+    recovery_window_seconds: float = field(
+        default=7 * _DAY_SECONDS,
+        metadata={
+            "help": "how long a value is kept after metadata first says that it is not needed; "
+            "longer than the time between the two databases' backups",
+            "min": 0,
+            "max": 3650 * _DAY_SECONDS,
+        },
+    )
     release_grace_seconds: float = field(
-        default=3600,
-        metadata={"help": "how long a released value is kept; longer than a backup", "min": 0},
+        default=0,
+        metadata={
+            "help": "deprecated, use recovery_window_seconds; the longer of the two counts",
+            "min": 0,
+            "max": 3650 * _DAY_SECONDS,
+        },
     )
     sweep_interval_seconds: float = field(
         default=30, metadata={"help": "pause between two sweeps", "min": 0.05}
@@ -110,6 +123,11 @@ class Config:
     ready_file: Path | None = field(
         default=None, metadata={"help": "file to write the bound ports to when ready"}
     )
+
+    @property
+    def longest_window_seconds(self) -> float:
+        """How long values are kept, whichever of the two settings says so."""
+        return max(self.recovery_window_seconds, self.release_grace_seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@
 """
 
 from collections.abc import Awaitable, Sequence
+from datetime import UTC, datetime
 from itertools import repeat
 from typing import TypeVar
 from uuid import UUID
@@ -34,6 +35,8 @@ from vault_svc.ports.metadata import (
     Preparation,
     PreparedWrite,
     Question,
+    ReleasedPage,
+    ReleasedPlace,
     Resolution,
     SecureValue,
     ValueState,
@@ -51,7 +54,9 @@ HEALTH_DEADLINE_SECONDS = 2.0
 PEER_SERVICE = vault_peer_pb2.DESCRIPTOR.services_by_name["VaultPeer"].full_name
 CANNOT_BE_ASKED = "metadata cannot be asked"
 _OTHER_NAMES = "metadata decided about other names than were asked"
+_NO_TIME = "metadata answered a time that no release has"
 ID_BYTES = 16
+EARLIEST_RELEASE = datetime(1970, 1, 1, tzinfo=UTC)
 
 _OPERATIONS = {
     Operation.CREATE: vault_peer_pb2.OPERATION_CREATE,
@@ -147,18 +152,18 @@ class GrpcMetadataClient:
             if refused.state in _STATES
         )
 
-    async def released(
-        self, *, minimum_age_seconds: float, after: ValueKey | None, limit: int
-    ) -> tuple[ValueKey, ...]:
+    async def released(self, *, after: ReleasedPlace | None, limit: int) -> ReleasedPage:
         """See ports.MetadataClient.released."""
-        request = vault_peer_pb2.ReleasedRequest(
-            page_size=limit, after=_key_to_proto(after) if after else None
-        )
-        request.minimum_age.FromMicroseconds(int(minimum_age_seconds * 1_000_000))
+        request = vault_peer_pb2.ReleasedRequest(page_size=limit)
+        if after is not None:
+            request.after.CopyFrom(_key_to_proto(after.key))
+        if after is None or after.released_at is not None:
+            request.since.CopyFrom(_place_to_proto(after))
         answer = await _own(
             call(self._stub.Released, request, deadline_seconds=SWEEP_DEADLINE_SECONDS)
         )
-        return tuple(map(_key_from_proto, answer.values))
+        following = _place_from_proto(answer.next) if answer.HasField("next") else None
+        return ReleasedPage(tuple(map(_key_from_proto, answer.values)), following)
 
     async def acknowledge(self, keys: Sequence[ValueKey]) -> None:
         """See ports.MetadataClient.acknowledge."""
@@ -316,6 +321,25 @@ def _key_to_proto(key: ValueKey) -> vault_peer_pb2.ValueKey:
 
 def _key_from_proto(key: vault_peer_pb2.ValueKey) -> ValueKey:
     return ValueKey(key.namespace, _id_from_text(key.value_id))
+
+
+def _place_to_proto(place: ReleasedPlace | None) -> vault_peer_pb2.ReleasedPlace:
+    """An empty message is the beginning of the list."""
+    message = vault_peer_pb2.ReleasedPlace()
+    if place is not None and place.released_at is not None:
+        message.released_at.FromDatetime(place.released_at)
+        message.value.CopyFrom(_key_to_proto(place.key))
+    return message
+
+
+def _place_from_proto(place: vault_peer_pb2.ReleasedPlace) -> ReleasedPlace:
+    try:
+        released_at = place.released_at.ToDatetime(UTC)
+    except (OverflowError, ValueError):
+        raise UnavailableError(_NO_TIME) from None
+    if released_at < EARLIEST_RELEASE:
+        raise UnavailableError(_NO_TIME)
+    return ReleasedPlace(released_at, _key_from_proto(place.value))
 
 
 def _id_from_text(text: str) -> UUID:

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import structlog
+
 from chassis.config import ConfigError
 from chassis.grpc_client import open_channel
 from chassis.grpc_server import GrpcServer, Port, Service, Tls
@@ -11,16 +13,24 @@ from chassis.operations import ProcessVitals
 from chassis.places import Place
 from chassis.postgres import Database
 from vault_svc.assembly import assemble
-from vault_svc.config import MIGRATIONS, Config
+from vault_svc.config import MIGRATIONS, PREFIX, Config
 from vault_svc.grpc_api.services import SERVICE_NAMES
 from vault_svc.metadata_client import MetadataHealth
 from vault_svc.use_cases.kek_check import kek_problems
 
 MAXIMUM_REQUEST_BYTES = 1024 * 1024
 
+_log = structlog.get_logger(__name__)
+
 
 async def serve(config: Config, place: Place, stopping: asyncio.Event) -> None:
     """Serves at this place until `stopping` is set, then drains."""
+    if config.release_grace_seconds:
+        _log.warning(
+            "a deprecated setting is in use",
+            setting=f"{PREFIX}RELEASE_GRACE_SECONDS",
+            replaced_by=f"{PREFIX}RECOVERY_WINDOW_SECONDS",
+        )
     database = await Database.connect(
         config.dsn,
         application_name="vault_svc",

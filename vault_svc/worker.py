@@ -1,4 +1,4 @@
-"""The sweep in the background: two ways often, the third slowly."""
+"""The sweep in the background: every way in a loop of its own, one of them slowly."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -28,16 +28,25 @@ class SweepTelemetry:
     """What the sweep counts and tells."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._erased = metrics.counter("vault_swept_values", "Values erased, by way.", ("way",))
+        self._scheduled = metrics.counter(
+            "vault_swept_values", "Values given a time of erasure, by way.", ("way",)
+        )
+        self._erased = metrics.counter("vault_erased_values", "Values erased.", ())
         self._contradicted = metrics.counter(
             "vault_contradicted_values", "Values that metadata had claimed and now denies.", ()
         )
 
-    def erased(self, way: str, count: int) -> None:
-        """So many values were erased."""
-        self._erased.labels(way).inc(count)
+    def scheduled(self, way: str, count: int) -> None:
+        """So many values were given a time of erasure."""
+        self._scheduled.labels(way).inc(count)
         if count:
-            _log.info("swept", way=way, erased_count=count)
+            _log.info("values will be erased", way=way, scheduled_count=count)
+
+    def erased(self, count: int) -> None:
+        """So many values were erased."""
+        self._erased.inc(count)
+        if count:
+            _log.info("swept", erased_count=count)
 
     def contradicted(self, keys: Sequence[ValueKey]) -> None:
         """These were kept: metadata does not know any more that it had claimed them."""
@@ -56,30 +65,41 @@ class SweepWorker:
     def __init__(
         self, sweep: Sweep, intervals: SweepIntervals, telemetry: SweepTelemetry
     ) -> None:
-        self._ways = {
-            "released": (sweep.erase_released, intervals.sweep_seconds),
-            "unclaimed": (sweep.refuse_unclaimed, intervals.sweep_seconds),
-            "everything": (sweep.check_everything, intervals.full_seconds),
-        }
         self._telemetry = telemetry
+        self._loops = (
+            ("released", self._scheduling("released", sweep.note_released), False),
+            ("unclaimed", self._scheduling("unclaimed", sweep.refuse_unclaimed), False),
+            ("everything", self._scheduling("everything", sweep.check_everything), True),
+            ("due", self._erasing(sweep.erase_due), False),
+        )
+        self._intervals = intervals
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Returns once `stopping` is set and no step is under way."""
         async with asyncio.TaskGroup() as loops:
-            for name, (way, seconds) in self._ways.items():
+            for name, step, slow in self._loops:
+                seconds = (
+                    self._intervals.full_seconds if slow else self._intervals.sweep_seconds
+                )
                 loops.create_task(
                     run_every(
-                        self._counted(name, way),
+                        step,
                         interval_seconds=seconds,
                         stopping=stopping,
                         name=f"sweep {name}",
                     )
                 )
 
-    def _counted(
+    def _scheduling(
         self, name: str, way: Callable[[], Awaitable[int]]
     ) -> Callable[[], Awaitable[None]]:
         async def step() -> None:
-            self._telemetry.erased(name, await way())
+            self._telemetry.scheduled(name, await way())
+
+        return step
+
+    def _erasing(self, way: Callable[[], Awaitable[int]]) -> Callable[[], Awaitable[None]]:
+        async def step() -> None:
+            self._telemetry.erased(await way())
 
         return step

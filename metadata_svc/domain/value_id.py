@@ -4,6 +4,7 @@ claimed → released → erased, or refused from the start; no other transition 
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -25,6 +26,14 @@ class ValueKey:
 
     namespace: str
     value_id: UUID
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ReleasedPlace:
+    """A released id and when it was released; ordered by that time, then by key."""
+
+    released_at: datetime
+    key: ValueKey
 
 
 @dataclass(frozen=True, slots=True)

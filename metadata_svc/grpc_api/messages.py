@@ -1,6 +1,6 @@
 """Messages to domain objects, and back."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from metadata_svc.domain.idempotency import Fingerprint, Idempotency
 from metadata_svc.domain.resource import Operation, OwnerReference, Preconditions, Resource
 from metadata_svc.domain.secure_value import Draft, PreparedWrite, SecureValue
 from metadata_svc.domain.text import MAX_NAMESPACE_LENGTH
-from metadata_svc.domain.value_id import ValueKey
+from metadata_svc.domain.value_id import ReleasedPlace, ValueKey
 from protos.splitkeep.metadata.v1 import (
     field_owner_pb2,
     keepers_pb2,
@@ -191,6 +191,24 @@ def age_from_proto(age: Duration) -> timedelta:
         return age.ToTimedelta()
     except (OverflowError, ValueError):
         raise _invalid("minimum_age", "must be a duration") from None
+
+
+def released_place_from_proto(place: vault_peer_pb2.ReleasedPlace) -> ReleasedPlace | None:
+    """None for an empty message. Raises InvalidArgumentError for no time or no id."""
+    if not place.HasField("released_at"):
+        return None
+    try:
+        released_at = place.released_at.ToDatetime(UTC)
+    except (OverflowError, ValueError):
+        raise _invalid("since.released_at", "must be a time") from None
+    return ReleasedPlace(released_at, value_key_from_proto(place.value))
+
+
+def released_place_to_proto(place: ReleasedPlace) -> vault_peer_pb2.ReleasedPlace:
+    """The place as the vault gives it back."""
+    message = vault_peer_pb2.ReleasedPlace(value=value_key_to_proto(place.key))
+    message.released_at.FromDatetime(place.released_at)
+    return message
 
 
 def _uuid(text: str, path: str) -> UUID:

@@ -22,6 +22,8 @@ from metadata_svc.grpc_api.messages import (
     preconditions_from_proto,
     prepared_from_proto,
     prepared_to_proto,
+    released_place_from_proto,
+    released_place_to_proto,
     secure_value_to_proto,
     value_key_from_proto,
     value_key_to_proto,
@@ -125,12 +127,25 @@ class VaultPeerServicer(vault_peer_pb2_grpc.VaultPeerServicer):
     async def Released(
         self, request: vault_peer_pb2.ReleasedRequest, context: Any
     ) -> vault_peer_pb2.ReleasedResponse:
+        if request.HasField("since"):
+            return await self._released_since(request)
         keys = await self.values.released(
             minimum_age=age_from_proto(request.minimum_age),
             after=value_key_from_proto(request.after) if request.HasField("after") else None,
             page_size=request.page_size,
         )
         return vault_peer_pb2.ReleasedResponse(values=map(value_key_to_proto, keys))
+
+    async def _released_since(
+        self, request: vault_peer_pb2.ReleasedRequest
+    ) -> vault_peer_pb2.ReleasedResponse:
+        page = await self.values.released_since(
+            place=released_place_from_proto(request.since), page_size=request.page_size
+        )
+        return vault_peer_pb2.ReleasedResponse(
+            values=[value_key_to_proto(place.key) for place in page],
+            next=released_place_to_proto(page[-1]) if page else None,
+        )
 
     async def Acknowledge(
         self, request: vault_peer_pb2.AcknowledgeRequest, context: Any

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from metadata_svc.domain.secure_value import SecureValue
-from metadata_svc.domain.value_id import ValueKey, ValueRecord, ValueState
+from metadata_svc.domain.value_id import ReleasedPlace, ValueKey, ValueRecord, ValueState
 
 
 class ValueIdStore(Protocol):
@@ -37,6 +37,15 @@ class ValueIdStore(Protocol):
         self, *, minimum_age: timedelta, after: ValueKey | None, limit: int
     ) -> tuple[ValueKey, ...]:
         """Ids released at least that long ago, in the order of keys, after `after`."""
+        ...
+
+    async def released_since(
+        self, *, place: ReleasedPlace | None, limit: int
+    ) -> tuple[ReleasedPlace, ...]:
+        """Ids released after `place` and not later than now, in the order of their release.
+
+        One that claims to have been released before 1970 is left out.
+        """
         ...
 
     async def forget_outcomes(self, *, minimum_age: timedelta, limit: int) -> int:

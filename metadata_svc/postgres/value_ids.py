@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from chassis.postgres import Connection
 from chassis.queries import load_queries
 from metadata_svc.domain.secure_value import SecureValue
-from metadata_svc.domain.value_id import ValueKey, ValueRecord, ValueState
+from metadata_svc.domain.value_id import ReleasedPlace, ValueKey, ValueRecord, ValueState
 from metadata_svc.postgres.rows import resource_to_json, secure_value_from_json
 
 _BEFORE_ALL = ValueKey("", UUID(int=0))
+_BEFORE_ALL_RELEASES = ReleasedPlace(datetime(1970, 1, 1, tzinfo=UTC), _BEFORE_ALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class ValueIdQueries:
     refuse: str
     states: str
     released: str
+    released_since: str
     forget_outcomes: str
     acknowledge: str
 
@@ -77,6 +79,22 @@ class PostgresValueIdStore:
             self.queries.released, minimum_age, start.namespace, start.value_id, limit
         )
         return tuple(ValueKey(row["namespace"], row["value_id"]) for row in rows)
+
+    async def released_since(
+        self, *, place: ReleasedPlace | None, limit: int
+    ) -> tuple[ReleasedPlace, ...]:
+        start = max(place, _BEFORE_ALL_RELEASES) if place else _BEFORE_ALL_RELEASES
+        rows = await self.connection.fetch(
+            self.queries.released_since,
+            start.released_at,
+            start.key.namespace,
+            start.key.value_id,
+            limit,
+        )
+        return tuple(
+            ReleasedPlace(row["released_at"], ValueKey(row["namespace"], row["value_id"]))
+            for row in rows
+        )
 
     async def forget_outcomes(self, *, minimum_age: timedelta, limit: int) -> int:
         tag = await self.connection.execute(self.queries.forget_outcomes, minimum_age, limit)

@@ -45,6 +45,19 @@ WHERE
 ORDER BY namespace, value_id
 LIMIT $4
 
+-- name: released_since
+-- $1 released_at, $2 namespace and $3 value_id to start after, $4 limit
+-- A time that no release has had comes from whoever wrote the row by hand. The vault hears of such
+-- an id by asking about its value.
+SELECT released_at, namespace, value_id
+FROM value_ids
+WHERE
+    state = 'released'
+    AND (released_at, namespace, value_id) > ($1, $2, $3)
+    AND released_at <= statement_timestamp()
+ORDER BY released_at, namespace, value_id
+LIMIT $4
+
 -- name: forget_outcomes
 -- $1 minimum age, $2 limit
 -- The statement's own time stays the same throughout, so the index is entered by it.

@@ -1,12 +1,12 @@
 """What the vault's sweeper asks: the fate of value ids."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
 from metadata_svc.domain.text import is_storable
-from metadata_svc.domain.value_id import ValueKey, ValueState
+from metadata_svc.domain.value_id import ReleasedPlace, ValueKey, ValueState
 from metadata_svc.ports.transactions import Transactions
 
 MAX_VALUES = 1000
@@ -42,15 +42,33 @@ class ValueFates:
             ("page_size", 0 <= page_size <= MAX_VALUES, f"must be 0 to {MAX_VALUES}"),
             ("after", after is None or is_storable(after.namespace), "must not contain NUL"),
         )
-        found = tuple(FieldViolation(path, Rule.INVALID, m) for path, ok, m in rules if not ok)
-        if found:
-            raise InvalidArgumentError(violations=found)
+        _require(rules)
         return await self.transactions.run(
             lambda tx: tx.value_ids.released(
                 minimum_age=min(minimum_age, MAX_AGE),
                 after=after,
                 limit=page_size or MAX_VALUES,
             )
+        )
+
+    async def released_since(
+        self, *, place: ReleasedPlace | None, page_size: int
+    ) -> tuple[ReleasedPlace, ...]:
+        """A page of released ids in the order of their release; None is the beginning.
+
+        Raises InvalidArgumentError for a page size outside 0 to 1 000.
+        """
+        rules = (
+            ("page_size", 0 <= page_size <= MAX_VALUES, f"must be 0 to {MAX_VALUES}"),
+            (
+                "since",
+                place is None or is_storable(place.key.namespace),
+                "must not contain NUL",
+            ),
+        )
+        _require(rules)
+        return await self.transactions.run(
+            lambda tx: tx.value_ids.released_since(place=place, limit=page_size or MAX_VALUES)
         )
 
     async def acknowledge(self, keys: Sequence[ValueKey]) -> None:
@@ -61,6 +79,12 @@ class ValueFates:
         _require_bounded(keys)
         distinct = sorted(set(keys))
         await self.transactions.run(lambda tx: tx.value_ids.acknowledge(distinct))
+
+
+def _require(rules: Iterable[tuple[str, bool, str]]) -> None:
+    found = tuple(FieldViolation(path, Rule.INVALID, m) for path, ok, m in rules if not ok)
+    if found:
+        raise InvalidArgumentError(violations=found)
 
 
 def _require_bounded(keys: Sequence[ValueKey]) -> None:

@@ -26,7 +26,7 @@ TOKEN_TTL = timedelta(hours=12)
 
 # Stacks of the end-to-end tests sweep every second; a measured one as often as in production.
 USUAL_SWEEP = {
-    "SPLITKEEP_VAULT_RELEASE_GRACE_SECONDS": "3600",
+    "SPLITKEEP_VAULT_RECOVERY_WINDOW_SECONDS": "604800",
     "SPLITKEEP_VAULT_SWEEP_INTERVAL_SECONDS": "30",
     "SPLITKEEP_VAULT_UNCLAIMED_AGE_SECONDS": "300",
     "SPLITKEEP_VAULT_FULL_SWEEP_INTERVAL_SECONDS": "86400",

@@ -1,5 +1,8 @@
 """A writer of one database: the decrypt fails loudly, nobody gets another's value."""
 
+import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -138,3 +141,82 @@ def test_an_erased_row_fails_for_that_value_alone(stack: Stack) -> None:
     vault(stack, "DELETE FROM sealed_values WHERE value_id = $1", value_id(stack, "erased"))
 
     assert stack.decrypt(["erased", "spared"]) == {"erased": FAILED, "spared": {"value": value}}
+
+
+HOUR_SECONDS = "3600"
+FULL_SWEEP_SECONDS = 1
+# What a writer of metadata's database can make it say of a value.
+LIES = {
+    "refused": "state = 'refused', outcome = NULL",
+    "released-long-ago": "state = 'released', released_at = 'epoch'",
+    "released-before-time": "state = 'released', released_at = '-infinity'",
+    "released-in-the-future": "state = 'released', released_at = 'infinity'",
+    "erased": "state = 'erased', released_at = 'epoch'",
+}
+NAMES = ("deleted", *LIES)
+
+
+@pytest.fixture
+def keeping_stack(tmp_path: Path) -> Iterator[Stack]:
+    """A stack whose recovery window is longer than any test."""
+    settings = {
+        "SPLITKEEP_VAULT_RECOVERY_WINDOW_SECONDS": HOUR_SECONDS,
+        "SPLITKEEP_VAULT_SWEEP_INTERVAL_SECONDS": "0.3",
+        "SPLITKEEP_VAULT_UNCLAIMED_AGE_SECONDS": "0",
+        "SPLITKEEP_VAULT_FULL_SWEEP_INTERVAL_SECONDS": str(FULL_SWEEP_SECONDS),
+    }
+    with Stack(tmp_path / "state", **settings) as running:
+        yield running
+
+
+def test_a_writer_of_metadatas_database_alone_destroys_no_value_within_the_window(
+    keeping_stack: Stack,
+) -> None:
+    values = {name: a_canary() for name in NAMES}
+    for name, value in values.items():
+        keeping_stack.create(name, value)
+    ids = {name: value_id(keeping_stack, name) for name in NAMES}
+    kept = keep_a_copy(keeping_stack)
+
+    metadata(keeping_stack, "DELETE FROM secure_values")
+    metadata(keeping_stack, "DELETE FROM value_ids WHERE value_id = $1", ids["deleted"])
+    for name, lie in LIES.items():
+        metadata(keeping_stack, f"UPDATE value_ids SET {lie} WHERE value_id = $1", ids[name])
+    wait_for_full_sweeps(keeping_stack)
+
+    assert held(keeping_stack) >= set(ids.values())
+    put_back(keeping_stack, kept)
+    assert keeping_stack.decrypt(list(values)) == {
+        name: {"value": value} for name, value in values.items()
+    }
+    wait_for_full_sweeps(keeping_stack)
+    scheduled = "SELECT value_id FROM sealed_values WHERE erase_at IS NOT NULL"
+    assert vault(keeping_stack, scheduled) == []
+
+
+def metadata(stack: Stack, statement: str, *arguments: Any) -> Any:
+    return execute(stack.info["dsn"]["metadata"], statement, *arguments)
+
+
+def held(stack: Stack) -> set[Any]:
+    return {row["value_id"] for row in vault(stack, "SELECT value_id FROM sealed_values")}
+
+
+def keep_a_copy(stack: Stack) -> tuple[str, ...]:
+    """The tables, copied beside themselves; in the order in which they can be put back."""
+    tables = ("value_ids", "secure_values")
+    for table in tables:
+        metadata(stack, f"CREATE TABLE kept_{table} AS SELECT * FROM {table}")
+    return tables
+
+
+def put_back(stack: Stack, tables: tuple[str, ...]) -> None:
+    for table in reversed(tables):
+        metadata(stack, f"DELETE FROM {table}")
+    for table in tables:
+        metadata(stack, f"INSERT INTO {table} SELECT * FROM kept_{table}")
+
+
+def wait_for_full_sweeps(stack: Stack) -> None:
+    """The vault has asked about everything, and erased whatever it would."""
+    time.sleep(4 * FULL_SWEEP_SECONDS)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, StrEnum
 from typing import NamedTuple, NewType, Protocol
 from uuid import UUID
@@ -108,6 +109,21 @@ class ValueState(StrEnum):
     ERASED = "erased"
 
 
+class ReleasedPlace(NamedTuple):
+    """A place in the list of released ids: after the id that was released at this time."""
+
+    released_at: datetime | None  # None from a metadata that lists them by key alone
+    key: ValueKey
+
+
+class ReleasedPage(NamedTuple):
+    """Part of the list of released ids."""
+
+    keys: tuple[ValueKey, ...]
+    # Where the list goes on; None from a metadata that lists them by key alone.
+    next: ReleasedPlace | None
+
+
 class MetadataClient(Protocol):
     """Metadata as the vault sees it. Suite: tests/contracts/vault_svc/metadata_client.py.
 
@@ -143,10 +159,12 @@ class MetadataClient(Protocol):
         """The final state of each id; one that was unknown can from now on never be claimed."""
         ...
 
-    async def released(
-        self, *, minimum_age_seconds: float, after: ValueKey | None, limit: int
-    ) -> tuple[ValueKey, ...]:
-        """A page, in order, of the ids that nothing points to any more, not yet erased."""
+    async def released(self, *, after: ReleasedPlace | None, limit: int) -> ReleasedPage:
+        """A page of the ids that nothing points to any more, not yet acknowledged.
+
+        In the order of their release, the oldest first; in the order of keys if `after` has no
+        time or metadata is of an earlier version.
+        """
         ...
 
     async def acknowledge(self, keys: Sequence[ValueKey]) -> None:

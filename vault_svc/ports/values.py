@@ -33,12 +33,27 @@ class StoredValues:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """What came of erasing refused values."""
+class Scheduling:
+    """What came of setting a time of erasure."""
 
-    erased_count: int
-    # Known to be claimed, and so still there: metadata contradicts what it once answered.
+    scheduled_count: int  # of values that had none before
+    absent: tuple[ValueKey, ...]  # there is no value of these ids
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What came of setting a time of erasure for refused values."""
+
+    scheduled_count: int  # of values that had none before
+    # Known to be claimed, and so kept: metadata contradicts what it once answered.
     contradicted: tuple[ValueKey, ...]
+
+
+class DueValue(NamedTuple):
+    """A value and when its bytes may go; ordered by that time, then by key."""
+
+    erase_at: datetime
+    key: ValueKey
 
 
 class SealedValueStore(Protocol):
@@ -60,22 +75,52 @@ class SealedValueStore(Protocol):
         """Those of the values that are there, by one statement; the keys differ."""
         ...
 
-    async def erase(self, keys: Sequence[ValueKey]) -> int:
-        """None of these values is there any more; how many were."""
+    async def schedule(
+        self, keys: Sequence[ValueKey], *, heard_at: datetime, erase_at: datetime
+    ) -> Scheduling:
+        """These values have a time of erasure; one that is set already is not moved.
+
+        They were claimed once: those not known to be are known to be now, since `heard_at`.
+        """
         ...
 
-    async def erase_refused(self, keys: Sequence[ValueKey]) -> Refusal:
-        """None of these values is there any more, but for those known to be claimed."""
+    async def schedule_refused(
+        self, keys: Sequence[ValueKey], *, erase_at: datetime, failed_erase_at: datetime
+    ) -> Refusal:
+        """Those never known to be claimed have a time of erasure; one set already is not moved.
+
+        `failed_erase_at` is for those whose write was seen to fail. Those known to be claimed
+        have no time of erasure.
+        """
         ...
 
     async def mark_claimed(self, keys: Sequence[ValueKey], claimed_at: datetime) -> None:
-        """These values are no longer listed as unclaimed; the first time given stays."""
+        """These values are known to be claimed and have no time of erasure.
+
+        The first `claimed_at` stays.
+        """
+        ...
+
+    async def mark_failed(self, key: ValueKey, failed_at: datetime) -> None:
+        """The write of this value was seen to fail, unless it is known to be claimed."""
+        ...
+
+    async def due(
+        self, *, now: datetime, after: DueValue | None, limit: int
+    ) -> tuple[DueValue, ...]:
+        """A page, in order, of the values whose time of erasure has come."""
+        ...
+
+    async def erase_due(
+        self, keys: Sequence[ValueKey], *, now: datetime
+    ) -> tuple[ValueKey, ...]:
+        """Those of these values whose time of erasure has come are gone; which those were."""
         ...
 
     async def unclaimed(
         self, *, stored_before: datetime, after: ValueKey | None, limit: int
     ) -> tuple[ValueKey, ...]:
-        """A page, in order, of the values not known to be claimed."""
+        """A page, in order, of the values neither known to be claimed nor to be erased."""
         ...
 
     async def all_values(

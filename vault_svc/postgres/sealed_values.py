@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
@@ -13,18 +13,29 @@ from chassis.queries import in_one_text, load_queries
 from vault_svc.domain.envelope import KeyPurpose
 from vault_svc.domain.keyring import DataKeyState, StaleDataKeyError, WrappedDataKey
 from vault_svc.domain.sealing import SealedValue
-from vault_svc.ports.values import Refusal, StoredValue, StoredValues, ValueKey
+from vault_svc.ports.values import (
+    DueValue,
+    Refusal,
+    Scheduling,
+    StoredValue,
+    StoredValues,
+    ValueKey,
+)
 
 _BEFORE_ALL = ValueKey("", UUID(int=0))
+_BEFORE_ALL_DUE = DueValue(datetime.min.replace(tzinfo=UTC), _BEFORE_ALL)
 
 
 @dataclass(frozen=True, slots=True)
 class _Queries:
     insert_value: str
     read_values: str
-    erase_values: str
-    erase_refused: str
+    schedule: str
+    schedule_refused: str
     mark_claimed: str
+    mark_failed: str
+    erase_due: str
+    page_of_due: str
     page_of_unclaimed: str
     page_of_all: str
 
@@ -64,20 +75,49 @@ class PostgresSealedValueStore:
             return StoredValues(total_bytes, {})
         return StoredValues(total_bytes, _values_from_rows(keys, rows))
 
-    async def erase(self, keys: Sequence[ValueKey]) -> int:
-        done = await self._database.execute(self._sql.erase_values, *_columns(keys))
-        return int(done.removeprefix("DELETE "))
+    async def schedule(
+        self, keys: Sequence[ValueKey], *, heard_at: datetime, erase_at: datetime
+    ) -> Scheduling:
+        rows = await self._database.fetch(
+            self._sql.schedule, *_columns(keys), heard_at, erase_at
+        )
+        there = set(map(_key_from_row, rows))
+        return Scheduling(
+            scheduled_count=sum(row["scheduled"] for row in rows),
+            absent=tuple(key for key in keys if key not in there),
+        )
 
-    async def erase_refused(self, keys: Sequence[ValueKey]) -> Refusal:
-        rows = await self._database.fetch(self._sql.erase_refused, *_columns(keys))
-        kept = [row for row in rows if row["claimed_at"] is not None]
+    async def schedule_refused(
+        self, keys: Sequence[ValueKey], *, erase_at: datetime, failed_erase_at: datetime
+    ) -> Refusal:
+        rows = await self._database.fetch(
+            self._sql.schedule_refused, *_columns(keys), erase_at, failed_erase_at
+        )
+        claimed = [row for row in rows if row["claimed_at"] is not None]
+        waiting = [row for row in rows if row["erase_at"] and row["claimed_at"] is None]
         return Refusal(
-            erased_count=len(rows) - len(kept),
-            contradicted=tuple(ValueKey(row["namespace"], row["value_id"]) for row in kept),
+            scheduled_count=len(rows) - len(claimed) - len(waiting),
+            contradicted=tuple(map(_key_from_row, claimed)),
         )
 
     async def mark_claimed(self, keys: Sequence[ValueKey], claimed_at: datetime) -> None:
         await self._database.execute(self._sql.mark_claimed, *_columns(keys), claimed_at)
+
+    async def mark_failed(self, key: ValueKey, failed_at: datetime) -> None:
+        await self._database.execute(self._sql.mark_failed, *key, failed_at)
+
+    async def due(
+        self, *, now: datetime, after: DueValue | None, limit: int
+    ) -> tuple[DueValue, ...]:
+        erase_at, key = after or _BEFORE_ALL_DUE
+        rows = await self._database.fetch(self._sql.page_of_due, now, erase_at, *key, limit)
+        return tuple(DueValue(row["erase_at"], _key_from_row(row)) for row in rows)
+
+    async def erase_due(
+        self, keys: Sequence[ValueKey], *, now: datetime
+    ) -> tuple[ValueKey, ...]:
+        rows = await self._database.fetch(self._sql.erase_due, *_columns(keys), now)
+        return tuple(map(_key_from_row, rows))
 
     async def unclaimed(
         self, *, stored_before: datetime, after: ValueKey | None, limit: int
@@ -85,7 +125,7 @@ class PostgresSealedValueStore:
         rows = await self._database.fetch(
             self._sql.page_of_unclaimed, stored_before, *(after or _BEFORE_ALL), limit
         )
-        return tuple(ValueKey(row["namespace"], row["value_id"]) for row in rows)
+        return tuple(map(_key_from_row, rows))
 
     async def all_values(
         self, *, stored_before: datetime, after: ValueKey | None, limit: int
@@ -93,7 +133,11 @@ class PostgresSealedValueStore:
         rows = await self._database.fetch(
             self._sql.page_of_all, stored_before, *(after or _BEFORE_ALL), limit
         )
-        return tuple(ValueKey(row["namespace"], row["value_id"]) for row in rows)
+        return tuple(map(_key_from_row, rows))
+
+
+def _key_from_row(row: asyncpg.Record) -> ValueKey:
+    return ValueKey(row["namespace"], row["value_id"])
 
 
 def _columns(keys: Sequence[ValueKey]) -> tuple[list[str], list[UUID]]:

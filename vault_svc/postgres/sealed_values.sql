@@ -51,46 +51,94 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS data_key;
 
--- name: erase_values
--- $1 namespaces, $2 value ids, pairwise
-DELETE FROM sealed_values
-USING unnest($1::text[], $2::uuid[]) AS asked (namespace, value_id)
-WHERE sealed_values.namespace = asked.namespace
-    AND sealed_values.value_id = asked.value_id;
-
--- name: erase_refused
--- $1 namespaces, $2 value ids, pairwise
--- Answers the rows that were there, as they were; those known to be claimed still are.
+-- name: schedule
+-- $1 namespaces, $2 value ids, pairwise, $3 heard at, $4 erase at
+-- Answers every row that is there and whether its time of erasure was set by this. It was claimed
+-- once, or it could not have been released.
 WITH there AS (
-    SELECT sealed_values.namespace, sealed_values.value_id, sealed_values.claimed_at
+    SELECT sealed_values.namespace, sealed_values.value_id, sealed_values.erase_at
     FROM sealed_values
     INNER JOIN unnest($1::text[], $2::uuid[]) AS asked (namespace, value_id)
         ON sealed_values.namespace = asked.namespace
         AND sealed_values.value_id = asked.value_id
+    ORDER BY sealed_values.namespace, sealed_values.value_id
     FOR UPDATE OF sealed_values
-), erased AS (
-    DELETE FROM sealed_values
-    USING there
+), scheduled AS (
+    UPDATE sealed_values
+    SET erase_at = $4, claimed_at = coalesce(sealed_values.claimed_at, $3)
+    FROM there
     WHERE sealed_values.namespace = there.namespace
         AND sealed_values.value_id = there.value_id
-        AND there.claimed_at IS NULL
+        AND there.erase_at IS NULL
 )
-SELECT namespace, value_id, claimed_at FROM there;
+SELECT namespace, value_id, erase_at IS NULL AS scheduled FROM there;
+
+-- name: schedule_refused
+-- $1 namespaces, $2 value ids, pairwise, $3 erase at, $4 erase at if the write was seen to fail
+-- What is known to be claimed is kept: it loses its time of erasure, if it has one.
+-- Answers every row that is there, as it was.
+WITH there AS (
+    SELECT
+        sealed_values.namespace, sealed_values.value_id, sealed_values.erase_at,
+        sealed_values.claimed_at
+    FROM sealed_values
+    INNER JOIN unnest($1::text[], $2::uuid[]) AS asked (namespace, value_id)
+        ON sealed_values.namespace = asked.namespace
+        AND sealed_values.value_id = asked.value_id
+    ORDER BY sealed_values.namespace, sealed_values.value_id
+    FOR UPDATE OF sealed_values
+), scheduled AS (
+    UPDATE sealed_values
+    SET erase_at = CASE
+        WHEN there.claimed_at IS NULL AND sealed_values.failed_at IS NULL THEN $3::timestamptz
+        WHEN there.claimed_at IS NULL THEN $4::timestamptz
+    END
+    FROM there
+    WHERE sealed_values.namespace = there.namespace
+        AND sealed_values.value_id = there.value_id
+        AND (there.erase_at IS NULL) = (there.claimed_at IS NULL)
+)
+SELECT namespace, value_id, erase_at, claimed_at FROM there;
 
 -- name: mark_claimed
 -- $1 namespaces, $2 value ids, pairwise, $3 claimed at
 UPDATE sealed_values
-SET claimed_at = $3
+SET claimed_at = coalesce(sealed_values.claimed_at, $3), erase_at = NULL, failed_at = NULL
 FROM unnest($1::text[], $2::uuid[]) AS asked (namespace, value_id)
 WHERE sealed_values.namespace = asked.namespace
     AND sealed_values.value_id = asked.value_id
-    AND sealed_values.claimed_at IS NULL;
+    AND (sealed_values.claimed_at IS NULL OR sealed_values.erase_at IS NOT NULL);
+
+-- name: mark_failed
+-- $1 namespace, $2 value id, $3 failed at
+UPDATE sealed_values
+SET failed_at = $3
+WHERE namespace = $1 AND value_id = $2 AND claimed_at IS NULL AND failed_at IS NULL;
+
+-- name: erase_due
+-- $1 namespaces, $2 value ids, pairwise, $3 now
+DELETE FROM sealed_values
+USING unnest($1::text[], $2::uuid[]) AS asked (namespace, value_id)
+WHERE sealed_values.namespace = asked.namespace
+    AND sealed_values.value_id = asked.value_id
+    AND sealed_values.erase_at <= $3
+RETURNING sealed_values.namespace, sealed_values.value_id;
+
+-- name: page_of_due
+-- $1 now, $2 to $4 after erase at, namespace and value id, $5 at most
+SELECT erase_at, namespace, value_id
+FROM sealed_values
+WHERE erase_at <= $1
+    AND (erase_at, namespace, value_id) > ($2, $3, $4::uuid)
+ORDER BY erase_at, namespace, value_id
+LIMIT $5;
 
 -- name: page_of_unclaimed
 -- $1 stored before, $2 and $3 after namespace and value id, $4 at most
 SELECT namespace, value_id
 FROM sealed_values
 WHERE claimed_at IS NULL
+    AND erase_at IS NULL
     AND stored_at < $1
     AND (namespace, value_id) > ($2, $3::uuid)
 ORDER BY namespace, value_id

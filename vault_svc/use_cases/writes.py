@@ -6,7 +6,8 @@
 3. The value is sealed under the id that metadata gave, and committed.
 4. Claim: the write happens, in metadata's transaction, or it does not.
 
-A crash after 3 leaves bytes that nobody claimed; the sweep refuses the id and erases them.
+A crash after 3 leaves bytes that nobody claimed; the sweep refuses the id and, after the
+recovery window, erases them. If this process sees the write fail, they go without a window.
 Nothing here ever erases: after an ambiguous Claim the value may be live, and when another
 request with the same idempotency key came first, the sweep is told by metadata.
 """
@@ -149,7 +150,7 @@ class Writes:
         if write.dry_run:
             return answer.preview or SecureValue(b"")
         await self._store(write.namespace, answer.prepared, value)
-        return await self._claim(write, answer.prepared)
+        return await self._claim_or_note(write, answer.prepared)
 
     async def _store(
         self, namespace: str, prepared: PreparedWrite, value: Sensitive[bytes]
@@ -167,6 +168,18 @@ class Writes:
             else:
                 return
         raise UnavailableError("no data key stayed active")
+
+    async def _claim_or_note(self, write: Write, prepared: PreparedWrite) -> SecureValue:
+        """As `_claim`; a failure that is final is noted, so that the bytes need no window."""
+        try:
+            return await self._claim(write, prepared)
+        except (UnavailableError, DeadlineExceededError):
+            raise
+        except KnownError:
+            with suppress(UnavailableError):
+                key = ValueKey(write.namespace, prepared.value_id)
+                await self.values.mark_failed(key, self.clock.now())
+            raise
 
     async def _claim(self, write: Write, prepared: PreparedWrite) -> SecureValue:
         try:

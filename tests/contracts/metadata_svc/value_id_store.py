@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
-from metadata_svc.domain.value_id import ValueKey, ValueRecord, ValueState
+from metadata_svc.domain.value_id import ReleasedPlace, ValueKey, ValueRecord, ValueState
 from metadata_svc.ports.transactions import Transaction
 from tests.contracts.metadata_svc.stores import Stores, key_of
 from tests.fakes.metadata_svc.builders import a_secure_value
@@ -110,6 +110,24 @@ class ValueIdStoreContract:
             key(1, "b"),
             key(2, "b"),
         )
+
+    async def test_released_ids_page_by_the_time_of_their_release(self, stores: Stores) -> None:
+        keys = [key(2, "b"), key(9, "a"), key(1, "b"), key(3, "a")]
+        for each in keys:
+            await _claim(stores, each)
+            await _release(stores, each)
+
+        async def page(place: ReleasedPlace | None) -> tuple[ReleasedPlace, ...]:
+            return await stores.transactions.run(
+                lambda tx: tx.value_ids.released_since(place=place, limit=3)
+            )
+
+        first = await page(None)
+        second = await page(first[-1])
+        assert await page(second[-1]) == ()
+        places = [*first, *second]
+        assert sorted(place.key for place in places) == sorted(keys)
+        assert places == sorted(places)
 
     async def test_an_old_outcome_is_forgotten_and_its_id_stays_claimed(
         self, stores: Stores

@@ -167,7 +167,8 @@ class DataKeyStoreContract:
         value = a_value_key()
         await values.insert(value, a_sealed_value(key.data_key_id), START)
         await keys.move("team-a", key.data_key_id, DataKeyState.RETIRED)
-        await values.erase([value])
+        await values.schedule([value], heard_at=START, erase_at=START)
+        await values.erase_due([value], now=START)
 
         await keys.destroy("team-a", key.data_key_id)
 

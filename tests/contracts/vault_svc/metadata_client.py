@@ -30,6 +30,8 @@ from vault_svc.ports.metadata import (
     Preparation,
     PreparedWrite,
     Question,
+    ReleasedPage,
+    ReleasedPlace,
     Resolution,
     SecureValue,
     ValueState,
@@ -295,26 +297,37 @@ class MetadataClientContract:
 
         assert await self.released(client) == (ValueKey(NAMESPACE, old.value_id),)
 
-    async def test_what_was_released_just_now_is_younger_than_any_grace(
+    async def test_released_ids_come_in_pages_in_the_order_of_their_release(
         self, client: MetadataClient, known: InMemoryMetadata
     ) -> None:
-        await self.claimed(client, "a")
-        known.delete(NAMESPACE, "a")
+        released = []
+        for name in ("a", "b", "c"):
+            released.append(ValueKey(NAMESPACE, (await self.claimed(client, name)).value_id))
+            known.clock.advance(1)
+            known.delete(NAMESPACE, name)
 
-        assert await client.released(minimum_age_seconds=60, after=None, limit=10) == ()
+        first = await client.released(after=None, limit=2)
+        second = await client.released(after=first.next, limit=2)
 
-    async def test_released_ids_come_in_pages(
+        assert [*first.keys, *second.keys] == released
+        assert first.next == ReleasedPlace(known.ids[released[1]].released_at, released[1])
+        assert second.next is not None
+        assert await client.released(after=second.next, limit=2) == ReleasedPage((), None)
+
+    async def test_an_earlier_metadata_lists_released_ids_by_key(
         self, client: MetadataClient, known: InMemoryMetadata
     ) -> None:
+        known.lists_by_key = True
         for name in ("a", "b", "c"):
             await self.claimed(client, name)
             known.delete(NAMESPACE, name)
 
-        first = await client.released(minimum_age_seconds=0, after=None, limit=2)
-        second = await client.released(minimum_age_seconds=0, after=first[-1], limit=2)
+        first = await client.released(after=None, limit=2)
+        place = ReleasedPlace(None, first.keys[-1])
+        second = await client.released(after=place, limit=2)
 
-        assert (len(first), len(second)) == (2, 1)
-        assert [*first, *second] == sorted({*first, *second})
+        assert (first.next, second.next) == (None, None)
+        assert [*first.keys, *second.keys] == sorted(known.ids)
 
     async def test_an_acknowledged_id_is_erased_and_listed_no_more(
         self, client: MetadataClient, known: InMemoryMetadata
@@ -357,7 +370,7 @@ class MetadataClientContract:
         return prepared
 
     async def released(self, client: MetadataClient) -> tuple[ValueKey, ...]:
-        return await client.released(minimum_age_seconds=0, after=None, limit=10)
+        return (await client.released(after=None, limit=10)).keys
 
     def parsed(self, secure_value: SecureValue) -> secure_value_pb2.SecureValue:
         return secure_value_pb2.SecureValue.FromString(secure_value)

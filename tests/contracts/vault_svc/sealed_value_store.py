@@ -16,7 +16,14 @@ from tests.contracts.vault_svc.builders import (
 )
 from vault_svc.domain.keyring import DataKeyState, StaleDataKeyError
 from vault_svc.ports.data_keys import DataKeyStore
-from vault_svc.ports.values import Refusal, SealedValueStore, StoredValue, ValueKey
+from vault_svc.ports.values import (
+    DueValue,
+    Refusal,
+    Scheduling,
+    SealedValueStore,
+    StoredValue,
+    ValueKey,
+)
 
 PLENTY_BYTES = 1_000_000
 
@@ -137,18 +144,32 @@ class SealedValueStoreContract:
         with pytest.raises(StaleDataKeyError):
             await values.insert(a_value_key(), a_sealed_value(data_key.data_key_id), START)
 
-    async def test_erasing_counts_what_was_there_and_leaves_the_rest(
+    async def test_scheduling_tells_what_is_new_and_what_is_absent(
         self, values: SealedValueStore, keys: DataKeyStore
     ) -> None:
-        data_key = await an_active_key(keys)
-        gone, left = a_value_key(), a_value_key()
-        for key in (gone, left):
-            await values.insert(key, a_sealed_value(data_key.data_key_id), START)
+        first, second = await self.several(values, keys, 2)
+        absent = a_value_key()
 
-        erased = [await values.erase([gone, a_value_key()]), await values.erase([gone])]
+        once = await values.schedule([first, absent], heard_at=START, erase_at=LATER)
+        again = await values.schedule([first, second], heard_at=LATER, erase_at=START)
 
-        assert erased == [1, 0]
-        assert await self.all_keys(values) == {left}
+        assert once == Scheduling(1, (absent,))
+        assert again == Scheduling(1, ())
+        due = await values.due(now=LATER, after=None, limit=10)
+        assert due == (DueValue(START, second), DueValue(LATER, first))
+
+    async def test_only_what_is_due_is_erased(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        due, later, unscheduled = await self.several(values, keys, 3)
+        await values.schedule([due], heard_at=START, erase_at=START)
+        await values.schedule([later], heard_at=START, erase_at=LATER)
+        asked = [due, later, unscheduled, a_value_key()]
+
+        erased = [await values.erase_due(asked, now=START) for _ in range(2)]
+
+        assert erased == [(due,), ()]
+        assert await self.all_keys(values) == {later, unscheduled}
 
     async def test_erasing_in_one_namespace_spares_the_same_id_in_another(
         self, values: SealedValueStore, keys: DataKeyStore
@@ -157,31 +178,88 @@ class SealedValueStoreContract:
         other = await an_active_key(keys, "team-b")
         twin = ValueKey("team-b", key.value_id)
         await values.insert(twin, a_sealed_value(other.data_key_id), START)
+        await values.schedule([key, twin], heard_at=START, erase_at=START)
 
-        await values.erase([key])
+        await values.erase_due([key], now=START)
 
         assert await self.all_keys(values) == {twin}
 
-    async def test_a_refused_value_is_erased_unless_it_is_known_to_be_claimed(
+    async def test_a_refused_value_is_scheduled_unless_it_is_known_to_be_claimed(
         self, values: SealedValueStore, keys: DataKeyStore
     ) -> None:
-        data_key = await an_active_key(keys)
-        refused, known, left = a_value_key(), a_value_key(), a_value_key()
-        for key in (refused, known, left):
-            await values.insert(key, a_sealed_value(data_key.data_key_id), START)
+        refused, known, failed = await self.several(values, keys, 3)
         await values.mark_claimed([known], START)
+        await values.mark_failed(failed, START)
+        asked = [refused, known, failed, a_value_key()]
 
-        refusal = await values.erase_refused([refused, known, a_value_key()])
+        refusals = [
+            await values.schedule_refused(asked, erase_at=LATER, failed_erase_at=START)
+            for _ in range(2)
+        ]
 
-        assert refusal == Refusal(erased_count=1, contradicted=(known,))
-        assert await self.all_keys(values) == {known, left}
+        assert refusals == [Refusal(2, (known,)), Refusal(0, (known,))]
+        due = await values.due(now=LATER, after=None, limit=10)
+        assert due == (DueValue(START, failed), DueValue(LATER, refused))
 
-    async def test_erasing_nothing_erases_nothing(
+    async def test_what_was_released_once_and_is_refused_now_is_kept(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        key = await self.stored(values, keys)
+        await values.schedule([key], heard_at=START, erase_at=START)
+
+        refusal = await values.schedule_refused([key], erase_at=START, failed_erase_at=START)
+
+        assert refusal == Refusal(0, (key,))
+        assert await values.erase_due([key], now=LATER) == ()
+
+    async def test_a_claimed_value_has_no_time_of_erasure_and_no_failed_write(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        refused, released = await self.several(values, keys, 2)
+        await values.mark_failed(refused, START)
+        await values.schedule_refused([refused], erase_at=START, failed_erase_at=START)
+        await values.schedule([released], heard_at=START, erase_at=START)
+
+        await values.mark_claimed([refused, released], START)
+        await values.mark_failed(refused, START)
+
+        assert await values.due(now=LATER, after=None, limit=10) == ()
+        assert await values.unclaimed(stored_before=LATER, after=None, limit=10) == ()
+
+    async def test_what_is_scheduled_is_unclaimed_no_longer(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        refused, other = await self.several(values, keys, 2)
+
+        await values.schedule_refused([refused], erase_at=LATER, failed_erase_at=LATER)
+
+        unclaimed = await values.unclaimed(stored_before=LATER, after=None, limit=10)
+        assert unclaimed == (other,)
+
+    async def test_due_values_come_in_pages_oldest_first(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        stored = sorted(await self.several(values, keys, 5))
+        for key, at in zip(stored, (LATER, START, LATER, START, START), strict=True):
+            await values.schedule([key], heard_at=START, erase_at=at)
+
+        pages: list[DueValue] = []
+        for _ in range(3):
+            after = pages[-1] if pages else None
+            pages += await values.due(now=LATER, after=after, limit=2)
+
+        assert [value.key for value in pages] == [stored[n] for n in (1, 3, 4, 0, 2)]
+        assert len(await values.due(now=START, after=None, limit=10)) == 3
+
+    async def test_scheduling_and_erasing_nothing_does_nothing(
         self, values: SealedValueStore, keys: DataKeyStore
     ) -> None:
         key = await self.stored(values, keys)
 
-        assert await values.erase([]) == 0
+        assert await values.schedule([], heard_at=START, erase_at=START) == Scheduling(0, ())
+        refusal = await values.schedule_refused([], erase_at=START, failed_erase_at=START)
+        assert refusal == Refusal(0, ())
+        assert await values.erase_due([], now=LATER) == ()
         assert await self.all_keys(values) == {key}
 
     async def test_a_claimed_value_is_unclaimed_no_longer(
@@ -252,6 +330,15 @@ class SealedValueStoreContract:
         key = a_value_key()
         await values.insert(key, a_sealed_value(data_key.data_key_id), START)
         return key
+
+    async def several(
+        self, values: SealedValueStore, keys: DataKeyStore, count: int
+    ) -> list[ValueKey]:
+        data_key = await an_active_key(keys)
+        stored = [a_value_key() for _ in range(count)]
+        for key in stored:
+            await values.insert(key, a_sealed_value(data_key.data_key_id), START)
+        return stored
 
     async def all_keys(self, values: SealedValueStore) -> set[ValueKey]:
         return set(await values.all_values(stored_before=LATER, after=None, limit=100))

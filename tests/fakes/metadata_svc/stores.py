@@ -13,7 +13,7 @@ from chassis.clock import Clock
 from metadata_svc.domain.access import Location
 from metadata_svc.domain.resource import Kind, already_exists
 from metadata_svc.domain.secure_value import SecureValue
-from metadata_svc.domain.value_id import ValueKey, ValueRecord, ValueState
+from metadata_svc.domain.value_id import ReleasedPlace, ValueKey, ValueRecord, ValueState
 from metadata_svc.ports.history import Change
 from metadata_svc.ports.transactions import Transaction
 from tests.contracts.metadata_svc.stores import Stores
@@ -99,6 +99,18 @@ class FakeValueIdStore:
             and (after is None or key > after)
         )
         return tuple(found[:limit])
+
+    async def released_since(
+        self, *, place: ReleasedPlace | None, limit: int
+    ) -> tuple[ReleasedPlace, ...]:
+        places = sorted(
+            ReleasedPlace(row.released_at, key)
+            for key, row in self._rows.items()
+            if row.state is ValueState.RELEASED
+            and row.released_at is not None
+            and row.released_at <= self._clock.now()
+        )
+        return tuple(each for each in places if place is None or each > place)[:limit]
 
     async def acknowledge(self, keys: Sequence[ValueKey]) -> None:
         for key in keys:

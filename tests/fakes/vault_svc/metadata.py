@@ -4,6 +4,7 @@ import json
 from base64 import urlsafe_b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from chassis.errors import (
@@ -27,6 +28,8 @@ from vault_svc.ports.metadata import (
     Preparation,
     PreparedWrite,
     Question,
+    ReleasedPage,
+    ReleasedPlace,
     Resolution,
     SecureValue,
     ValueState,
@@ -37,6 +40,7 @@ from vault_svc.ports.values import ValueKey
 GENERATED_NAMES = ("sv-aaa", "sv-bbb", "sv-ccc", "sv-ddd")
 DENIED_TOKEN = "denied"
 NOTHING = SecureValue(b"")
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 MAXIMUM_NAMES = 1000
 
 
@@ -53,10 +57,10 @@ class Live:
 class IdRow:
     state: ValueState
     outcome: SecureValue = NOTHING
-    released_at: float = 0
+    released_at: datetime = NEVER
 
 
-@dataclass(slots=True)
+@dataclass
 class InMemoryMetadata:
     """See ports.metadata.MetadataClient; the methods after it do what other callers do."""
 
@@ -67,6 +71,8 @@ class InMemoryMetadata:
     keeper: str = SYSTEM_KEEPER
     resolved: list[tuple[str, ...]] = field(default_factory=list)
     generated: int = 0
+    # As the version before did, which knows no order of releases.
+    lists_by_key: bool = False
     # By namespace, caller and key: the fingerprint, and what was made.
     idempotent: dict[tuple[str, str, str], tuple[Fingerprint, SecureValue]] = field(
         default_factory=dict
@@ -135,16 +141,19 @@ class InMemoryMetadata:
             self.ids.setdefault(key, IdRow(ValueState.REFUSED))
         return tuple((key, self.ids[key].state) for key in keys)
 
-    async def released(
-        self, *, minimum_age_seconds: float, after: ValueKey | None, limit: int
-    ) -> tuple[ValueKey, ...]:
-        latest = self.clock.now().timestamp() - minimum_age_seconds
-        due = sorted(
-            key
+    async def released(self, *, after: ReleasedPlace | None, limit: int) -> ReleasedPage:
+        released = [
+            ReleasedPlace(row.released_at, key)
             for key, row in self.ids.items()
-            if row.state is ValueState.RELEASED and row.released_at <= latest
-        )
-        return tuple(key for key in due if after is None or key > after)[:limit]
+            if row.state is ValueState.RELEASED
+        ]
+        if self.lists_by_key or (after is not None and after.released_at is None):
+            keys = sorted(place.key for place in released)
+            page = [key for key in keys if after is None or key > after.key][:limit]
+            return ReleasedPage(tuple(page), None)
+        places = [place for place in sorted(released) if after is None or place > after][:limit]
+        following = places[-1] if places else None
+        return ReleasedPage(tuple(place.key for place in places), following)
 
     async def acknowledge(self, keys: Sequence[ValueKey]) -> None:
         for key in keys:
@@ -212,7 +221,7 @@ class InMemoryMetadata:
 
     def _release(self, key: ValueKey) -> None:
         self.ids[key].state = ValueState.RELEASED
-        self.ids[key].released_at = self.clock.now().timestamp()
+        self.ids[key].released_at = self.clock.now()
 
     def _decisions(self, question: Question) -> tuple[Resolution, ...]:
         if not question.service_identity.strip():

@@ -16,7 +16,14 @@ from vault_svc.domain.keyring import (
 )
 from vault_svc.domain.sealing import SealedValue
 from vault_svc.ports.data_keys import DataKeyRecord
-from vault_svc.ports.values import Refusal, StoredValue, StoredValues, ValueKey
+from vault_svc.ports.values import (
+    DueValue,
+    Refusal,
+    Scheduling,
+    StoredValue,
+    StoredValues,
+    ValueKey,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,8 @@ class ValueRow:
     sealed: SealedValue
     stored_at: datetime
     claimed_at: datetime | None = None
+    erase_at: datetime | None = None
+    failed_at: datetime | None = None
 
 
 def is_fingerprint_key_in_use(key: WrappedDataKey) -> bool:
@@ -83,18 +92,72 @@ class InMemorySealedValueStore:
             },
         )
 
-    async def erase(self, keys: Sequence[ValueKey]) -> int:
-        return len([self.rows.values.pop(key) for key in set(keys) if key in self.rows.values])
+    async def schedule(
+        self, keys: Sequence[ValueKey], *, heard_at: datetime, erase_at: datetime
+    ) -> Scheduling:
+        fresh = [key for key in self._there(keys) if self.rows.values[key].erase_at is None]
+        for key in fresh:
+            row = self.rows.values[key]
+            claimed_at = row.claimed_at or heard_at
+            self.rows.values[key] = replace(row, erase_at=erase_at, claimed_at=claimed_at)
+        absent = tuple(key for key in keys if key not in self.rows.values)
+        return Scheduling(len(fresh), absent)
 
-    async def erase_refused(self, keys: Sequence[ValueKey]) -> Refusal:
-        there = sorted(key for key in set(keys) if key in self.rows.values)
-        kept = tuple(key for key in there if self.rows.values[key].claimed_at)
-        return Refusal(await self.erase([key for key in there if key not in kept]), kept)
+    async def schedule_refused(
+        self, keys: Sequence[ValueKey], *, erase_at: datetime, failed_erase_at: datetime
+    ) -> Refusal:
+        scheduled, contradicted = 0, []
+        for key in self._there(keys):
+            row = self.rows.values[key]
+            if row.claimed_at:
+                contradicted.append(key)
+                self.rows.values[key] = replace(row, erase_at=None)
+            elif row.erase_at is None:
+                scheduled += 1
+                at = failed_erase_at if row.failed_at else erase_at
+                self.rows.values[key] = replace(row, erase_at=at)
+        return Refusal(scheduled, tuple(contradicted))
 
     async def mark_claimed(self, keys: Sequence[ValueKey], claimed_at: datetime) -> None:
-        for key in set(keys) & self.rows.values.keys():
+        for key in self._there(keys):
             row = self.rows.values[key]
-            self.rows.values[key] = replace(row, claimed_at=row.claimed_at or claimed_at)
+            if row.claimed_at is None or row.erase_at is not None:
+                self.rows.values[key] = replace(
+                    row,
+                    claimed_at=row.claimed_at or claimed_at,
+                    erase_at=None,
+                    failed_at=None,
+                )
+
+    async def mark_failed(self, key: ValueKey, failed_at: datetime) -> None:
+        row = self.rows.values.get(key)
+        if row is not None and row.claimed_at is None:
+            self.rows.values[key] = replace(row, failed_at=row.failed_at or failed_at)
+
+    async def due(
+        self, *, now: datetime, after: DueValue | None, limit: int
+    ) -> tuple[DueValue, ...]:
+        due = sorted(
+            DueValue(row.erase_at, key)
+            for key, row in self.rows.values.items()
+            if row.erase_at and row.erase_at <= now
+        )
+        return tuple(each for each in due if after is None or each > after)[:limit]
+
+    async def erase_due(
+        self, keys: Sequence[ValueKey], *, now: datetime
+    ) -> tuple[ValueKey, ...]:
+        due = {
+            each.key
+            for each in await self.due(now=now, after=None, limit=len(self.rows.values))
+        }
+        gone = tuple(key for key in self._there(keys) if key in due)
+        for key in gone:
+            del self.rows.values[key]
+        return gone
+
+    def _there(self, keys: Sequence[ValueKey]) -> list[ValueKey]:
+        return sorted(key for key in set(keys) if key in self.rows.values)
 
     async def unclaimed(
         self, *, stored_before: datetime, after: ValueKey | None, limit: int
@@ -102,7 +165,8 @@ class InMemorySealedValueStore:
         keys = await self.all_values(
             stored_before=stored_before, after=after, limit=len(self.rows.values)
         )
-        return tuple(key for key in keys if not self.rows.values[key].claimed_at)[:limit]
+        rows = self.rows.values
+        return tuple(k for k in keys if not (rows[k].claimed_at or rows[k].erase_at))[:limit]
 
     async def all_values(
         self, *, stored_before: datetime, after: ValueKey | None, limit: int

@@ -7,7 +7,7 @@ from typing import Any
 from chassis.caller import Caller, Principal
 from chassis.sensitive import Sensitive
 from protos.splitkeep.metadata.v1 import secure_value_pb2
-from tests.fakes.vault_svc.clock import StandingClock
+from tests.fakes.vault_svc.clock import StandingClock, StandingClocks
 from tests.fakes.vault_svc.decisions import ListedDecisions
 from tests.fakes.vault_svc.keks import SwitchedKek, a_kek
 from tests.fakes.vault_svc.metadata import InMemoryMetadata
@@ -129,6 +129,7 @@ class Vault:
         metadata = self.asked or self.known
         self.decisions = ListedDecisions()
         self.contradicted: list[ValueKey] = []
+        self.clocks = StandingClocks(self.clock)
         self.data_keys = DataKeys(
             store=self.key_store,
             keks=Keks(self.kek),
@@ -157,7 +158,12 @@ class Vault:
             Opening(Readings(metadata, self.value_store), self.data_keys), self.decisions
         )
         self.sweep = Sweep(
-            metadata, self.value_store, self.clock, self.sweep_rule, self.contradicted.extend
+            metadata,
+            self.value_store,
+            self.clock,
+            self.clocks,
+            self.sweep_rule,
+            self.contradicted.extend,
         )
 
     async def create(self, name: str = "db-password", value: bytes = b"hunter2") -> None:
@@ -182,13 +188,12 @@ class Vault:
         return {o.name: shown(o) for o in await self.decrypter.decrypt(call)}
 
     async def sweep_up(self) -> int:
-        """Everything due is swept, on all three ways; how much was erased."""
+        """Everything is swept, on all ways; how much was erased."""
         self.clock.advance(1)
-        return (
-            await self.sweep.erase_released()
-            + await self.sweep.refuse_unclaimed()
-            + await self.sweep.check_everything()
-        )
+        await self.sweep.note_released()
+        await self.sweep.refuse_unclaimed()
+        await self.sweep.check_everything()
+        return await self.sweep.erase_due()
 
 
 def shown(outcome: Outcome) -> bytes | Answer:

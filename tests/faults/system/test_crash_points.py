@@ -93,6 +93,11 @@ async def lose_and_delete(installation: Installation, namespace: str) -> None:
     await update(vault, namespace, b"newer")
 
 
+async def released_and_due(vault: Vault) -> None:
+    await vault.sweep.note_released()
+    await vault.sweep.erase_due()
+
+
 SWEPT: Seen = (b"newer", "second")
 SAGAS = {
     "create": Saga(lambda v, _, ns: create(v, ns), NOTHING, FIRST),
@@ -100,7 +105,7 @@ SAGAS = {
     "update": Saga(lambda v, _, ns: update(v, ns), FIRST, (b"new", "second")),
     "edit": Saga(lambda _, m, ns: m.edit(an_edit(ns)), FIRST, (b"old", "second")),
     "delete": Saga(lambda _, m, ns: m.delete(ns, NAME), FIRST, NOTHING),
-    "released": Saga(lambda v, *_: v.sweep.erase_released(), SWEPT, SWEPT, lose_and_delete),
+    "released": Saga(lambda v, *_: released_and_due(v), SWEPT, SWEPT, lose_and_delete),
     "unclaimed": Saga(lambda v, *_: v.sweep.refuse_unclaimed(), SWEPT, SWEPT, lose_and_delete),
     "everything": Saga(lambda v, *_: v.sweep.check_everything(), SWEPT, SWEPT, lose_and_delete),
 }

@@ -5,6 +5,7 @@ Faults that metadata shows alone are planted in tests/integration/metadata_svc
 tests/stateful/metadata_svc; here are those that only the vault's bytes give away.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from chassis.errors import UnavailableError
@@ -23,7 +24,7 @@ from tests.faults.system.scenarios import (
 )
 from vault_svc.ports.metadata import PreparedWrite, SecureValue, Write
 from vault_svc.ports.values import ValueKey
-from vault_svc.use_cases.sweep import Page, Sweep
+from vault_svc.use_cases.sweep import Sweep
 from vault_svc.use_cases.writes import Writes
 
 
@@ -156,7 +157,9 @@ class ErasingWrites(Writes):
         try:
             return await Writes._claim(self, write, prepared)
         except UnavailableError:
-            await self.values.erase([ValueKey(write.namespace, prepared.value_id)])
+            key, now = ValueKey(write.namespace, prepared.value_id), self.clock.now()
+            await self.values.schedule([key], heard_at=now, erase_at=now)
+            await self.values.erase_due([key], now=now)
             raise
 
 
@@ -173,8 +176,10 @@ async def test_a_vault_that_erases_on_an_ambiguous_answer_is_found_out(
 class TrustingSweep(Sweep):
     """Takes what the vault does not know to be claimed for unclaimed."""
 
-    async def _settle(self, page: Page) -> int:
-        return sum([await self.values.erase(keys) async for keys in self._pages(page)])
+    async def _settle(self, keys: Sequence[ValueKey]) -> int:
+        now = self.clock.now()
+        await self.values.schedule(keys, heard_at=now, erase_at=now)
+        return len(await self.values.erase_due(keys, now=now))
 
 
 async def test_a_sweeper_that_does_not_ask_is_found_out(installation: Installation) -> None:

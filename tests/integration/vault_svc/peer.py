@@ -16,6 +16,8 @@ from vault_svc.metadata_client import (
     _STATES,
     _key_from_proto,
     _key_to_proto,
+    _place_from_proto,
+    _place_to_proto,
     _prepared_from_proto,
     _prepared_to_proto,
 )
@@ -26,6 +28,7 @@ from vault_svc.ports.metadata import (
     Idempotency,
     Preconditions,
     Question,
+    ReleasedPlace,
     Resolution,
     Write,
 )
@@ -106,12 +109,13 @@ class InMemoryPeer(VaultPeerServicer):
 
     async def Released(self, request: Any, context: Any) -> vault_peer_pb2.ReleasedResponse:
         self._heard(request)
-        keys = await self.known.released(
-            minimum_age_seconds=request.minimum_age.ToMicroseconds() / 1_000_000,
-            after=_key_from_proto(request.after) if request.HasField("after") else None,
-            limit=request.page_size,
+        keys, following = await self.known.released(
+            after=_place_of(request), limit=request.page_size
         )
-        return vault_peer_pb2.ReleasedResponse(values=map(_key_to_proto, keys))
+        return vault_peer_pb2.ReleasedResponse(
+            values=map(_key_to_proto, keys),
+            next=_place_to_proto(following) if following else None,
+        )
 
     async def Acknowledge(
         self, request: Any, context: Any
@@ -124,6 +128,14 @@ class InMemoryPeer(VaultPeerServicer):
         self.requests.append(request)
         if self.failure:
             raise self.failure
+
+
+def _place_of(request: Any) -> ReleasedPlace | None:
+    if request.since.HasField("released_at"):
+        return _place_from_proto(request.since)
+    if request.HasField("after"):
+        return ReleasedPlace(None, _key_from_proto(request.after))
+    return None
 
 
 def _decisions_to_proto(resolutions: tuple[Resolution, ...]) -> vault_peer_pb2.Decisions:

@@ -36,7 +36,7 @@ def environment(
     return installation.environment(
         DSN=vault_dsn.reveal(),
         METADATA_TARGET=f"127.0.0.1:{peer_port}",
-        RELEASE_GRACE_SECONDS="0",
+        RECOVERY_WINDOW_SECONDS="0",
         UNCLAIMED_AGE_SECONDS="0",
         SWEEP_INTERVAL_SECONDS="0.1",
         WORKERS="2",

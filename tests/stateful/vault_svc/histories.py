@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
@@ -25,7 +26,9 @@ from vault_svc.domain.keyring import DataKeyState, ReplacementRule
 from vault_svc.ports.data_keys import DataKeyStore
 from vault_svc.ports.decisions import Answer
 from vault_svc.ports.fingerprint_keys import FingerprintKeyStore
+from vault_svc.ports.metadata import ValueState
 from vault_svc.ports.values import SealedValueStore, ValueKey
+from vault_svc.use_cases.sweep import SweepRule
 from vault_svc.use_cases.unwrapped_keys import CacheBounds
 
 T = TypeVar("T")
@@ -35,7 +38,8 @@ names = st.sampled_from(NAMES)
 values = st.binary(min_size=1, max_size=8)
 idempotency_keys = st.sampled_from(("k1", "k2", "k3"))
 RULE = ReplacementRule(maximum_age_seconds=1000, maximum_wraps=6, wraps_per_reservation=2)
-
+WINDOW_SECONDS = 1000
+TAMPERED_STATES = (ValueState.RELEASED, ValueState.ERASED, ValueState.REFUSED)
 
 Stores = tuple[SealedValueStore, DataKeyStore, FingerprintKeyStore]
 # What was created under an idempotency key, and the answer.
@@ -89,6 +93,7 @@ class Histories(RuleBasedStateMachine):
             asked=fuse.before(self.metadata) if fuse else None,
             rule=RULE,
             bounds=CacheBounds(limit=2, lifetime_seconds=50),
+            sweep_rule=SweepRule(WINDOW_SECONDS, 0, page_size=2),
         )
 
     @rule(name=names, value=values)
@@ -184,7 +189,27 @@ class Histories(RuleBasedStateMachine):
     def sweep(self) -> None:
         for _ in range(2):
             self.run(self.vault.sweep_up())
+            self.clock.advance(WINDOW_SECONDS)
+        self.run(self.vault.sweep_up())
         assert self.held() == self.metadata.referenced()
+
+    @rule(state=st.sampled_from((*TAMPERED_STATES, None)), seconds=st.integers(0, 900))
+    def somebody_writes_metadatas_database_for_a_while(
+        self, state: ValueState | None, seconds: int
+    ) -> None:
+        """Whatever it says of the live values, until it is restored within the window."""
+        kept = {key: replace(row) for key, row in self.metadata.ids.items()}
+        for key in self.metadata.referenced():
+            if state is None:
+                del self.metadata.ids[key]
+            else:
+                self.metadata.ids[key].state = state
+        self.run(self.vault.sweep_up())
+        self.clock.advance(seconds)
+        self.run(self.vault.sweep_up())
+        self.metadata.ids = kept
+        # The window has begun: it ends once the vault hears that they are claimed.
+        self.run(self.vault.sweep_up())
 
     @rule(seconds=st.integers(1, 600))
     def advance_time(self, seconds: int) -> None:

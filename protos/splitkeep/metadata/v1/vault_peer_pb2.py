@@ -23,58 +23,61 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from protos.splitkeep.metadata.v1 import secure_value_pb2 as splitkeep_dot_metadata_dot_v1_dot_secure__value__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&splitkeep/metadata/v1/vault_peer.proto\x12\x15splitkeep.metadata.v1\x1a\x1egoogle/protobuf/duration.proto\x1a(splitkeep/metadata/v1/secure_value.proto\"\x81\x01\n\rPreparedWrite\x12\x33\n\toperation\x18\x01 \x01(\x0e\x32 .splitkeep.metadata.v1.Operation\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\t\x12\x0e\n\x06keeper\x18\x04 \x01(\t\x12\x10\n\x08value_id\x18\x05 \x01(\t\"\x84\x02\n\x0ePrepareRequest\x12\x33\n\toperation\x18\x01 \x01(\x0e\x32 .splitkeep.metadata.v1.Operation\x12\x36\n\x05\x64raft\x18\x02 \x01(\x0b\x32\'.splitkeep.metadata.v1.SecureValueDraft\x12;\n\rpreconditions\x18\x03 \x01(\x0b\x32$.splitkeep.metadata.v1.Preconditions\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\x12\x37\n\x0bidempotency\x18\x05 \x01(\x0b\x32\".splitkeep.metadata.v1.Idempotency\"K\n\x0bIdempotency\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\x0c\x12\x1a\n\x12issuer_fingerprint\x18\x03 \x01(\x0c\"\xb4\x01\n\x0fPrepareResponse\x12\x36\n\x08prepared\x18\x01 \x01(\x0b\x32$.splitkeep.metadata.v1.PreparedWrite\x12\x33\n\x07preview\x18\x02 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\x12\x34\n\x08recorded\x18\x03 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\"\xf4\x01\n\x0c\x43laimRequest\x12\x36\n\x08prepared\x18\x01 \x01(\x0b\x32$.splitkeep.metadata.v1.PreparedWrite\x12\x36\n\x05\x64raft\x18\x02 \x01(\x0b\x32\'.splitkeep.metadata.v1.SecureValueDraft\x12;\n\rpreconditions\x18\x03 \x01(\x0b\x32$.splitkeep.metadata.v1.Preconditions\x12\x37\n\x0bidempotency\x18\x04 \x01(\x0b\x32\".splitkeep.metadata.v1.Idempotency\"I\n\rClaimResponse\x12\x38\n\x0csecure_value\x18\x01 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\"F\n\x08Question\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\x12\x18\n\x10service_identity\x18\x03 \x01(\t\"D\n\x0eResolveRequest\x12\x32\n\tquestions\x18\x01 \x03(\x0b\x32\x1f.splitkeep.metadata.v1.Question\"u\n\tDecisions\x12\x32\n\tdecisions\x18\x01 \x03(\x0e\x32\x1f.splitkeep.metadata.v1.Decision\x12\x11\n\tvalue_ids\x18\x02 \x01(\x0c\x12\x10\n\x08versions\x18\x03 \x03(\x03\x12\x0f\n\x07keepers\x18\x04 \x03(\t\"D\n\x0fResolveResponse\x12\x31\n\x07\x61nswers\x18\x01 \x03(\x0b\x32 .splitkeep.metadata.v1.Decisions\"/\n\x08ValueKey\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x10\n\x08value_id\x18\x02 \x01(\t\"@\n\rRefuseRequest\x12/\n\x06values\x18\x01 \x03(\x0b\x32\x1f.splitkeep.metadata.v1.ValueKey\"p\n\x0cRefusedValue\x12.\n\x05value\x18\x01 \x01(\x0b\x32\x1f.splitkeep.metadata.v1.ValueKey\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.splitkeep.metadata.v1.ValueState\"E\n\x0eRefuseResponse\x12\x33\n\x06values\x18\x01 \x03(\x0b\x32#.splitkeep.metadata.v1.RefusedValue\"\x84\x01\n\x0fReleasedRequest\x12.\n\x0bminimum_age\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12.\n\x05\x61\x66ter\x18\x03 \x01(\x0b\x32\x1f.splitkeep.metadata.v1.ValueKey\"C\n\x10ReleasedResponse\x12/\n\x06values\x18\x01 \x03(\x0b\x32\x1f.splitkeep.metadata.v1.ValueKey\"E\n\x12\x41\x63knowledgeRequest\x12/\n\x06values\x18\x01 \x03(\x0b\x32\x1f.splitkeep.metadata.v1.ValueKey\"\x15\n\x13\x41\x63knowledgeResponse*R\n\tOperation\x12\x19\n\x15OPERATION_UNSPECIFIED\x10\x00\x12\x14\n\x10OPERATION_CREATE\x10\x01\x12\x14\n\x10OPERATION_UPDATE\x10\x02*o\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x45\x43ISION_ALLOWED\x10\x01\x12\x16\n\x12\x44\x45\x43ISION_NOT_FOUND\x10\x02\x12\x1b\n\x17\x44\x45\x43ISION_NOT_AUTHORIZED\x10\x03*\x8d\x01\n\nValueState\x12\x1b\n\x17VALUE_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13VALUE_STATE_CLAIMED\x10\x01\x12\x18\n\x14VALUE_STATE_RELEASED\x10\x02\x12\x17\n\x13VALUE_STATE_REFUSED\x10\x03\x12\x16\n\x12VALUE_STATE_ERASED\x10\x04\x32\xb1\x04\n\tVaultPeer\x12X\n\x07Prepare\x12%.splitkeep.metadata.v1.PrepareRequest\x1a&.splitkeep.metadata.v1.PrepareResponse\x12R\n\x05\x43laim\x12#.splitkeep.metadata.v1.ClaimRequest\x1a$.splitkeep.metadata.v1.ClaimResponse\x12\\\n\x07Resolve\x12%.splitkeep.metadata.v1.ResolveRequest\x1a&.splitkeep.metadata.v1.ResolveResponse(\x01\x30\x01\x12U\n\x06Refuse\x12$.splitkeep.metadata.v1.RefuseRequest\x1a%.splitkeep.metadata.v1.RefuseResponse\x12[\n\x08Released\x12&.splitkeep.metadata.v1.ReleasedRequest\x1a\'.splitkeep.metadata.v1.ReleasedResponse\x12\x64\n\x0b\x41\x63knowledge\x12).splitkeep.metadata.v1.AcknowledgeRequest\x1a*.splitkeep.metadata.v1.AcknowledgeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&splitkeep/metadata/v1/vault_peer.proto\x12\x15splitkeep.metadata.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(splitkeep/metadata/v1/secure_value.proto\"\x81\x01\n\rPreparedWrite\x12\x33\n\toperation\x18\x01 \x01(\x0e\x32 .splitkeep.metadata.v1.Operation\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\t\x12\x0e\n\x06keeper\x18\x04 \x01(\t\x12\x10\n\x08value_id\x18\x05 \x01(\t\"\x84\x02\n\x0ePrepareRequest\x12\x33\n\toperation\x18\x01 \x01(\x0e\x32 .splitkeep.metadata.v1.Operation\x12\x36\n\x05\x64raft\x18\x02 \x01(\x0b\x32\'.splitkeep.metadata.v1.SecureValueDraft\x12;\n\rpreconditions\x18\x03 \x01(\x0b\x32$.splitkeep.metadata.v1.Preconditions\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\x12\x37\n\x0bidempotency\x18\x05 \x01(\x0b\x32\".splitkeep.metadata.v1.Idempotency\"K\n\x0bIdempotency\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\x0c\x12\x1a\n\x12issuer_fingerprint\x18\x03 \x01(\x0c\"\xb4\x01\n\x0fPrepareResponse\x12\x36\n\x08prepared\x18\x01 \x01(\x0b\x32$.splitkeep.metadata.v1.PreparedWrite\x12\x33\n\x07preview\x18\x02 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\x12\x34\n\x08recorded\x18\x03 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\"\xf4\x01\n\x0c\x43laimRequest\x12\x36\n\x08prepared\x18\x01 \x01(\x0b\x32$.splitkeep.metadata.v1.PreparedWrite\x12\x36\n\x05\x64raft\x18\x02 \x01(\x0b\x32\'.splitkeep.metadata.v1.SecureValueDraft\x12;\n\rpreconditions\x18\x03 \x01(\x0b\x32$.splitkeep.metadata.v1.Preconditions\x12\x37\n\x0bidempotency\x18\x04 \x01(\x0b\x32\".splitkeep.metadata.v1.Idempotency\"I\n\rClaimResponse\x12\x38\n\x0csecure_value\x18\x01 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\"F\n\x08Question\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\x12\x18\n\x10service_identity\x18\x03 \x01(\t\"D\n\x0eResolveRequest\x12\x32\n\tquestions\x18\x01 \x03(\x0b\x32\x1f.splitkeep.metadata.v1.Question\"u\n\tDecisions\x12\x32\n\tdecisions\x18\x01 \x03(\x0e\x32\x1f.splitkeep.metadata.v1.Decision\x12\x11\n\tvalue_ids\x18\x02 \x01(\x0c\x12\x10\n\x08versions\x18\x03 \x03(\x03\x12\x0f\n\x07keepers\x18\x04 \x03(\t\"D\n\x0fResolveResponse\x12\x31\n\x07\x61nswers\x18\x01 \x03(\x0b\x32 .splitkeep.metadata.v1.Decisions\"/\n\x08ValueKey\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x10\n\x08value_id\x18\x02 \x01(\t\"@\n\rRefuseRequest\x12/\n\x06values\x18\x01 \x03(\x0b\x32\x1f.splitkeep.metadata.v1.ValueKey\"p\n\x0cRefusedValue\x12.\n\x05value\x18\x01 \x01(\x0b\x32\x1f.splitkeep.metadata.v1.ValueKey\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.splitkeep.metadata.v1.ValueState\"E\n\x0eRefuseResponse\x12\x33\n\x06values\x18\x01 \x03(\x0b\x32#.splitkeep.metadata.v1.RefusedValue\"p\n\rReleasedPlace\x12/\n\x0breleased_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x05value\x18\x02 \x01(\x0b\x32\x1f.splitkeep.metadata.v1.ValueKey\"\xb9\x01\n\x0fReleasedRequest\x12.\n\x0bminimum_age\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12.\n\x05\x61\x66ter\x18\x03 \x01(\x0b\x32\x1f.splitkeep.metadata.v1.ValueKey\x12\x33\n\x05since\x18\x04 \x01(\x0b\x32$.splitkeep.metadata.v1.ReleasedPlace\"w\n\x10ReleasedResponse\x12/\n\x06values\x18\x01 \x03(\x0b\x32\x1f.splitkeep.metadata.v1.ValueKey\x12\x32\n\x04next\x18\x02 \x01(\x0b\x32$.splitkeep.metadata.v1.ReleasedPlace\"E\n\x12\x41\x63knowledgeRequest\x12/\n\x06values\x18\x01 \x03(\x0b\x32\x1f.splitkeep.metadata.v1.ValueKey\"\x15\n\x13\x41\x63knowledgeResponse*R\n\tOperation\x12\x19\n\x15OPERATION_UNSPECIFIED\x10\x00\x12\x14\n\x10OPERATION_CREATE\x10\x01\x12\x14\n\x10OPERATION_UPDATE\x10\x02*o\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x45\x43ISION_ALLOWED\x10\x01\x12\x16\n\x12\x44\x45\x43ISION_NOT_FOUND\x10\x02\x12\x1b\n\x17\x44\x45\x43ISION_NOT_AUTHORIZED\x10\x03*\x8d\x01\n\nValueState\x12\x1b\n\x17VALUE_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13VALUE_STATE_CLAIMED\x10\x01\x12\x18\n\x14VALUE_STATE_RELEASED\x10\x02\x12\x17\n\x13VALUE_STATE_REFUSED\x10\x03\x12\x16\n\x12VALUE_STATE_ERASED\x10\x04\x32\xb1\x04\n\tVaultPeer\x12X\n\x07Prepare\x12%.splitkeep.metadata.v1.PrepareRequest\x1a&.splitkeep.metadata.v1.PrepareResponse\x12R\n\x05\x43laim\x12#.splitkeep.metadata.v1.ClaimRequest\x1a$.splitkeep.metadata.v1.ClaimResponse\x12\\\n\x07Resolve\x12%.splitkeep.metadata.v1.ResolveRequest\x1a&.splitkeep.metadata.v1.ResolveResponse(\x01\x30\x01\x12U\n\x06Refuse\x12$.splitkeep.metadata.v1.RefuseRequest\x1a%.splitkeep.metadata.v1.RefuseResponse\x12[\n\x08Released\x12&.splitkeep.metadata.v1.ReleasedRequest\x1a\'.splitkeep.metadata.v1.ReleasedResponse\x12\x64\n\x0b\x41\x63knowledge\x12).splitkeep.metadata.v1.AcknowledgeRequest\x1a*.splitkeep.metadata.v1.AcknowledgeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.splitkeep.metadata.v1.vault_peer_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OPERATION']._serialized_start=2045
-  _globals['_OPERATION']._serialized_end=2127
-  _globals['_DECISION']._serialized_start=2129
-  _globals['_DECISION']._serialized_end=2240
-  _globals['_VALUESTATE']._serialized_start=2243
-  _globals['_VALUESTATE']._serialized_end=2384
-  _globals['_PREPAREDWRITE']._serialized_start=140
-  _globals['_PREPAREDWRITE']._serialized_end=269
-  _globals['_PREPAREREQUEST']._serialized_start=272
-  _globals['_PREPAREREQUEST']._serialized_end=532
-  _globals['_IDEMPOTENCY']._serialized_start=534
-  _globals['_IDEMPOTENCY']._serialized_end=609
-  _globals['_PREPARERESPONSE']._serialized_start=612
-  _globals['_PREPARERESPONSE']._serialized_end=792
-  _globals['_CLAIMREQUEST']._serialized_start=795
-  _globals['_CLAIMREQUEST']._serialized_end=1039
-  _globals['_CLAIMRESPONSE']._serialized_start=1041
-  _globals['_CLAIMRESPONSE']._serialized_end=1114
-  _globals['_QUESTION']._serialized_start=1116
-  _globals['_QUESTION']._serialized_end=1186
-  _globals['_RESOLVEREQUEST']._serialized_start=1188
-  _globals['_RESOLVEREQUEST']._serialized_end=1256
-  _globals['_DECISIONS']._serialized_start=1258
-  _globals['_DECISIONS']._serialized_end=1375
-  _globals['_RESOLVERESPONSE']._serialized_start=1377
-  _globals['_RESOLVERESPONSE']._serialized_end=1445
-  _globals['_VALUEKEY']._serialized_start=1447
-  _globals['_VALUEKEY']._serialized_end=1494
-  _globals['_REFUSEREQUEST']._serialized_start=1496
-  _globals['_REFUSEREQUEST']._serialized_end=1560
-  _globals['_REFUSEDVALUE']._serialized_start=1562
-  _globals['_REFUSEDVALUE']._serialized_end=1674
-  _globals['_REFUSERESPONSE']._serialized_start=1676
-  _globals['_REFUSERESPONSE']._serialized_end=1745
-  _globals['_RELEASEDREQUEST']._serialized_start=1748
-  _globals['_RELEASEDREQUEST']._serialized_end=1880
-  _globals['_RELEASEDRESPONSE']._serialized_start=1882
-  _globals['_RELEASEDRESPONSE']._serialized_end=1949
-  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=1951
-  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=2020
-  _globals['_ACKNOWLEDGERESPONSE']._serialized_start=2022
-  _globals['_ACKNOWLEDGERESPONSE']._serialized_end=2043
-  _globals['_VAULTPEER']._serialized_start=2387
-  _globals['_VAULTPEER']._serialized_end=2948
+  _globals['_OPERATION']._serialized_start=2297
+  _globals['_OPERATION']._serialized_end=2379
+  _globals['_DECISION']._serialized_start=2381
+  _globals['_DECISION']._serialized_end=2492
+  _globals['_VALUESTATE']._serialized_start=2495
+  _globals['_VALUESTATE']._serialized_end=2636
+  _globals['_PREPAREDWRITE']._serialized_start=173
+  _globals['_PREPAREDWRITE']._serialized_end=302
+  _globals['_PREPAREREQUEST']._serialized_start=305
+  _globals['_PREPAREREQUEST']._serialized_end=565
+  _globals['_IDEMPOTENCY']._serialized_start=567
+  _globals['_IDEMPOTENCY']._serialized_end=642
+  _globals['_PREPARERESPONSE']._serialized_start=645
+  _globals['_PREPARERESPONSE']._serialized_end=825
+  _globals['_CLAIMREQUEST']._serialized_start=828
+  _globals['_CLAIMREQUEST']._serialized_end=1072
+  _globals['_CLAIMRESPONSE']._serialized_start=1074
+  _globals['_CLAIMRESPONSE']._serialized_end=1147
+  _globals['_QUESTION']._serialized_start=1149
+  _globals['_QUESTION']._serialized_end=1219
+  _globals['_RESOLVEREQUEST']._serialized_start=1221
+  _globals['_RESOLVEREQUEST']._serialized_end=1289
+  _globals['_DECISIONS']._serialized_start=1291
+  _globals['_DECISIONS']._serialized_end=1408
+  _globals['_RESOLVERESPONSE']._serialized_start=1410
+  _globals['_RESOLVERESPONSE']._serialized_end=1478
+  _globals['_VALUEKEY']._serialized_start=1480
+  _globals['_VALUEKEY']._serialized_end=1527
+  _globals['_REFUSEREQUEST']._serialized_start=1529
+  _globals['_REFUSEREQUEST']._serialized_end=1593
+  _globals['_REFUSEDVALUE']._serialized_start=1595
+  _globals['_REFUSEDVALUE']._serialized_end=1707
+  _globals['_REFUSERESPONSE']._serialized_start=1709
+  _globals['_REFUSERESPONSE']._serialized_end=1778
+  _globals['_RELEASEDPLACE']._serialized_start=1780
+  _globals['_RELEASEDPLACE']._serialized_end=1892
+  _globals['_RELEASEDREQUEST']._serialized_start=1895
+  _globals['_RELEASEDREQUEST']._serialized_end=2080
+  _globals['_RELEASEDRESPONSE']._serialized_start=2082
+  _globals['_RELEASEDRESPONSE']._serialized_end=2201
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=2203
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=2272
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_start=2274
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_end=2295
+  _globals['_VAULTPEER']._serialized_start=2639
+  _globals['_VAULTPEER']._serialized_end=3200
 # @@protoc_insertion_point(module_scope)

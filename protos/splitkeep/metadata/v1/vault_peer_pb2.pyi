@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from protos.splitkeep.metadata.v1 import secure_value_pb2 as _secure_value_pb2
@@ -467,12 +468,41 @@ class RefuseResponse(_message.Message):
 Global___RefuseResponse: _TypeAlias = RefuseResponse  # noqa: Y015
 
 @_typing.final
+class ReleasedPlace(_message.Message):
+    """A place in the list of released ids that is in the order of (released at, namespace, value id)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELEASED_AT_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def released_at(self) -> _timestamp_pb2.Timestamp:
+        """By metadata's database clock."""
+
+    @_builtins.property
+    def value(self) -> Global___ValueKey: ...
+    def __init__(
+        self,
+        *,
+        released_at: _timestamp_pb2.Timestamp | None = ...,
+        value: Global___ValueKey | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["released_at", b"released_at", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["released_at", b"released_at", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleasedPlace: _TypeAlias = ReleasedPlace  # noqa: Y015
+
+@_typing.final
 class ReleasedRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MINIMUM_AGE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """1 to 1000; 0 means 1000."""
     @_builtins.property
@@ -481,7 +511,11 @@ class ReleasedRequest(_message.Message):
 
     @_builtins.property
     def after(self) -> Global___ValueKey:
-        """Ids after this one, in the order of (namespace, value id)."""
+        """Ids after this one, in the order of (namespace, value id). Not heeded if `since` is there."""
+
+    @_builtins.property
+    def since(self) -> Global___ReleasedPlace:
+        """Ids after this place, in the order of their release; an empty message is the beginning."""
 
     def __init__(
         self,
@@ -489,10 +523,11 @@ class ReleasedRequest(_message.Message):
         minimum_age: _duration_pb2.Duration | None = ...,
         page_size: _builtins.int = ...,
         after: Global___ValueKey | None = ...,
+        since: Global___ReleasedPlace | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "minimum_age", b"minimum_age"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "minimum_age", b"minimum_age", "since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "minimum_age", b"minimum_age", "page_size", b"page_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "minimum_age", b"minimum_age", "page_size", b"page_size", "since", b"since"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -503,16 +538,22 @@ class ReleasedResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     VALUES_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___ValueKey]: ...
+    @_builtins.property
+    def next(self) -> Global___ReleasedPlace:
+        """The place of the last id of this page. Set if `since` was and the page is not empty."""
+
     def __init__(
         self,
         *,
         values: _abc.Iterable[Global___ValueKey] | None = ...,
+        next: Global___ReleasedPlace | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["next", b"next"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next", b"next", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

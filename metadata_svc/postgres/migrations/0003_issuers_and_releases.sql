@@ -22,3 +22,7 @@ ADD COLUMN issuer text,
 ADD COLUMN issuer_taken_at timestamptz,
 -- A MAC as `fingerprint` is, which covers the issuer as well; null if the vault sent none.
 ADD COLUMN issuer_fingerprint bytea;
+
+-- Released ids in the order of their release; the earlier release reads them in the order of keys.
+CREATE INDEX value_ids_released_at ON value_ids (released_at, namespace, value_id)
+WHERE state = 'released';
