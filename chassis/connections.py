@@ -52,6 +52,8 @@ class ConnectionSettings:
             server_settings={
                 "application_name": self.application_name,
                 "statement_timeout": timeout_ms,
+                # A commit whose wait for a standby was cancelled says so in a warning.
+                "client_min_messages": "warning",
                 "idle_in_transaction_session_timeout": timeout_ms,
                 "default_transaction_isolation": "read committed",
                 "timezone": "UTC",

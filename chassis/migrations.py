@@ -13,6 +13,7 @@ from importlib import resources
 
 import asyncpg
 
+from chassis.commits import replicate, statements_for
 from chassis.config import StartRefusedError
 from chassis.connections import Connection, ConnectionSettings
 from chassis.errors import UnavailableError
@@ -85,8 +86,9 @@ def read_migrations(package: str) -> tuple[Migration, ...]:
 async def migrate(dsn: Sensitive[str], package: str) -> list[str]:
     """The names of the files applied now; afterwards the schema has all of the package's.
 
-    Raises SchemaError if an applied file was edited or a file fails; UnavailableError if the
-    database cannot be reached. What was applied before the failure stays.
+    Every synchronous standby has it, too. Raises SchemaError if an applied file was edited or a
+    file fails; UnavailableError if the database cannot be reached, AmbiguousCommitError if the
+    wait for a standby was cancelled. What was applied before the failure stays.
     """
     migrations = read_migrations(package)
     settings = ConnectionSettings(dsn, "migrate", MIGRATION_TIMEOUT_SECONDS)
@@ -96,7 +98,10 @@ async def migrate(dsn: Sensitive[str], package: str) -> list[str]:
         raise UnavailableError("the database cannot be reached") from error
     try:
         await _create_tables(connection)
-        return [m.name for m in migrations if await _applied_now(connection, m, migrations)]
+        applied = [m.name for m in migrations if await _applied_now(connection, m, migrations)]
+        # Also what an earlier run applied and could not tell that a standby has.
+        await replicate(connection, await statements_for(connection))
+        return applied
     finally:
         await connection.close(timeout=5)
 

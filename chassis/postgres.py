@@ -2,9 +2,12 @@
 
 - Every statement runs on the primary, in READ COMMITTED, in a transaction of its own or in the
   one that `transact` opens. There are no savepoints and no session state.
+- What `transact`, `write` and `write_rows` answer, an error of our vocabulary included, is on
+  every synchronous standby by then, also what they only read. What `fetch`, `fetchrow` and
+  `execute` read may be on the primary alone; they never write.
 - 40001 and 40P01 are retried here and nowhere else; everything done inside `transact` must
   therefore be safe to do again.
-- A connection or server fault becomes UnavailableError. A connection lost during COMMIT becomes
+- A connection or server fault becomes UnavailableError. A commit that is cut short becomes
   AmbiguousCommitError and is never retried: the transaction may have happened.
 - What a statement itself is guilty of (a constraint) stays the driver's exception; the adapter
   that wrote the statement knows what it means.
@@ -18,17 +21,25 @@ from typing import TypeVar
 import asyncpg
 import structlog
 
+from chassis.commits import (
+    NO_TIMEOUT_SECONDS,
+    AmbiguousCommitError,
+    LostTransactionError,
+    WriteConnections,
+    execute_to_the_end,
+    statements_for,
+)
 from chassis.connections import (
     Connection,
     ConnectionSettings,
     HeldConnections,
     has_several_hosts,
 )
-from chassis.errors import UnavailableError
+from chassis.errors import DeadlineExceededError, KnownError, UnavailableError
 from chassis.sensitive import Sensitive
-from chassis.sqlstates import TRANSIENT_ERRORS, is_connection_fault
+from chassis.sqlstates import TRANSIENT_ERRORS
 
-__all__ = ["AmbiguousCommitError", "Connection", "Database"]
+__all__ = ["AmbiguousCommitError", "Connection", "Database", "LostTransactionError"]
 
 T = TypeVar("T")
 
@@ -38,21 +49,11 @@ ATTEMPTS = 4
 FIRST_PAUSE_SECONDS = 0.01
 
 
-class AmbiguousCommitError(UnavailableError):
-    """The connection was lost during COMMIT: whether the transaction happened is unknown."""
-
-    default_message = "the outcome of the write is unknown"
-
-
-class LostTransactionError(Exception):
-    """A bug: the work went on after a statement of it had failed; nothing was committed."""
-
-
 class Database:
     """A pool of held connections and the one place that retries."""
 
-    def __init__(self, connections: HeldConnections) -> None:
-        self._connections = connections
+    def __init__(self, connections: HeldConnections, writing: WriteConnections) -> None:
+        self._connections, self._writing = connections, writing
 
     @classmethod
     async def connect(
@@ -68,8 +69,14 @@ class Database:
         Raises UnavailableError if it does not answer.
         """
         settings = ConnectionSettings(dsn, application_name, statement_timeout_seconds)
-        database = cls(HeldConnections(settings, connections))
-        await database.healthy()
+        held = HeldConnections(settings, connections)
+        database = cls(
+            held,
+            WriteConnections(
+                held, connections, statement_timeout_seconds=statement_timeout_seconds
+            ),
+        )
+        await database.learn()
         if has_several_hosts(dsn):
             await database.warn_unless_synchronous()
         return database
@@ -82,6 +89,34 @@ class Database:
         """
         return await _retried(lambda: self._transact_once(work))
 
+    async def write(self, query: str, *args: object) -> str:
+        """The command tag of one statement that writes, e.g. `UPDATE 1`, committed.
+
+        Raises UnavailableError, AmbiguousCommitError.
+        """
+        return await _retried(lambda: self._write_once(Connection.execute, query, args))
+
+    async def write_rows(self, query: str, *args: object) -> list[asyncpg.Record]:
+        """The rows that one statement returns which writes, committed.
+
+        Raises UnavailableError, AmbiguousCommitError.
+        """
+        return await _retried(lambda: self._write_once(Connection.fetch, query, args))
+
+    async def replicated(self) -> None:
+        """What was visible before is on every synchronous standby.
+
+        Raises UnavailableError, AmbiguousCommitError.
+        """
+        connection = await self._writing.take()
+        replicate = self._writing.statements.replicate
+        await self._writing.ended(connection, lambda: execute_to_the_end(connection, replicate))
+
+    @property
+    def overdue_commits(self) -> int:
+        """How many commits the server has not ended although their callers were told so."""
+        return self._writing.overdue
+
     async def fetch(self, query: str, *args: object) -> list[asyncpg.Record]:
         """The rows of one statement, in a transaction of its own. Raises UnavailableError."""
         return await self._run(Connection.fetch, query, args)
@@ -93,6 +128,19 @@ class Database:
     async def execute(self, query: str, *args: object) -> str:
         """The command tag of one statement, e.g. `UPDATE 1`. Raises UnavailableError."""
         return await self._run(Connection.execute, query, args)
+
+    async def learn(self) -> None:
+        """It is known how the server is made to wait for its standbys.
+
+        Raises UnavailableError.
+        """
+        connection = await self._connections.take()
+        try:
+            self._writing.statements = await statements_for(connection)
+        except BaseException as error:
+            self._connections.failed(connection, error)
+            raise
+        self._connections.give_back(connection)
 
     async def healthy(self) -> None:
         """Returns if the primary answers. Raises UnavailableError."""
@@ -111,6 +159,7 @@ class Database:
 
     async def close(self) -> None:
         """No connection is left open."""
+        await self._writing.close()
         await self._connections.close()
 
     async def _run(
@@ -134,16 +183,39 @@ class Database:
         self._connections.give_back(connection)
         return result
 
+    async def _write_once(
+        self, statement: Callable[..., Awaitable[T]], query: str, args: tuple[object, ...]
+    ) -> T:
+        connection = await self._writing.take()
+
+        async def committed() -> T:
+            result = await statement(connection, query, *args, timeout=NO_TIMEOUT_SECONDS)
+            if _wrote_nothing(result):
+                await execute_to_the_end(connection, self._writing.statements.replicate)
+            return result
+
+        return await self._writing.ended(connection, committed)
+
     async def _transact_once(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        connection = await self._connections.take()
+        connection = await self._writing.take()
         try:
             await _begin(connection)
             result = await work(connection)
-            await _commit(connection)
-        except BaseException as error:
-            self._connections.failed(connection, error)
+        except (UnavailableError, DeadlineExceededError) as error:
+            self._writing.failed(connection, error)
             raise
-        self._connections.give_back(connection)
+        except KnownError:
+            # An answer, too: it must not be told by what a fail-over undoes.
+            ending = self._writing.statements.roll_back_and_replicate
+            await self._writing.ended(
+                connection, lambda: execute_to_the_end(connection, ending)
+            )
+            raise
+        except BaseException as error:
+            self._writing.failed(connection, error)
+            raise
+        ending = self._writing.statements.commit
+        await self._writing.ended(connection, lambda: _commit(connection, ending))
         return result
 
 
@@ -156,16 +228,18 @@ async def _begin(connection: Connection) -> None:
         raise
 
 
-async def _commit(connection: Connection) -> None:
+async def _commit(connection: Connection, statements: str) -> None:
     try:
-        tag = await connection.execute("COMMIT")
-    except Exception as error:
-        if is_connection_fault(error, closed=connection.is_closed()):
-            connection.terminate()
-            raise AmbiguousCommitError from error
-        raise
+        tag = await execute_to_the_end(connection, statements)
+    except asyncpg.InFailedSQLTransactionError:
+        tag = "ROLLBACK"
     if tag != "COMMIT":
         raise LostTransactionError("a statement failed, and the work went on without it")
+
+
+def _wrote_nothing(result: object) -> bool:
+    """Whether a statement's rows or its tag, e.g. `DELETE 0`, say so."""
+    return not result or (isinstance(result, str) and result.endswith(" 0"))
 
 
 async def _retried(once: Callable[[], Awaitable[T]], *, first: int = 1) -> T:

@@ -127,7 +127,9 @@ def _keepers(
         reads=Reads(kind=kind, reader=stores.keepers),
         lists=Lists(kind=kind, pages=pages, changes=changes),
         watches=Watches(kind=kind, pages=pages, changes=changes, **watching),
-        delete_pages=DeletePages(kind=kind, pages=pages, deletes=writes),
+        delete_pages=DeletePages(
+            kind=kind, replication=stores.replication, pages=pages, deletes=writes
+        ),
         writes=writes,
     )
     add = keepers_pb2_grpc.add_KeepersServicer_to_server
@@ -147,7 +149,9 @@ def _secure_values(
         reads=Reads(kind=kind, reader=stores.reader),
         lists=Lists(kind=kind, pages=pages, changes=changes),
         watches=Watches(kind=kind, pages=pages, changes=changes, **watching),
-        delete_pages=DeletePages(kind=kind, pages=pages, deletes=edits),
+        delete_pages=DeletePages(
+            kind=kind, replication=stores.replication, pages=pages, deletes=edits
+        ),
         edits=edits,
     )
     add = secure_values_pb2_grpc.add_SecureValuesServicer_to_server
@@ -161,6 +165,7 @@ def _for_the_vault(
     servicer = VaultPeerServicer(
         authenticator=authenticator,
         prepare=PrepareWrite(
+            replication=stores.replication,
             reader=stores.reader,
             keepers=stores.keepers,
             idempotency=stores.idempotency,

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from chassis.commits import show_overdue
 from chassis.grpc_server import GrpcServer, Port, Service, Tls
 from chassis.metrics import Metrics
 from chassis.migrations import check_schema
@@ -34,6 +35,7 @@ async def _serve(
     config: Config, database: Database, place: Place, stopping: asyncio.Event
 ) -> None:
     metrics = Metrics()
+    show_overdue(metrics, lambda: database.overdue_commits)
     parts = assemble(config, database, metrics)
     own = Tls(config.tls_certificate, config.tls_private_key)
     mutual = Tls(config.peer_tls_certificate, config.peer_tls_private_key, config.peer_ca)

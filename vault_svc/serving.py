@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 
+from chassis.commits import show_overdue
 from chassis.config import ConfigError
 from chassis.grpc_client import open_channel
 from chassis.grpc_server import GrpcServer, Port, Service, Tls
@@ -48,6 +49,7 @@ async def _serve(
     config: Config, database: Database, place: Place, stopping: asyncio.Event
 ) -> None:
     metrics = Metrics()
+    show_overdue(metrics, lambda: database.overdue_commits)
     async with open_channel(
         config.metadata_target,
         ca=config.metadata_ca,

@@ -6,6 +6,8 @@
   id, the name's version, the live row, the namespace's activation of keepers, keepers in name
   order, other value ids, and at last the namespace's counter.
 - Every method may raise UnavailableError; for a transaction that says nothing of its outcome.
+- What `run` returns or raises, UnavailableError apart, no fail-over contradicts: by then every
+  synchronous standby has whatever the transaction wrote or read.
 - Every implementation passes the suites named at its port.
 """
 
@@ -59,4 +61,12 @@ class Transactions(Protocol):
         Raises UnavailableError when the database fails; if that was while committing, the
         outcome is unknown.
         """
+        ...
+
+
+class Replication(Protocol):
+    """What makes an answer that rests on a read alone as lasting as a write."""
+
+    async def replicated(self) -> None:
+        """Whatever was read before, every synchronous standby has. Raises UnavailableError."""
         ...

@@ -42,6 +42,7 @@ class PostgresStores:
     reader: PostgresReader
     keepers: PostgresKeeperReader
     transactions: PostgresTransactions
+    replication: Database
     secure_value_pages: PostgresSecureValuePages
     keeper_pages: PostgresKeeperPages
     secure_value_changes: PostgresChanges[SecureValue]
@@ -57,6 +58,7 @@ class PostgresStores:
             PostgresReader(database, load_reader_queries()),
             PostgresKeeperReader(database, load_keeper_queries()),
             PostgresTransactions(database, load_transaction_queries(), announce),
+            database,
             PostgresSecureValuePages(database, pages),
             PostgresKeeperPages(database, pages),
             PostgresChanges(database, past, changes.SECURE_VALUES),

@@ -11,6 +11,7 @@ from metadata_svc.domain.resource_rules import require_valid_namespace
 from metadata_svc.domain.selector import Selector, require_valid_selector
 from metadata_svc.domain.text import is_storable
 from metadata_svc.ports.reader import PageQuery, Pages
+from metadata_svc.ports.transactions import Replication
 from metadata_svc.use_cases.access import readable
 from metadata_svc.use_cases.edits import DeleteRequest
 from metadata_svc.use_cases.kinds import DELETE, FIELDS, READ
@@ -53,6 +54,7 @@ class DeletePages(Generic[ResourceT]):
     """What a caller with the delete action may delete of one kind."""
 
     kind: Kind
+    replication: Replication
     pages: Pages[ResourceT]
     deletes: Deletes[ResourceT]
 
@@ -81,6 +83,9 @@ class DeletePages(Generic[ResourceT]):
         )
         names = [item.name for item in page.items]
         gone = [name for name in names if await self._deleted(caller, request, name)]
+        if not gone:
+            # That nothing is left to delete is an answer, too.
+            await self.replication.replicated()
         return DeletedPage(tuple(gone), names[-1] if page.more else "")
 
     def _scope(self, caller: Caller, request: DeletePageRequest) -> Scope:

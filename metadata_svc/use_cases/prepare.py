@@ -5,7 +5,12 @@ from datetime import timedelta
 
 from chassis.caller import Caller
 from chassis.clock import Clock, NewId, RandomBytes
-from chassis.errors import FailedPreconditionError
+from chassis.errors import (
+    DeadlineExceededError,
+    FailedPreconditionError,
+    KnownError,
+    UnavailableError,
+)
 from metadata_svc.domain.access import Action
 from metadata_svc.domain.generated_name import SUFFIX_LENGTH, completed
 from metadata_svc.domain.idempotency import Idempotency, idempotency_violations
@@ -30,6 +35,7 @@ from metadata_svc.domain.validation import require_valid
 from metadata_svc.ports.idempotency import IdempotencyReader
 from metadata_svc.ports.keepers import KeeperReader
 from metadata_svc.ports.reader import Reader
+from metadata_svc.ports.transactions import Replication
 from metadata_svc.use_cases.access import authorise
 from metadata_svc.use_cases.idempotency import DAY, Repeatable, made_before, repeatable
 
@@ -75,8 +81,13 @@ def authorise_write(caller: Caller, operation: Operation, draft: Draft) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareWrite:
-    """Decides a write without doing any of it."""
+    """Decides a write without doing any of it.
 
+    What ends the write here, a refusal or the outcome of an earlier create, is answered only
+    once no fail-over contradicts it.
+    """
+
+    replication: Replication
     reader: Reader
     keepers: KeeperReader
     idempotency: IdempotencyReader
@@ -100,12 +111,22 @@ class PrepareWrite:
             request.draft, annotations=stored_annotations(request.draft.annotations)
         )
         stamp = Stamp(caller.principal, self.clock.now())
-        if request.operation is Operation.CREATE:
-            sent = repeatable(
-                caller, draft.namespace, request.idempotency, self.idempotency_retention
-            )
-            return await self._create(draft, sent, stamp)
-        return await self._update(draft, request.preconditions, stamp)
+        sent = repeatable(
+            caller, draft.namespace, request.idempotency, self.idempotency_retention
+        )
+        try:
+            if request.operation is Operation.CREATE:
+                answer = await self._create(draft, sent, stamp)
+            else:
+                answer = await self._update(draft, request.preconditions, stamp)
+        except (UnavailableError, DeadlineExceededError):
+            raise
+        except KnownError:
+            await self.replication.replicated()
+            raise
+        if isinstance(answer, WrittenBefore):
+            await self.replication.replicated()
+        return answer
 
     async def _create(
         self, draft: Draft, sent: Repeatable | None, stamp: Stamp

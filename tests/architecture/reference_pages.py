@@ -11,6 +11,7 @@ import gateway.config
 import metadata_svc.config
 import vault_svc.config
 from chassis import merged_metrics
+from chassis.commits import show_overdue
 from chassis.config import FieldDescription, describe
 from chassis.metrics import MetricDescription, Metrics
 from gateway.edge.http_metrics import HttpMetrics
@@ -118,6 +119,8 @@ def metrics_page() -> str:
     HttpMetrics(gateways)
     StructuredDecisionLog(vaults)
     SweepTelemetry(vaults)
+    for database_user in (vaults, metadatas):
+        show_overdue(database_user, lambda: 0)
     common = {metric.name for metric in every.catalogue()}
     sections = {
         "Every process": every.catalogue(),

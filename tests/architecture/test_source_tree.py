@@ -100,6 +100,19 @@ def test_correctness_rests_on_nothing_that_one_postgres_alone_has(path: Path) ->
     assert re.findall(banned, statements) == []
 
 
+def test_a_statement_that_writes_commits_where_nothing_cuts_it_short() -> None:
+    """`fetch` and its like can be cancelled while a standby is waited for; `write` cannot."""
+    unguarded = [
+        f"{relative(path)}: {name}"
+        for path in SOURCES
+        if path.parent.name == "postgres"
+        for name in statements_given_to(path, {"fetch", "fetchrow", "execute"})
+        if writes(path.parent, name)
+    ]
+
+    assert unguarded == []
+
+
 @pytest.mark.parametrize(
     "path", sorted(ROOT.glob("*_svc/postgres/migrations/*.sql")), ids=relative
 )
@@ -128,6 +141,28 @@ def test_nothing_switches_verification_off(path: Path) -> None:
     )
 
     assert re.findall(switches, path.read_text()) == []
+
+
+def statements_given_to(path: Path, methods: set[str]) -> Iterator[str]:
+    """The names of the statements that a Database is asked to run by one of the methods."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        asked, first = node.func, node.args[0] if node.args else None
+        on_database = ast.unparse(asked.value).endswith("database")
+        if asked.attr in methods and on_database and isinstance(first, ast.Attribute):
+            yield first.attr
+
+
+def writes(folder: Path, name: str) -> bool:
+    """Whether the statement of this name changes a row or locks one."""
+    text = "".join(path.read_text() for path in folder.glob("*.sql"))
+    section = re.compile(rf"^-- name: {name}$(.*?)(?=^-- name:|\Z)", re.MULTILINE | re.DOTALL)
+    found = section.search(text)
+    if found is None:
+        return False  # chosen among several; those that the pages and changes have only read
+    statement = re.sub(r"--[^\n]*", "", found[1])
+    return bool(re.search(r"\b(INSERT|UPDATE|DELETE|FOR (UPDATE|SHARE))\b", statement))
 
 
 def functions(path: Path) -> Iterator[tuple[str, int]]:

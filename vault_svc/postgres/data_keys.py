@@ -42,14 +42,14 @@ class PostgresDataKeyStore:
     async def reserve_wraps(
         self, namespace: str, rule: ReplacementRule, now: datetime
     ) -> WrappedDataKey | None:
-        row = await self._database.fetchrow(
+        rows = await self._database.write_rows(
             self._sql.reserve_wraps,
             namespace,
             rule.wraps_per_reservation,
             rule.reservable_below,
             rule.created_after(now),
         )
-        return data_key_from_row(namespace, row) if row else None
+        return data_key_from_row(namespace, rows[0]) if rows else None
 
     async def activate(self, key: WrappedDataKey, rule: ReplacementRule, now: datetime) -> bool:
         async def replace(connection: Connection) -> str:

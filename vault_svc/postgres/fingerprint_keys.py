@@ -27,6 +27,6 @@ class PostgresFingerprintKeyStore:
         return data_key_from_row(namespace, row) if row else None
 
     async def keep(self, key: WrappedDataKey, now: datetime) -> None:
-        await self._database.execute(
+        await self._database.write(
             self._sql.keep, key.namespace, key.data_key_id, key.kek_id, key.wrapped_key, now
         )

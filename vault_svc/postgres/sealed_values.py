@@ -49,7 +49,7 @@ class PostgresSealedValueStore:
 
     async def insert(self, key: ValueKey, sealed: SealedValue, stored_at: datetime) -> None:
         try:
-            done = await self._database.execute(
+            done = await self._database.write(
                 self._sql.insert_value,
                 key.namespace,
                 key.value_id,
@@ -78,7 +78,7 @@ class PostgresSealedValueStore:
     async def schedule(
         self, keys: Sequence[ValueKey], *, heard_at: datetime, erase_at: datetime
     ) -> Scheduling:
-        rows = await self._database.fetch(
+        rows = await self._database.write_rows(
             self._sql.schedule, *_columns(keys), heard_at, erase_at
         )
         there = set(map(_key_from_row, rows))
@@ -90,7 +90,7 @@ class PostgresSealedValueStore:
     async def schedule_refused(
         self, keys: Sequence[ValueKey], *, erase_at: datetime, failed_erase_at: datetime
     ) -> Refusal:
-        rows = await self._database.fetch(
+        rows = await self._database.write_rows(
             self._sql.schedule_refused, *_columns(keys), erase_at, failed_erase_at
         )
         claimed = [row for row in rows if row["claimed_at"] is not None]
@@ -101,10 +101,10 @@ class PostgresSealedValueStore:
         )
 
     async def mark_claimed(self, keys: Sequence[ValueKey], claimed_at: datetime) -> None:
-        await self._database.execute(self._sql.mark_claimed, *_columns(keys), claimed_at)
+        await self._database.write(self._sql.mark_claimed, *_columns(keys), claimed_at)
 
     async def mark_failed(self, key: ValueKey, failed_at: datetime) -> None:
-        await self._database.execute(self._sql.mark_failed, *key, failed_at)
+        await self._database.write(self._sql.mark_failed, *key, failed_at)
 
     async def due(
         self, *, now: datetime, after: DueValue | None, limit: int
@@ -116,7 +116,7 @@ class PostgresSealedValueStore:
     async def erase_due(
         self, keys: Sequence[ValueKey], *, now: datetime
     ) -> tuple[ValueKey, ...]:
-        rows = await self._database.fetch(self._sql.erase_due, *_columns(keys), now)
+        rows = await self._database.write_rows(self._sql.erase_due, *_columns(keys), now)
         return tuple(map(_key_from_row, rows))
 
     async def unclaimed(

@@ -51,6 +51,7 @@ class Application:
             transactions=stores.transactions, reader=stores.reader, clock=clock
         )
         self.preparing = PrepareWrite(
+            replication=stores.replication,
             reader=stores.reader,
             keepers=stores.keepers,
             idempotency=stores.idempotency,

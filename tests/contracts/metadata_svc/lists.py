@@ -48,6 +48,7 @@ def a_page(**changes: Any) -> DeletePageRequest:
 def deletes(application: Application, **parts: Any) -> DeletePages[Any]:
     whole: dict[str, Any] = {
         "kind": Kind.SECURE_VALUE,
+        "replication": application.stores.replication,
         "pages": application.stores.secure_value_pages,
         "deletes": application.edits,
     }
@@ -295,7 +296,12 @@ class DeletePagesContract:
         for name in ("k1", "k2", "k3"):
             await keeping.create(a_keeper_draft(name=name))
         await put(stores, a_secure_value(keeper="k2"))
-        pages = DeletePages(kind=Kind.KEEPER, pages=stores.keeper_pages, deletes=keeping.writes)
+        pages = DeletePages(
+            kind=Kind.KEEPER,
+            replication=stores.replication,
+            pages=stores.keeper_pages,
+            deletes=keeping.writes,
+        )
         readers = a_caller(roles=frozenset({"fixed:secret.keepers:reader"}))
 
         with pytest.raises(PermissionDeniedError):

@@ -9,7 +9,7 @@ from metadata_svc.ports.changes import Changes, Counters
 from metadata_svc.ports.idempotency import IdempotencyReader
 from metadata_svc.ports.keepers import KeeperReader
 from metadata_svc.ports.reader import Pages, Reader
-from metadata_svc.ports.transactions import Transaction, Transactions
+from metadata_svc.ports.transactions import Replication, Transaction, Transactions
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Stores:
     """One database's ports."""
 
     transactions: Transactions
+    replication: Replication
     reader: Reader
     keepers: KeeperReader
     secure_value_pages: Pages[SecureValue]

@@ -170,6 +170,13 @@ class FakeTransactions:
             return result
 
 
+class FakeReplication:
+    """Memory has no standby."""
+
+    async def replicated(self) -> None:
+        pass
+
+
 class FakeReader:
     def __init__(self, database: FakeDatabase) -> None:
         self._database = database
@@ -194,6 +201,7 @@ def fake_stores(database: FakeDatabase) -> Stores:
 
     return Stores(
         transactions=FakeTransactions(database),
+        replication=FakeReplication(),
         reader=FakeReader(database),
         keepers=FakeKeeperReader(now),
         secure_value_pages=FakePages(now, lambda tables: tables.live),

@@ -22,6 +22,7 @@ def postgres_stores(database: Database) -> Stores:
     stores = PostgresStores.on(database)
     return Stores(
         transactions=stores.transactions,
+        replication=stores.replication,
         reader=stores.reader,
         keepers=stores.keepers,
         secure_value_pages=stores.secure_value_pages,
