@@ -6,7 +6,7 @@
   words: those of the transport have addresses in them.
 - The other calls are the vault's own. A refusal of those is a fault of the installation, not
   of the caller, and every fault is UnavailableError.
-- An answer about other things than were asked is a fault too.
+- An answer about other things than were asked is a fault too: see metadata_answers.py.
 """
 
 from collections.abc import Awaitable, Sequence
@@ -27,6 +27,15 @@ from chassis.uuids import uuid_from_bytes
 from protos.splitkeep.metadata.v1 import secure_value_pb2, vault_peer_pb2
 from protos.splitkeep.metadata.v1.vault_peer_pb2_grpc import VaultPeerStub
 from vault_svc.domain.draft import Draft, Operation, OwnerReference
+from vault_svc.metadata_answers import (
+    check_claimed,
+    check_page,
+    check_prepared,
+    check_preview,
+    check_recorded,
+    check_states,
+    contradictory,
+)
 from vault_svc.ports.metadata import (
     SYSTEM_KEEPER,
     AlreadyWritten,
@@ -53,8 +62,8 @@ HEALTH_DEADLINE_SECONDS = 2.0
 
 PEER_SERVICE = vault_peer_pb2.DESCRIPTOR.services_by_name["VaultPeer"].full_name
 CANNOT_BE_ASKED = "metadata cannot be asked"
-_OTHER_NAMES = "metadata decided about other names than were asked"
-_NO_TIME = "metadata answered a time that no release has"
+_OTHER_NAMES = "other names were decided on than were asked"
+_NO_TIME = "a time was answered that no release has"
 ID_BYTES = 16
 EARLIEST_RELEASE = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -102,9 +111,14 @@ class GrpcMetadataClient:
             )
         )
         if answer.HasField("recorded"):
+            check_recorded(write, answer.recorded)
             return AlreadyWritten(SecureValue(answer.recorded.SerializeToString()))
-        preview = SecureValue(answer.preview.SerializeToString()) if write.dry_run else None
-        return Preparation(_prepared_from_proto(answer.prepared), preview)
+        prepared = _prepared_from_proto(answer.prepared)
+        check_prepared(write, prepared, _preconditions(write))
+        if not write.dry_run:
+            return Preparation(prepared, None)
+        check_preview(write, prepared, answer.preview)
+        return Preparation(prepared, SecureValue(answer.preview.SerializeToString()))
 
     async def claim(self, write: Write, prepared: PreparedWrite) -> SecureValue:
         """See ports.MetadataClient.claim."""
@@ -121,6 +135,7 @@ class GrpcMetadataClient:
                 token=write.token,
             )
         )
+        check_claimed(write, prepared, answer.secure_value)
         return SecureValue(answer.secure_value.SerializeToString())
 
     async def resolve(
@@ -136,7 +151,7 @@ class GrpcMetadataClient:
             self._resolve.ask(request, deadline_seconds=RESOLVE_DEADLINE_SECONDS)
         )
         if len(answer.answers) != len(questions):
-            raise UnavailableError("metadata answered other questions than were asked")
+            contradictory("other questions were answered than were asked")
         return tuple(map(_resolutions_from_proto, questions, answer.answers))
 
     async def refuse(self, keys: Sequence[ValueKey]) -> tuple[tuple[ValueKey, ValueState], ...]:
@@ -145,12 +160,14 @@ class GrpcMetadataClient:
         answer = await _own(
             call(self._stub.Refuse, request, deadline_seconds=SWEEP_DEADLINE_SECONDS)
         )
-        return tuple(
+        states = tuple(
             (_key_from_proto(refused.value), _STATES[refused.state])
             for refused in answer.values
             # A state of a later version says nothing here.
             if refused.state in _STATES
         )
+        check_states(keys, states)
+        return states
 
     async def released(self, *, after: ReleasedPlace | None, limit: int) -> ReleasedPage:
         """See ports.MetadataClient.released."""
@@ -163,7 +180,9 @@ class GrpcMetadataClient:
             call(self._stub.Released, request, deadline_seconds=SWEEP_DEADLINE_SECONDS)
         )
         following = _place_from_proto(answer.next) if answer.HasField("next") else None
-        return ReleasedPage(tuple(map(_key_from_proto, answer.values)), following)
+        released = tuple(map(_key_from_proto, answer.values))
+        check_page(released, limit)
+        return ReleasedPage(released, following)
 
     async def acknowledge(self, keys: Sequence[ValueKey]) -> None:
         """See ports.MetadataClient.acknowledge."""
@@ -270,7 +289,7 @@ def _prepared_to_proto(prepared: PreparedWrite) -> vault_peer_pb2.PreparedWrite:
 
 def _prepared_from_proto(prepared: vault_peer_pb2.PreparedWrite) -> PreparedWrite:
     if prepared.operation not in _OPERATIONS_BACK:
-        raise UnavailableError("metadata prepared an operation that is not known here")
+        contradictory("an operation was prepared that is not known here")
     return PreparedWrite(
         operation=_OPERATIONS_BACK[prepared.operation],
         name=prepared.name,
@@ -289,12 +308,12 @@ def _resolutions_from_proto(
         return ()
     allowed = _allowed_from_proto(answer)
     if len(decisions) != len(question.names) or decisions.count(_ALLOWED) != len(allowed):
-        raise UnavailableError(_OTHER_NAMES)
+        contradictory(_OTHER_NAMES)
     located = iter(allowed)
     try:
         return tuple([next(located) if d == _ALLOWED else _REFUSED[d] for d in decisions])
     except KeyError:
-        raise UnavailableError("metadata answered a decision that is not known here") from None
+        contradictory("a decision was answered that is not known here")
 
 
 def _allowed_from_proto(answer: vault_peer_pb2.Decisions) -> list[Resolution]:
@@ -312,7 +331,7 @@ def _allowed_from_proto(answer: vault_peer_pb2.Decisions) -> list[Resolution]:
             for start, version, keeper in zip(starts, answer.versions, keepers, strict=True)
         ]
     except ValueError:
-        raise UnavailableError(_OTHER_NAMES) from None
+        contradictory(_OTHER_NAMES)
 
 
 def _key_to_proto(key: ValueKey) -> vault_peer_pb2.ValueKey:
@@ -336,9 +355,9 @@ def _place_from_proto(place: vault_peer_pb2.ReleasedPlace) -> ReleasedPlace:
     try:
         released_at = place.released_at.ToDatetime(UTC)
     except (OverflowError, ValueError):
-        raise UnavailableError(_NO_TIME) from None
+        contradictory(_NO_TIME)
     if released_at < EARLIEST_RELEASE:
-        raise UnavailableError(_NO_TIME)
+        contradictory(_NO_TIME)
     return ReleasedPlace(released_at, _key_from_proto(place.value))
 
 
@@ -346,4 +365,4 @@ def _id_from_text(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise UnavailableError("metadata answered an id that is none") from None
+        contradictory("an id was answered that is none")

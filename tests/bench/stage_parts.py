@@ -6,7 +6,10 @@ Questions, rows and answers are those of real secrets: both databases were asked
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import grpc
@@ -24,6 +27,7 @@ from metadata_svc.ports.reader import Address, Reader
 from metadata_svc.postgres.reader import PostgresReader, load_reader_queries
 from metadata_svc.use_cases.resolve import ResolveNames
 from protos.splitkeep.metadata.v1 import vault_peer_pb2
+from splitkeep.certificates import KeyPair, ensure_authority, ensure_leaf
 from tests.bench.seed import secret_name
 from tests.bench.under_test import DECRYPTER, NAMESPACE
 from vault_svc.domain.keyring import ReplacementRule
@@ -41,7 +45,7 @@ from vault_svc.use_cases.readings import Reading, Readings
 from vault_svc.use_cases.unwrapped_keys import CacheBounds
 
 PEER = "splitkeep-vault"
-SAN_KEY = "x509_subject_alternative_name"
+CERTIFICATE_KEY = "x509_pem_cert"
 SECONDS = 10.0
 CONNECTIONS = 1
 
@@ -65,7 +69,21 @@ class CannedContext:
         return SECONDS
 
     def auth_context(self) -> Mapping[str, Sequence[bytes]]:
-        return {SAN_KEY: (PEER.encode(),)}
+        return {CERTIFICATE_KEY: (_peer_certificate(),)}
+
+
+@cache
+def _peer_certificate() -> bytes:
+    """Of the vault, as gRPC hands it over."""
+    with TemporaryDirectory() as folder:
+        authority, leaf = (
+            KeyPair(Path(folder, f"{name}.pem"), Path(folder, f"{name}.key"))
+            for name in ("authority", "leaf")
+        )
+        now = datetime.now(UTC)
+        signer = ensure_authority(authority, name="bench", now=now)
+        ensure_leaf(leaf, signer, names=(PEER,), now=now)
+        return leaf.certificate.read_bytes()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+import structlog
+
 from chassis.clock import Clock, RandomBytes
 from chassis.errors import (
     AlreadyExistsError,
@@ -51,6 +53,7 @@ from vault_svc.use_cases.fingerprint_keys import FingerprintKeys
 
 NAME_ATTEMPTS = 3
 STALE_KEY_ATTEMPTS = 3
+ANOTHER_ANSWER = "metadata answered something else than it was asked"
 CLAIM_PAUSES_SECONDS = (0.05, 0.2, 0.5, 1.0)
 
 # Metadata answers these only of an id that is decided by then: an earlier Claim that is still
@@ -61,6 +64,8 @@ _DECIDED_BY_THE_ID = (
     FailedPreconditionError,
     NotFoundError,
 )
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +170,10 @@ class Writes:
                 )
             except StaleDataKeyError:
                 self.data_keys.forget_active(namespace)
+            except ConflictError as error:
+                # Metadata promises an id that was never used. Nothing of the value is kept.
+                _log.error("metadata prepared a value id that is in use", namespace=namespace)
+                raise UnavailableError(ANOTHER_ANSWER) from error
             else:
                 return
         raise UnavailableError("no data key stayed active")

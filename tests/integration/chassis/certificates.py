@@ -2,6 +2,7 @@
 
 import datetime as dt
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +34,14 @@ class Authority:
 
     def issue(self, *names: str, file: str = "leaf") -> Pair:
         """A certificate with these subject alternative names."""
+        return self.issue_for(names[0], [_alternative(name) for name in names], file=file)
+
+    def issue_for(
+        self, common_name: str, alternatives: list[x509.GeneralName], *, file: str = "leaf"
+    ) -> Pair:
+        """A certificate with this common name, and subject alternative names of any kind."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._signed(names[0], key, names=names, authority=False)
+        certificate = self._signed(common_name, key, names=alternatives, authority=False)
         pair = Pair(self._folder / f"{file}.pem", self._folder / f"{file}.key")
         pair.certificate.write_bytes(_pem(certificate))
         pair.private_key.write_bytes(_key_pem(key))
@@ -45,7 +52,7 @@ class Authority:
         subject: str,
         key: ec.EllipticCurvePrivateKey,
         *,
-        names: tuple[str, ...],
+        names: Sequence[x509.GeneralName],
         authority: bool,
     ) -> x509.Certificate:
         now = dt.datetime.now(dt.UTC)
@@ -69,7 +76,7 @@ class Authority:
         if authority:
             builder = builder.add_extension(_CERT_SIGN, critical=True)
         if names:
-            alternative = x509.SubjectAlternativeName([_alternative(name) for name in names])
+            alternative = x509.SubjectAlternativeName(names)
             builder = builder.add_extension(alternative, critical=False)
         return builder.sign(self._key, hashes.SHA256())
 

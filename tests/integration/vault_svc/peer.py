@@ -2,8 +2,8 @@
 # ruff: noqa: N802  # method names are the proto's
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
 
 from chassis.identity import credential
 from protos.splitkeep.metadata.v1 import secure_value_pb2, vault_peer_pb2
@@ -39,6 +39,8 @@ DECISIONS = {
 }
 STATES = {state: number for number, state in _STATES.items()}
 
+AnswerT = TypeVar("AnswerT")
+
 
 class InMemoryPeer(VaultPeerServicer):
     """What metadata_svc serves to the vault; can be told to fail, or to twist its answer."""
@@ -47,6 +49,8 @@ class InMemoryPeer(VaultPeerServicer):
         self.known = known
         self.failure: Exception | None = None
         self.twisted: vault_peer_pb2.ResolveResponse | None = None
+        # Changes an answer to any other question before it leaves.
+        self.twist: Callable[[Any], object] = lambda answer: answer
         self.requests: list[Any] = []
         # The next Resolve is decided, and its answer held up until it is let go.
         self.hold_next = False
@@ -58,20 +62,22 @@ class InMemoryPeer(VaultPeerServicer):
         preparation = await self.known.prepare(_write(request, context, operation))
         if isinstance(preparation, AlreadyWritten):
             recorded = secure_value_pb2.SecureValue.FromString(preparation.secure_value)
-            return vault_peer_pb2.PrepareResponse(recorded=recorded)
+            return self._twisted(vault_peer_pb2.PrepareResponse(recorded=recorded))
         answer = vault_peer_pb2.PrepareResponse(
             prepared=_prepared_to_proto(preparation.prepared)
         )
         if preparation.preview is not None:
             answer.preview.ParseFromString(preparation.preview)
-        return answer
+        return self._twisted(answer)
 
     async def Claim(self, request: Any, context: Any) -> vault_peer_pb2.ClaimResponse:
         self._heard(request)
         prepared = _prepared_from_proto(request.prepared)
         made = await self.known.claim(_write(request, context, prepared.operation), prepared)
-        return vault_peer_pb2.ClaimResponse(
-            secure_value=secure_value_pb2.SecureValue.FromString(made)
+        return self._twisted(
+            vault_peer_pb2.ClaimResponse(
+                secure_value=secure_value_pb2.SecureValue.FromString(made)
+            )
         )
 
     async def Resolve(
@@ -100,21 +106,22 @@ class InMemoryPeer(VaultPeerServicer):
     async def Refuse(self, request: Any, context: Any) -> vault_peer_pb2.RefuseResponse:
         self._heard(request)
         answers = await self.known.refuse([_key_from_proto(key) for key in request.values])
-        return vault_peer_pb2.RefuseResponse(
-            values=[
-                vault_peer_pb2.RefusedValue(value=_key_to_proto(key), state=STATES[state])
-                for key, state in answers
-            ]
-        )
+        values = [
+            vault_peer_pb2.RefusedValue(value=_key_to_proto(key), state=STATES[state])
+            for key, state in answers
+        ]
+        return self._twisted(vault_peer_pb2.RefuseResponse(values=values))
 
     async def Released(self, request: Any, context: Any) -> vault_peer_pb2.ReleasedResponse:
         self._heard(request)
         keys, following = await self.known.released(
             after=_place_of(request), limit=request.page_size
         )
-        return vault_peer_pb2.ReleasedResponse(
-            values=map(_key_to_proto, keys),
-            next=_place_to_proto(following) if following else None,
+        return self._twisted(
+            vault_peer_pb2.ReleasedResponse(
+                values=map(_key_to_proto, keys),
+                next=_place_to_proto(following) if following else None,
+            )
         )
 
     async def Acknowledge(
@@ -123,6 +130,10 @@ class InMemoryPeer(VaultPeerServicer):
         self._heard(request)
         await self.known.acknowledge([_key_from_proto(key) for key in request.values])
         return vault_peer_pb2.AcknowledgeResponse()
+
+    def _twisted(self, answer: AnswerT) -> AnswerT:
+        self.twist(answer)
+        return answer
 
     def _heard(self, request: Any) -> None:
         self.requests.append(request)

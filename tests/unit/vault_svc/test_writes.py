@@ -1,7 +1,8 @@
 """Create and update with a value, step by step."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from uuid import UUID
 
 import pytest
 
@@ -24,7 +25,13 @@ from tests.fakes.vault_svc.vault import NAMESPACE, Vault, a_write, prepared_by
 from vault_svc.domain.draft import Operation
 from vault_svc.domain.keyring import DataKeyState
 from vault_svc.ports.decisions import Answer
-from vault_svc.ports.metadata import PreparedWrite, SecureValue, Write
+from vault_svc.ports.metadata import (
+    AlreadyWritten,
+    Preparation,
+    PreparedWrite,
+    SecureValue,
+    Write,
+)
 
 
 @dataclass
@@ -42,6 +49,15 @@ class LosingMetadata(InMemoryMetadata):
         if when == "after":
             await super().claim(write, prepared)
         raise error
+
+
+class RepeatingMetadata(InMemoryMetadata):
+    """Prepares every write with the same value id."""
+
+    async def prepare(self, write: Write) -> Preparation | AlreadyWritten:
+        answer = await super().prepare(write)
+        assert isinstance(answer, Preparation)
+        return replace(answer, prepared=replace(answer.prepared, value_id=UUID(int=1)))
 
 
 def with_lost_claims(*lost: tuple[str, KnownError]) -> tuple[Vault, LosingMetadata]:
@@ -209,6 +225,18 @@ async def test_a_third_party_keeper_is_told_beside_the_values_own_violations() -
         ("spec", Rule.FORBIDDEN),
         ("spec.value", Rule.TOO_LONG),
     ]
+
+
+async def test_a_value_id_that_is_in_use_is_not_used_again() -> None:
+    clock = Vault().clock
+    vault = Vault(clock=clock, metadata=RepeatingMetadata(clock))
+    await vault.create("a", b"first")
+    before = dict(vault.rows.values)
+
+    with pytest.raises(UnavailableError):
+        await vault.create("b", b"second")
+
+    assert vault.rows.values == before
 
 
 async def test_a_refused_claim_leaves_bytes_for_the_sweep_alone() -> None:
