@@ -18,6 +18,7 @@ import uvloop
 from chassis.config import StartRefusedError
 from chassis.log_level import LogLevel
 from chassis.redaction import describe_exception
+from chassis.signals import heeded
 from chassis.telemetry import configure_logging, log_lost_exceptions
 
 EXIT_FAILED = 1
@@ -67,6 +68,6 @@ async def _supervised(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
             working.cancel()
         stopping.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in heeded(signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     await working

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import Protocol, cast
 
 from splitkeep.environment import ROOT, asks_for_help
+from splitkeep.terminal import tell
 
 COMMANDS = {
     "dev": "run everything on this machine until Ctrl-C",
@@ -59,7 +60,7 @@ def load(name: str) -> Command:
 
 def fail(message: object) -> int:
     """The message is on standard error; answers the exit code of a command that failed."""
-    print(f"splitkeep: {message}", file=sys.stderr)
+    tell(f"splitkeep: {_sentence(message)}")
     return 1
 
 
@@ -67,6 +68,14 @@ def refuse(message: object) -> int:
     """As `fail`; answers the exit code of a command that was called wrongly."""
     fail(message)
     return 2
+
+
+def _sentence(message: object) -> object:
+    """An error of the operating system as its own text has it is a tuple's, not a sentence."""
+    if isinstance(message, OSError) and message.strerror:
+        place = f"{message.filename}: " if message.filename is not None else ""
+        return f"{place}{message.strerror[0].lower()}{message.strerror[1:]}"
+    return message
 
 
 def _help_on_tests() -> int:

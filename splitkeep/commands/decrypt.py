@@ -1,9 +1,12 @@
 """Prints secrets as a service that is on their lists may read them.
 
 Values go to standard output and nowhere else: one name's value as it is, several as NAME=VALUE
-lines, or all as JSON with --json. What has no value is named on standard error, and the exit
-code is 1. Against the local stack nothing but names is needed; elsewhere give --target, --ca
-and --token-file.
+lines, or all as JSON with --json. A value that would not stay on its line, or that a terminal
+would not show as it is, is refused without --json, and nothing is printed. What has no value is
+named on standard error, and the exit code is 1.
+
+Against the local stack nothing but names is needed; elsewhere give --target, --ca and
+--token-file.
 """
 
 import asyncio
@@ -21,12 +24,17 @@ from splitkeep.client import DEADLINE_SECONDS, DecryptClient, Failure, Outcome
 from splitkeep.client_tokens import TokenFile, TokenSource
 from splitkeep.local.settings import add_state_argument
 from splitkeep.local.state import no_stack, read_description
+from splitkeep.terminal import is_plain, one_line, tell
 
 PEM_MARK = b"-----BEGIN CERTIFICATE-----"
 
 # In gRPC's texts for a handshake that fails.
 WRONG_CA = "CERTIFICATE_VERIFY_FAILED"
 WRONG_NAME = "Hostname Verification Check failed"
+
+
+class UnprintableError(Exception):
+    """Values cannot be printed in the form that was asked for; the text names them."""
 
 
 class MissingError(Exception):
@@ -67,14 +75,26 @@ def run(arguments: Namespace, _environ: Mapping[str, str]) -> int:
         return fail(f"{error}{_hint(str(error))}")
     except (MissingError, KnownError, OSError) as error:
         return fail(error)
-    if arguments.json:
-        print(json.dumps({name: as_json(outcome) for name, outcome in outcomes.items()}))
-    else:
-        _print_values(outcomes)
+    try:
+        printed = _as_asked(outcomes, arguments)
+    except UnprintableError as error:
+        return fail(error)
+    sys.stdout.buffer.write(printed)
+    sys.stdout.buffer.flush()
     failures = [outcome for outcome in outcomes.values() if isinstance(outcome, Failure)]
     for failure in failures:
-        print(f"{failure.name}: {failure.reason.value}", file=sys.stderr)
+        tell(f"{one_line(failure.name)}: {failure.reason.value}")
     return 1 if failures else 0
+
+
+def _as_asked(outcomes: Mapping[str, Outcome], arguments: Namespace) -> bytes:
+    if arguments.json:
+        shown = {name: as_json(outcome) for name, outcome in outcomes.items()}
+        return (json.dumps(shown) + "\n").encode()
+    values = {n: o.value.reveal() for n, o in outcomes.items() if not isinstance(o, Failure)}
+    if len(arguments.names) > 1:
+        return as_lines(values)
+    return b"".join(as_it_is(n, v, terminal=sys.stdout.isatty()) for n, v in values.items())
 
 
 async def _decrypt(vault: Vault, arguments: Namespace) -> dict[str, Outcome]:
@@ -140,12 +160,24 @@ def as_json(outcome: Outcome) -> dict[str, object]:
         return {"valueBase64": b64encode(value).decode(), "version": outcome.version}
 
 
-def _print_values(outcomes: Mapping[str, Outcome]) -> None:
-    values = {n: o.value.reveal() for n, o in outcomes.items() if not isinstance(o, Failure)}
-    if len(outcomes) == 1:
-        end = b"\n" if sys.stdout.isatty() else b""
-        lines = [value + end for value in values.values()]
-    else:
-        lines = [name.encode() + b"=" + value + b"\n" for name, value in values.items()]
-    sys.stdout.buffer.writelines(lines)
-    sys.stdout.buffer.flush()
+def as_it_is(name: str, value: bytes, *, terminal: bool) -> bytes:
+    """The value's bytes; for a terminal, with a line's end. Raises UnprintableError."""
+    if not terminal:
+        return value
+    if not is_plain(value, lines=True):
+        raise UnprintableError(
+            f"the value of {name} has characters that a terminal does not show as they are: "
+            "send it to a file or a program, or use --json"
+        )
+    return value + b"\n"
+
+
+def as_lines(values: Mapping[str, bytes]) -> bytes:
+    """One line NAME=VALUE each. Raises UnprintableError if one would not stay on its line."""
+    refused = [name for name, value in values.items() if not is_plain(value, lines=False)]
+    if refused:
+        raise UnprintableError(
+            f"{', '.join(refused)}: a value with a line break, another control character or "
+            "bytes that are not UTF-8 does not fit into a line NAME=VALUE; use --json"
+        )
+    return b"".join(name.encode() + b"=" + value + b"\n" for name, value in values.items())

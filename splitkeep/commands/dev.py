@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from chassis.clock import SystemClock
 from chassis.errors import KnownError
+from chassis.signals import heeded
 from splitkeep.cli import fail
 from splitkeep.kek_file import KekGoneError
 from splitkeep.local.postgres import PostgresError
@@ -28,10 +29,12 @@ from splitkeep.local.settings import (
     with_workers,
 )
 from splitkeep.local.stack import Stack
-from splitkeep.local.state import State, StateError, open_state
+from splitkeep.local.state import State, StateError, Wait, open_state
 from splitkeep.local.supervisor import StartError
 from splitkeep.local.variables import check_variables
+from splitkeep.terminal import tell
 
+ENDING_SECONDS = 30.0  # a stack takes less to end, save for a large checkpoint
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 ERRORS = (
@@ -62,11 +65,11 @@ def run(arguments: Namespace, environ: Mapping[str, str]) -> int:
     try:
         check_variables(environ)
         state = open_state(arguments.state)
-        with state.held():
+        with state.held(wait=Wait(ENDING_SECONDS, tell)):
             ports = read_ports(arguments, environ)
             if arguments.reset:
                 state.erase()
-                _tell(f"Erased all data, keys and logs in {state.directory}.")
+                tell(f"Erased all data, keys and logs in {state.directory}.")
             return asyncio.run(_serve(state, ports, with_workers(arguments, environ)))
     except (*ERRORS, OSError) as error:
         return fail(error)
@@ -79,7 +82,7 @@ async def _serve(state: State, ports: Mapping[str, int], environ: Mapping[str, s
         environ=environ,
         clock=SystemClock(),
         as_root=os.geteuid() == 0,
-        report=_tell,
+        report=tell,
     )
     # Another terminal has not this one's environment.
     usual = state.directory == default_state({}).resolve()
@@ -88,21 +91,22 @@ async def _serve(state: State, ports: Mapping[str, int], environ: Mapping[str, s
     try:
         await work
     except asyncio.CancelledError:
-        _tell("Stopped.")
+        tell("Stopped.")
         return 0
     return 1
 
 
 async def _run_forever(stack: Stack, *, own_state: bool) -> None:
     """Ends by itself only when the state directory is gone."""
-    _tell("Starting two databases and three services …")
+    tell("Starting two databases and three services …")
     async with stack.running():
-        print(running_screen(stack.state, stack.description(), own_state=own_state), flush=True)
+        screen = running_screen(stack.state, stack.description(), own_state=own_state)
+        tell(screen, to=sys.stdout)
         try:
             await stack.state.gone()
-            _tell(f"{stack.state.directory} was deleted while its stack was running.")
+            tell(f"{stack.state.directory} was deleted while its stack was running.")
         finally:
-            _tell("Stopping …")
+            tell("Stopping …")
 
 
 def _cancel_once(work: asyncio.Task[None]) -> None:
@@ -113,9 +117,5 @@ def _cancel_once(work: asyncio.Task[None]) -> None:
         if not work.cancelling():
             work.cancel()
 
-    for number in STOP_SIGNALS:
+    for number in heeded(*STOP_SIGNALS):
         loop.add_signal_handler(number, cancel)
-
-
-def _tell(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)

@@ -29,6 +29,7 @@ from splitkeep.issuer import TokenRequest, TokenRequestError
 from splitkeep.local.settings import add_state_argument
 from splitkeep.local.stack import NAMESPACE
 from splitkeep.local.state import State, no_stack, read_description
+from splitkeep.terminal import tell
 
 MARK = b"# Made by `splitkeep kubeconfig`, which may overwrite it.\n"
 DEFAULT_ROLE = "Admin"
@@ -89,7 +90,7 @@ def run(arguments: Namespace, _environ: Mapping[str, str]) -> int:
     except REFUSALS as error:
         return fail(error)
     if arguments.output:
-        print(f"{arguments.output} is written")
+        tell(f"{arguments.output} is written", to=sys.stdout)
     else:
         sys.stdout.write(text.decode())
     return 0

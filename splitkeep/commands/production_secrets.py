@@ -36,6 +36,7 @@ from splitkeep.production_files import (
     OpenDirectoryError,
     ProductionSecrets,
 )
+from splitkeep.terminal import tell
 
 REFUSALS = (OpenDirectoryError, MissingFilesError, AuthorityError, RecordError)
 
@@ -89,8 +90,8 @@ def run(arguments: Namespace, _environ: Mapping[str, str]) -> int:
     except (*REFUSALS, OSError, ValueError) as error:
         return fail(error)
     for sentence in left:
-        print(f"left as it is: {sentence}", file=sys.stderr)
-    print(_summary(secrets))
+        tell(f"left as it is: {sentence}")
+    tell(_summary(secrets), to=sys.stdout)
     return 0
 
 

@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from chassis.sensitive import Sensitive
+from chassis.signals import heeded
 from splitkeep.cli import fail
 from splitkeep.environment import ROOT, alone
 from splitkeep.files import private_directory
@@ -27,6 +28,7 @@ from splitkeep.local.postgres_home import PostgresHomeError, erase_home, open_ho
 from splitkeep.local.settings import default_state
 from splitkeep.local.state import State, StateError, open_state
 from splitkeep.local.supervisor import Supervisor
+from splitkeep.terminal import tell
 
 SERVERS = ("metadata", "vault")
 RUN_PREFIX = "test-"
@@ -44,7 +46,7 @@ def add_arguments(_parser: ArgumentParser, _environ: Mapping[str, str]) -> None:
 def run(arguments: Namespace, environ: Mapping[str, str]) -> int:
     """See Command."""
     if not engine_answers(environ):
-        _tell(
+        tell(
             "No Docker engine answers: tests that need one start their own where they can, "
             "and are skipped elsewhere."
         )
@@ -65,9 +67,10 @@ class _Run:
     async def run(self, words: Sequence[str]) -> int:
         """The servers run while pytest does; answers its exit code."""
         # A Ctrl-C is pytest's, which is in the terminal's foreground too, and ends it.
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, lambda: None)
+        for number in heeded(signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, lambda: None)
         missing = [name for name in SERVERS if not self.environ.get(dsn_variable(name))]
-        supervisor = Supervisor(_tell, lambda: None)
+        supervisor = Supervisor(tell, lambda: None)
         try:
             servers = {name: self._server(name) for name in missing}
             await supervisor.start(list(servers.values()))
@@ -133,7 +136,3 @@ def erase_abandoned_runs(state: State) -> None:
 def _erase_run(state: State) -> None:
     erase_home(state.directory)
     shutil.rmtree(state.directory, ignore_errors=True)
-
-
-def _tell(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)

@@ -23,13 +23,19 @@ class Passwords:
 
 
 def ensure_passwords(path: Path, name: str) -> Passwords:
-    """The passwords of one server, made on the first call. Raises OSError, ValueError."""
-    known = read_json(path) if path.exists() else {}
-    if name not in known:
-        known[name] = {role: new_password() for role in ("superuser", "owner")}
-        write_json(path, known)
-    entry = known[name]
-    return Passwords(superuser=Sensitive(entry["superuser"]), owner=Sensitive(entry["owner"]))
+    """The passwords of one server, made on the first call. Raises OSError, PostgresError."""
+    try:
+        known = read_json(path) if path.exists() else {}
+        if name not in known:
+            known[name] = {role: new_password() for role in ("superuser", "owner")}
+            write_json(path, known)
+        superuser, owner = (str(known[name][role]) for role in ("superuser", "owner"))
+    except (ValueError, TypeError, KeyError):
+        raise PostgresError(
+            f"{path} is damaged, and the databases are not opened without it: restore it, or "
+            "erase everything with --reset"
+        ) from None
+    return Passwords(superuser=Sensitive(superuser), owner=Sensitive(owner))
 
 
 def new_password() -> str:

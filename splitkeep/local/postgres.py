@@ -2,8 +2,9 @@
 
 - Passwords are SCRAM for every connection, local ones too. It listens on the loopback address;
   its socket, where the path is short enough for one, is in a directory of its user alone.
-- A server left over from a supervisor that was killed is ended first, and data that were not
-  shut down are recovered by Postgres itself.
+- A server left over from a supervisor that was killed is ended first; whether there is one, the
+  process table says, not a pid file, which a loss of power may leave empty or with a number
+  that is another process's by now. Data that were not shut down Postgres recovers by itself.
 - initdb works beside the place and moves in when it is done, so that half a cluster is never
   taken for one.
 """
@@ -30,6 +31,7 @@ START_SECONDS = 120.0
 POLL_SECONDS = 0.02
 ORPHAN_SECONDS = 30.0
 SOCKET_PATH_BYTES = 90  # sockaddr_un holds 107 bytes, the socket's own name takes up to 17
+SPECIAL_IN_A_LIST = frozenset(',"\t\n ')  # of directories, as Postgres reads one
 LOG_TAIL_LINES = 8
 
 # What a test loses with the machine it did not need.
@@ -143,8 +145,10 @@ class PostgresServer:
         return [self.home.program("postgres"), "-D", str(self.data), *flags]
 
     def _socket_directory(self) -> str:
+        """Empty where Postgres would take the path for another one, or for several."""
         path = str(self.directory)
-        return path if len(os.fsencode(path)) <= SOCKET_PATH_BYTES else ""
+        short = len(os.fsencode(path)) <= SOCKET_PATH_BYTES
+        return path if short and not set(path) & SPECIAL_IN_A_LIST else ""
 
     async def _make_cluster(self) -> None:
         draft = self.directory / "data.new"
@@ -169,7 +173,13 @@ class PostgresServer:
             raise PostgresError(f"{self.name} could not be made: {self._last_words()}")
 
     def _check_version(self) -> None:
-        found = (self.data / "PG_VERSION").read_text().strip()
+        try:
+            found = (self.data / "PG_VERSION").read_text(errors="replace").strip()
+        except OSError as error:
+            raise PostgresError(
+                f"{self.name} in {self.data} is damaged (PG_VERSION: {error.strerror}): "
+                "restore it from a backup, or erase everything with --reset"
+            ) from None
         if found != self.home.major:
             raise PostgresError(
                 f"{self.name} was made by Postgres {found} and this is {self.home.major}: "
@@ -197,27 +207,34 @@ class PostgresServer:
 
     def _pid_file_lines(self) -> Iterator[str]:
         try:
-            text = (self.data / "postmaster.pid").read_text()
+            text = (self.data / "postmaster.pid").read_text(errors="replace")
         except OSError:
             return
         yield from (line.strip() for line in text.splitlines())
 
     async def _end_orphan(self) -> None:
-        """No postmaster of an earlier supervisor works on the data; its lock file is gone."""
-        lines = list(self._pid_file_lines())
-        if not lines or not lines[0].isdigit():
-            return
-        pid = int(lines[0])
-        if self._works_on_these_data(pid):
+        """No postmaster of an earlier supervisor works on the data; its lock files are gone."""
+        if sys.platform != "linux":
+            return  # there Postgres itself has to find out
+        for pid in self._postmasters():
             await end_process(pid, signal.SIGINT, within_seconds=ORPHAN_SECONDS)
-        if sys.platform == "linux":
-            # Its number may long be another process's, which would keep Postgres from starting.
-            (self.data / "postmaster.pid").unlink(missing_ok=True)
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        for left in self.directory.glob(".s.PGSQL.*"):
+            left.unlink(missing_ok=True)
 
-    def _works_on_these_data(self, pid: int) -> bool:
+    def _postmasters(self) -> list[int]:
+        """Processes that work on these data and were not started by another that does."""
+        working = {
+            int(entry.name): _parent(entry)
+            for entry in Path("/proc").iterdir()
+            if entry.name.isdigit() and self._works_on_these_data(entry)
+        }
+        return [pid for pid, parent in working.items() if parent not in working]
+
+    def _works_on_these_data(self, process: Path) -> bool:
         try:
-            return Path(f"/proc/{pid}/cwd").resolve(strict=True) == self.data.resolve()
-        except OSError:
+            return (process / "cwd").samefile(self.data)
+        except OSError:  # it has ended, or is somebody else's
             return False
 
     def _last_words(self) -> str:
@@ -226,6 +243,15 @@ class PostgresServer:
         except OSError:
             return "it left no log"
         return " / ".join(lines[-LOG_TAIL_LINES:])
+
+
+def _parent(process: Path) -> int:
+    """The id of the parent; 0 if the process has ended."""
+    try:
+        # After the name in brackets, which may hold anything: state, parent (proc(5)).
+        return int((process / "stat").read_bytes().rpartition(b")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 async def end_process(pid: int, number: signal.Signals, *, within_seconds: float) -> None:

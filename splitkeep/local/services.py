@@ -71,7 +71,7 @@ class Service:
         try:
             port = json.loads(self.ready_file.read_bytes())["operations"]
             answer = await http.get(f"http://{LOOPBACK}:{port}/readyz")
-        except (OSError, httpx2.HTTPError):  # it has ended, and is being started again
+        except (OSError, ValueError, httpx2.HTTPError):  # it has ended, and is started again
             return False
         return answer.is_success
 

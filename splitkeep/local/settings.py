@@ -54,6 +54,13 @@ PORT_OPTIONS = (
 )
 
 
+OFFSET_VARIABLE = "SPLITKEEP_PORT_OFFSET"
+HOW_TO_CHOOSE = (
+    "choose others with the flags or their variables (0 takes a free one), or move all with "
+    f"--port-offset or {OFFSET_VARIABLE}"
+)
+
+
 def add_state_argument(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
     """The parser knows `--state`."""
     parser.add_argument(
@@ -84,6 +91,13 @@ def default_state(environ: Mapping[str, str]) -> Path:
 
 def add_port_arguments(parser: ArgumentParser) -> None:
     """The parser knows every port's flag."""
+    parser.add_argument(
+        "--port-offset",
+        type=_port,
+        metavar="N",
+        help="added to every default port, so that a second stack runs beside the first "
+        f"(environment: {OFFSET_VARIABLE})",
+    )
     for option in PORT_OPTIONS:
         default = option.default or "a free one"
         parser.add_argument(
@@ -120,33 +134,53 @@ def with_workers(arguments: Namespace, environ: Mapping[str, str]) -> Mapping[st
 
 
 def read_ports(arguments: Namespace, environ: Mapping[str, str]) -> dict[str, int]:
-    """Each port's number: the flag, else the variable, else the default; free ones for 0.
+    """Each port's number: the flag, else the variable, else the default plus the offset.
 
-    Raises SettingsError when one is no port, is taken or is not allowed.
+    Free ones for 0. Raises SettingsError, which names all that are no ports, are taken, are not
+    allowed or are given twice.
     """
+    offset = _number(OFFSET_VARIABLE, arguments.port_offset, environ, 0)
+    wanted = {
+        option: _number(
+            option.variable,
+            getattr(arguments, f"{option.name}_port"),
+            environ,
+            option.default and option.default + offset,
+        )
+        for option in PORT_OPTIONS
+    }
+    _check_ports(wanted)
     ports = Ports()
-    wanted = {option: _wanted(option, arguments, environ) for option in PORT_OPTIONS}
     # Ports asked for by number go first, so that no free one is chosen among them.
     order = sorted(wanted, key=lambda option: wanted[option] == 0)
-    chosen = {option.name: ports.choose(wanted[option]) for option in order}
-    for option in PORT_OPTIONS:
-        problem = obstacle(chosen[option.name])
-        if problem:
-            raise SettingsError(
-                f"port {chosen[option.name]} ({option.listener}) {problem}: choose another "
-                f"with {option.flag} or {option.variable}; 0 takes a free one"
-            )
-    return chosen
+    return {option.name: ports.choose(wanted[option]) for option in order}
 
 
-def _wanted(option: PortOption, arguments: Namespace, environ: Mapping[str, str]) -> int:
-    flag: int | None = getattr(arguments, f"{option.name}_port")
+def _check_ports(wanted: Mapping[PortOption, int]) -> None:
+    """Raises SettingsError, with a line for each port that cannot be had."""
+    lines = []
+    takers: dict[int, PortOption] = {}
+    for option, number in wanted.items():
+        name = f"port {number} ({option.listener}, {option.flag})"
+        if number > HIGHEST_PORT:
+            lines.append(f"{name} is beyond {HIGHEST_PORT}: choose a smaller --port-offset")
+        elif number and number in takers:
+            lines.append(f"{name} is given to {takers[number].flag} too")
+        elif number and (problem := obstacle(number)):
+            lines.append(f"{name} {problem}")
+        takers.setdefault(number, option)
+    if lines:
+        raise SettingsError("\n  ".join([*lines, HOW_TO_CHOOSE]))
+
+
+def _number(variable: str, flag: int | None, environ: Mapping[str, str], default: int) -> int:
     if flag is not None:
         return flag
+    text = environ.get(variable)
     try:
-        return _port(environ.get(option.variable) or str(option.default))
+        return _port(text) if text else default
     except ArgumentTypeError as error:
-        raise SettingsError(f"{option.variable} {error}") from None
+        raise SettingsError(f"{variable} {error}") from None
 
 
 def _workers(text: str) -> int:

@@ -22,7 +22,7 @@ from splitkeep.local.ports import LOOPBACK
 from splitkeep.local.postgres import PostgresServer, PostgresSettings
 from splitkeep.local.postgres_home import PostgresHome, cluster_exists, open_home
 from splitkeep.local.services import Service, Services
-from splitkeep.local.state import State
+from splitkeep.local.state import State, StateError
 from splitkeep.local.supervisor import Report, Supervisor
 
 NAMESPACE = "default"
@@ -50,7 +50,7 @@ class Stack:
     async def running(self) -> AsyncIterator[None]:
         """Everything is ready meanwhile, and stopped afterwards.
 
-        Raises KekGoneError, StartError, PostgresError, PostgresHomeError, OSError.
+        Raises KekGoneError, StateError, StartError, PostgresError, PostgresHomeError, OSError.
         """
         supervisor = Supervisor(self.report, self._describe)
         try:
@@ -72,9 +72,18 @@ class Stack:
             self._shorten_log(name)
         self._make_certificates()
         self._ensure_kek_file()
-        issuer = ensure_issuer(self.state.issuer_key)
+        issuer = self._ensure_issuer()
         publish(issuer, self.state.issuer_directory)
         self._tokens = self._mint(issuer)
+
+    def _ensure_issuer(self) -> Issuer:
+        try:
+            return ensure_issuer(self.state.issuer_key)
+        except ValueError:
+            raise StateError(
+                f"{self.state.issuer_key} is damaged: restore it, or delete it; no token that "
+                "was made with it is accepted then"
+            ) from None
 
     def _ensure_kek_file(self) -> None:
         file = self.state.kek_file

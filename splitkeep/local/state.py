@@ -10,11 +10,12 @@ import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from splitkeep.certificates import KeyPair
 from splitkeep.files import others_rights, private_directory, read_json, write_file
@@ -23,6 +24,9 @@ from splitkeep.local.postgres_home import erase_home
 MARKER = "splitkeep-state"
 MARKER_TEXT = b"The state of a local Splitkeep stack. kek.json is the key to its secrets.\n"
 POLL_SECONDS = 1.0
+WAIT_POLL_SECONDS = 0.1
+NEEDED = ("gateway", "vault", "ca", "tokens")  # what the commands read in dev.json
+LINE_BREAKS = "\r\n"
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 ERASED_FILES = ("kek.json", "passwords.json", "dev.json")
 ERASED_DIRECTORIES = ("tls", "issuer", "services", "logs")
@@ -30,6 +34,17 @@ ERASED_DIRECTORIES = ("tls", "issuer", "services", "logs")
 
 class StateError(Exception):
     """The directory cannot be used; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How long somebody is waited for who starts or stops, and who is told of it."""
+
+    seconds: float
+    tell: Callable[[str], None]
+
+
+AT_ONCE = Wait(0, lambda _: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +107,46 @@ class State:
             private_directory(self.directory / name)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Nobody else uses it meanwhile. Raises StateError if somebody does."""
-        with (self.directory / "lock").open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.seek(0)
-                raise StateError(
-                    f"a stack is running on {self.directory} (process {lock.read().strip()}); "
-                    "stop it, or choose another directory with SPLITKEEP_STATE_DIR"
-                ) from None
+    def held(self, *, wait: Wait = AT_ONCE) -> Iterator[None]:
+        """Nobody else uses it meanwhile.
+
+        Somebody whose stack does not run (yet, or any more) is waited for, as `wait` says.
+        Raises StateError if somebody uses it then.
+        """
+        with (self.directory / "lock").open("a+b") as lock:
+            self._take(lock, wait)
             lock.truncate(0)
-            lock.write(str(os.getpid()))
+            lock.write(str(os.getpid()).encode())
             lock.flush()
             yield
+
+    def _take(self, lock: BinaryIO, wait: Wait) -> None:
+        end = time.monotonic() + wait.seconds
+        told = False
+        while not _locked(lock):
+            who = f"process {_content(lock)} on {self.directory}"
+            if self.description.exists():
+                raise StateError(
+                    f"a stack is running: {who}; stop it, or choose another directory with "
+                    "--state or SPLITKEEP_STATE_DIR"
+                )
+            if time.monotonic() >= end:
+                raise StateError(
+                    f"a stack is starting or stopping: {who}; try again when it has, or choose "
+                    "another directory with --state or SPLITKEEP_STATE_DIR"
+                )
+            if not told:
+                wait.tell(f"Waiting for {who}, which starts or stops …")
+                told = True
+            time.sleep(WAIT_POLL_SECONDS)
+
+    def in_use(self) -> bool:
+        """Whether somebody holds it now."""
+        try:
+            with (self.directory / "lock").open("rb") as lock:
+                return not _locked(lock, fcntl.LOCK_SH)
+        except OSError:
+            return False
 
     async def gone(self) -> None:
         """Somebody has deleted the directory, or what makes it one, since the call."""
@@ -135,6 +175,8 @@ class State:
 def open_state(directory: Path) -> State:
     """The state in this directory, which is made if need be. Raises StateError, OSError."""
     directory = directory.resolve()
+    if any(character in str(directory) for character in LINE_BREAKS):
+        raise StateError("the state directory's path has a line break, which Postgres refuses")
     if directory.exists() and not directory.is_dir():
         raise StateError(
             f"{directory} is a file: name a directory with --state or SPLITKEEP_STATE_DIR"
@@ -150,12 +192,30 @@ def open_state(directory: Path) -> State:
 
 
 def read_description(state_directory: Path) -> dict[str, Any] | None:
-    """What dev.json says of the stack that runs there; None if none does."""
+    """What dev.json says of the stack that runs there; None if none does.
+
+    One that was killed leaves its dev.json behind, but not its lock.
+    """
+    state = State(state_directory)
     try:
-        content = read_json(State(state_directory).description)
+        content = read_json(state.description)
     except (OSError, ValueError):
         return None
-    return content if isinstance(content, dict) else None
+    whole = isinstance(content, dict) and all(name in content for name in NEEDED)
+    return content if whole and state.in_use() else None
+
+
+def _locked(lock: BinaryIO, kind: int = fcntl.LOCK_EX) -> bool:
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _content(lock: BinaryIO) -> str:
+    lock.seek(0)
+    return lock.read(64).decode(errors="replace").strip()
 
 
 def no_stack(state_directory: Path) -> str:

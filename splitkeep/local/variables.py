@@ -6,7 +6,12 @@ What is below a process's own prefix is that process's to judge.
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
-from splitkeep.local.settings import PORT_OPTIONS, STATE_VARIABLE, SettingsError
+from splitkeep.local.settings import (
+    OFFSET_VARIABLE,
+    PORT_OPTIONS,
+    STATE_VARIABLE,
+    SettingsError,
+)
 
 COMMON = "SPLITKEEP_"
 PREFIXES = tuple(f"{COMMON}{name}_" for name in ("METADATA", "VAULT", "GATEWAY", "TEST"))
@@ -18,7 +23,12 @@ COMPOSE_NAMES = tuple(
         *("HEALTH_INTERVAL", "HTTPS_PORT", "IMAGE", "PULL_POLICY", "SECRETS", "UID"),
     )
 )
-NAMES = (STATE_VARIABLE, *(option.variable for option in PORT_OPTIONS), *COMPOSE_NAMES)
+NAMES = (
+    STATE_VARIABLE,
+    OFFSET_VARIABLE,
+    *(option.variable for option in PORT_OPTIONS),
+    *COMPOSE_NAMES,
+)
 ALIKE = 0.7  # of whole names, which are long
 
 

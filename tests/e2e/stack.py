@@ -97,7 +97,7 @@ class Stack:
     def stop(self) -> None:
         if self._process is None:
             return
-        self._process.send_signal(signal.SIGINT)
+        self._process.send_signal(signal.SIGTERM)
         self._process.wait(timeout=60)
         self._process = None
 

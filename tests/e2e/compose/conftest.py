@@ -54,7 +54,9 @@ def clone(
 def production(clone: Production) -> Iterator[Production]:
     """The running stack; the page's own commands start it and take it away."""
     try:
-        clone.follow(Section.START)
+        printed = clone.shell("exec 2>&1\n" + "\n".join(documented(Section.START)))
+        # What is built here is asked of no registry.
+        assert "Pulling" not in printed, printed
         assert clone.follow(Section.TRY).splitlines()[-1] == "correct horse"
         yield clone
         stop, remove = documented(Section.STOP)

@@ -52,7 +52,7 @@ def test_an_upgrade_replaces_the_processes_and_keeps_what_was_written(
     assert production.decrypt(name) == {name: {"value": value}}
     # Taken before the new container began, so each line is the replaced one's.
     for service in PROCESSES:
-        assert '"event": "ready"' in (production.clone / f"{service}.log").read_text(), service
+        assert '"event":"ready"' in (production.clone / f"{service}.log").read_text(), service
 
 
 @pytest.mark.parametrize("service", ["gateway", "vault"])

@@ -142,7 +142,7 @@ def stack_of(release: Release, directory: Path) -> Iterator[None]:
         wait_until((directory / "dev.json").exists, "the stack is ready", process)
         yield
     finally:
-        _stop(process, signal.SIGINT)
+        _stop(process)
 
 
 def _stop(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGTERM) -> None:

@@ -22,6 +22,13 @@ from chassis.process import run
 
 log = structlog.get_logger("test")
 """
+# As `nohup`, or a shell's `&`, leaves a program's signals, whatever those of this test run are.
+HAVING_IGNORED = """
+import os, signal, sys
+for number in (signal.SIGINT, signal.SIGHUP):
+    signal.signal(number, signal.SIG_IGN if number in {ignored} else signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, "-c", sys.argv[1]])
+"""
 WAITING = """
 async def main(stopping):
     log.info("ready", core=resource.getrlimit(resource.RLIMIT_CORE)[0],
@@ -60,10 +67,11 @@ class Starter:
     def __init__(self) -> None:
         self._children: list[asyncio.subprocess.Process] = []
 
-    async def __call__(self, main: str) -> Process:
+    async def __call__(self, main: str, *ignored: signal.Signals) -> Process:
         child = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
+            HAVING_IGNORED.format(ignored=[int(number) for number in ignored]),
             f"{PREAMBLE}{main}\nsys.exit(run(main))",
             cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
@@ -96,6 +104,19 @@ async def test_a_signal_lets_the_process_drain(start: Starter, number: signal.Si
 
     assert (ready["event"], ready["core"], ready["loop"]) == ("ready", 0, "uvloop")
     assert (code, [line["event"] for line in lines]) == (0, ["drained"])
+
+
+async def test_an_interrupt_that_the_starter_ignored_stays_ignored(start: Starter) -> None:
+    process = await start(WAITING, signal.SIGINT)
+    await process.line()
+
+    for _ in range(3):
+        process.child.send_signal(signal.SIGINT)
+    await asyncio.sleep(0.2)
+    assert process.child.returncode is None
+
+    process.child.send_signal(signal.SIGTERM)
+    assert (await process.ended())[0] == 0
 
 
 async def test_a_second_signal_ends_the_process(start: Starter) -> None:

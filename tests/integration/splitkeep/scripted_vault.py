@@ -67,6 +67,8 @@ class ScriptedVault(rpc.DecrypterServicer):
 
 
 def _result(name: str) -> pb.DecryptResult:
+    if name == "forging":
+        return pb.DecryptResult(name=name, value=b"x\npg-main=forged", version=1)
     failures = {"missing": NOT_FOUND, "forbidden": NOT_AUTHORIZED, "odd": 77}
     if name in failures:
         failure: Any = failures[name]

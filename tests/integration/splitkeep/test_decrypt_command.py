@@ -1,6 +1,7 @@
 """The decrypt command's words when TLS does not come about."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,13 @@ from splitkeep.cli import run
 from tests.integration.splitkeep.scripted_vault import ScriptedVault, make_certificates, serving
 
 
-async def decrypt_at(port: int, *words: str, ca: Path, directory: Path) -> int:
+async def decrypt_at(
+    port: int, *words: str, ca: Path, directory: Path, names: tuple[str, ...] = ("name",)
+) -> int:
     token_file = directory / "token"
     token_file.write_text("the-token")
     where = ["--target", f"127.0.0.1:{port}", "--ca", str(ca), "--token-file", str(token_file)]
-    command = ["decrypt", "name", *where, "--deadline", "2", *words]
+    command = ["decrypt", *names, *where, "--deadline", "2", *words]
     # In a thread: the command has an event loop of its own.
     return await asyncio.to_thread(run, command)
 
@@ -46,3 +49,18 @@ async def test_with_the_right_ca_the_command_prints_the_value(
         code = await decrypt_at(port, ca=ca, directory=tmp_path)
 
     assert (code, capfd.readouterr().out) == (0, "canary-valuename")
+
+
+async def test_no_value_forges_the_line_of_another(
+    ca: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with serving(ScriptedVault(), ca) as port:
+        names = ("name", "forging")
+        code = await decrypt_at(port, ca=ca, directory=tmp_path, names=names)
+        refused = capfd.readouterr()
+        again = await decrypt_at(port, "--json", ca=ca, directory=tmp_path, names=names)
+
+    assert (code, refused.out) == (1, "")
+    assert "forging: a value with a line break" in refused.err
+    assert again == 0
+    assert json.loads(capfd.readouterr().out)["forging"]["value"] == "x\npg-main=forged"

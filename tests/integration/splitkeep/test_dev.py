@@ -85,7 +85,7 @@ class Workplace:
         try:
             yield await_value(lambda: self._described_or_dead(process))
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
             output, _ = process.communicate(timeout=STOP_SECONDS)
             assert process.returncode == 0, output
             assert SECRET not in output

@@ -17,10 +17,17 @@ from splitkeep.environment import ROOT
 from splitkeep.local.child import NO_CHANGE
 from splitkeep.local.ports import Ports
 from splitkeep.local.postgres import PostgresServer, PostgresSettings
-from splitkeep.local.postgres_home import PostgresHome, erase_home, open_home, wheel_directory
+from splitkeep.local.postgres_home import (
+    PostgresHome,
+    PostgresHomeError,
+    erase_home,
+    open_home,
+    wheel_directory,
+)
 
 IS_ROOT = os.geteuid() == 0
 ORDINARY_USER = "daemon"
+UNKNOWN_ID = 54_321
 
 AS_ORDINARY_USER = """
 import asyncio, subprocess, sys
@@ -172,6 +179,47 @@ def _copy_for_everybody(target: Path) -> None:
         shutil.copytree(source, target / source.name)
     for path in (target, *target.rglob("*")):
         path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o644))
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root can be somebody else")
+def test_a_user_whom_the_system_does_not_know_is_told_in_a_sentence(
+    everybodys_directory: Path,
+) -> None:
+    packages = everybodys_directory / "packages"
+    _copy_for_everybody(packages)
+    mine = everybodys_directory / "mine"
+    mine.mkdir(mode=0o700)
+    os.chown(mine, UNKNOWN_ID, UNKNOWN_ID)
+
+    finished = subprocess.run(
+        [_python_for_everybody(), "-c", AS_ORDINARY_USER, str(mine)],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=everybodys_directory,
+        env={"PYTHONPATH": str(packages), "PATH": os.defpath},
+        user=UNKNOWN_ID,
+        group=UNKNOWN_ID,
+        extra_groups=[],
+    )
+
+    assert f"the user {UNKNOWN_ID} has no entry" in finished.stderr
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root needs a directory outside")
+@pytest.mark.parametrize("content", [b"", b"\n", b"garbage", b"\xff"])
+def test_a_damaged_name_of_the_directory_outside_makes_no_new_databases(
+    home: PostgresHome, state: Path, content: bytes
+) -> None:
+    pointer = state / "postgres-directory"
+    whole = pointer.read_bytes()
+    pointer.write_bytes(content)
+    try:
+        with pytest.raises(PostgresHomeError, match="is damaged"):
+            open_home(state, as_root=True)
+    finally:
+        pointer.write_bytes(whole)
+    assert open_home(state, as_root=True) == home
 
 
 def test_no_change_of_user_is_made_for_an_ordinary_user(tmp_path: Path) -> None:

@@ -151,6 +151,73 @@ async def test_a_lock_file_that_names_somebody_elses_process_is_no_obstacle(
         assert await connection.fetchval("SELECT 1") == 1
 
 
+TORN_LOCK_FILES = {
+    "empty": b"",
+    "line break": b"\n",
+    "zero bytes": bytes(64),
+    "no number": b"garbage\n",
+    "no text": b"\xff\xfe\n",
+    "negative": b"-1\n",
+    "the first process": b"1\n",
+    "cut off after the number": b"999999999",
+    "this process": f"{os.getpid()}\n/elsewhere\n".encode(),
+}
+
+
+@pytest.mark.parametrize("content", TORN_LOCK_FILES.values(), ids=TORN_LOCK_FILES)
+async def test_a_torn_lock_file_does_not_keep_the_server_from_starting(
+    server: PostgresServer, content: bytes
+) -> None:
+    (server.data / "postmaster.pid").write_bytes(content)
+    socket_lock = server.directory / f".s.PGSQL.{server.settings.port}.lock"
+    socket_lock.write_bytes(content)
+
+    async with running(server) as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage\n"], ids=["empty", "garbage"])
+async def test_a_server_that_still_runs_is_ended_whatever_its_lock_file_says(
+    server: PostgresServer, tmp_path: Path, content: bytes
+) -> None:
+    await server.start()
+    (server.data / "postmaster.pid").write_bytes(content)
+    successor = a_server(server.home, tmp_path / "log")
+
+    async with running(successor) as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+        await asyncio.wait_for(server.ended(), 10)
+
+
+async def test_data_without_a_version_are_told_in_a_sentence(server: PostgresServer) -> None:
+    (server.data / "PG_VERSION").unlink()
+
+    with pytest.raises(PostgresError, match=r"^the vault database .* is damaged"):
+        await server.start()
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "it's", 'quote"d', "100%", "com,ma", "$HOME", "caf\u00e9"]
+)
+async def test_a_path_of_any_characters_will_do(
+    shared_home: PostgresHome, tmp_path: Path, name: str
+) -> None:
+    await starts_in(shared_home, os.fsencode(name), tmp_path)
+
+
+async def test_a_path_that_is_not_utf8_will_do(
+    shared_home: PostgresHome, tmp_path: Path
+) -> None:
+    await starts_in(shared_home, b"\xff\xe9", tmp_path)
+
+
+async def starts_in(shared_home: PostgresHome, name: bytes, log: Path) -> None:
+    place = shared_home.directory / f"{uuid4().hex[:4]}{os.fsdecode(name)}"
+    home = replace(shared_home, directory=shared_home.make_directory(place))
+    async with running(a_server(home, log / "log")) as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+
+
 async def test_an_initdb_that_was_interrupted_is_done_again(
     empty_home: PostgresHome, tmp_path: Path
 ) -> None:

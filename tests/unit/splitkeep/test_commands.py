@@ -11,9 +11,17 @@ import jwt
 import pytest
 
 from chassis.sensitive import Sensitive
-from splitkeep.cli import COMMANDS, load, run
+from splitkeep.cli import COMMANDS, fail, load, run
 from splitkeep.client import Failure, Reason, Secret
-from splitkeep.commands.decrypt import MissingError, add_arguments, as_json, find_vault
+from splitkeep.commands.decrypt import (
+    MissingError,
+    UnprintableError,
+    add_arguments,
+    as_it_is,
+    as_json,
+    as_lines,
+    find_vault,
+)
 from splitkeep.commands.token import parse_duration, parse_grant
 from splitkeep.environment import ROOT
 from splitkeep.files import write_json
@@ -213,6 +221,66 @@ def test_a_failure_is_printed_as_its_reason() -> None:
     assert as_json(Failure("name", Reason.NOT_AUTHORIZED)) == {"error": "not authorized"}
 
 
+NOT_ONE_LINE = [
+    b"x\npg-main=forged",
+    b"x\rpg-main=forged",
+    b"x\x0bforged",
+    b"x\x1b[1A\x1b[2Kpg-main=forged",
+    b"x\x00y",
+    b"x\x7f",
+    b"tab\there",
+    "x\u2028pg-main=forged".encode(),
+    "x\u2029pg-main=forged".encode(),
+    "x\u0085pg-main=forged".encode(),
+    "x\u009b2K".encode(),
+    "x\u202eforged".encode(),
+    b"\xff\xfe",
+]
+
+
+@pytest.mark.parametrize("value", NOT_ONE_LINE)
+def test_a_value_that_could_pass_for_anothers_line_is_refused(value: bytes) -> None:
+    with pytest.raises(UnprintableError, match=r"^other: .*--json"):
+        as_lines({"pg-main": b"right", "other": value})
+
+
+@pytest.mark.parametrize("value", ["", "a=b", "correct horse ", "p\u00e4ss\u00a0\U0001f511"])
+def test_a_value_of_one_line_is_printed_as_it_is(value: str) -> None:
+    lines = as_lines({"a": value.encode(), "b": b"x"})
+
+    assert lines.decode() == f"a={value}\nb=x\n"
+
+
+@pytest.mark.parametrize("value", [b"x\x1b[2J", b"x\r", b"\xff", b"a\x00", "\u202ex".encode()])
+def test_a_terminal_is_not_sent_what_it_would_not_show(value: bytes) -> None:
+    with pytest.raises(UnprintableError, match="--json"):
+        as_it_is("name", value, terminal=True)
+
+    assert as_it_is("name", value, terminal=False) == value
+
+
+def test_a_terminal_shows_a_value_of_several_lines() -> None:
+    assert as_it_is("name", b"-----BEGIN\n\tx\n", terminal=True) == b"-----BEGIN\n\tx\n\n"
+
+
+def test_an_error_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fail("no file \x1b[2J\udcff\r") == 1
+
+    assert capsys.readouterr().err == "splitkeep: no file \\x1b[2J\\udcff\\r\n"
+
+
+def test_an_error_of_the_operating_system_is_a_sentence(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fail(PermissionError(13, "Permission denied", "/a/file"))
+    fail(OSError(28, "No space left on device"))
+
+    assert capsys.readouterr().err.splitlines() == [
+        "splitkeep: /a/file: permission denied",
+        "splitkeep: no space left on device",
+    ]
+
+
 def vault_for(words: list[str]) -> object:
     parser = ArgumentParser()
     add_arguments(parser, {})
@@ -227,10 +295,10 @@ def test_without_a_stack_the_vault_must_be_named(tmp_path: Path) -> None:
 def test_the_stacks_token_is_not_sent_to_another_vault(state: State) -> None:
     write_json(
         state.description,
-        {"vault": "127.0.0.1:1", "ca": "ca.pem", "tokens": {"decrypter": "t"}},
+        {"gateway": "", "vault": "v:1", "ca": "ca.pem", "tokens": {"decrypter": "t"}},
     )
 
-    with pytest.raises(MissingError, match="--token-file"):
+    with state.held(), pytest.raises(MissingError, match="--target goes with"):
         vault_for(["name", "--state", str(state.directory), "--target", "elsewhere:9402"])
 
 

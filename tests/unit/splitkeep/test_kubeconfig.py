@@ -2,7 +2,7 @@
 
 import stat
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,17 @@ GRANT = "secret.securevalues:read=secret.securevalues:uid:pg-main"
 
 
 @pytest.fixture
-def words(tmp_path: Path) -> list[str]:
+def words(tmp_path: Path) -> Iterator[list[str]]:
     """The command, on a state directory where a stack seems to run."""
     state = open_state(tmp_path / "state")
     state.make_directories()
     ensure_issuer(state.issuer_key)
     ca = tmp_path / "ca.pem"
     ca.write_text(PEM)
-    write_json(state.description, {"gateway": GATEWAY, "ca": str(ca)})
-    return ["kubeconfig", "--state", str(state.directory)]
+    running = {"gateway": GATEWAY, "vault": "", "ca": str(ca), "tokens": {}}
+    write_json(state.description, running)
+    with state.held():
+        yield ["kubeconfig", "--state", str(state.directory)]
 
 
 @pytest.fixture

@@ -77,8 +77,51 @@ def test_the_defaults_are_the_documented_ones() -> None:
 
 
 def test_a_taken_port_is_named_with_its_flag(taken_port: int) -> None:
-    with pytest.raises(SettingsError, match=rf"port {taken_port} .*--gateway-port"):
+    with pytest.raises(SettingsError, match=rf"port {taken_port} .*--gateway-port\) is taken"):
         ports(["--gateway-port", str(taken_port)], {})
+
+
+def test_all_taken_ports_are_named_at_once(taken_port: int) -> None:
+    with socket.create_server((LOOPBACK, 0)) as other:
+        second = other.getsockname()[1]
+        with pytest.raises(SettingsError) as caught:
+            ports(["--gateway-port", str(taken_port), "--vault-port", str(second)], {})
+
+    text = str(caught.value)
+    assert f"port {taken_port} (REST API over HTTPS, --gateway-port) is taken" in text
+    assert f"port {second} (vault service, --vault-port) is taken" in text
+    assert text.count("--port-offset") == 1
+
+
+def test_one_port_given_twice_is_refused_with_both_flags(free_port: int) -> None:
+    with pytest.raises(SettingsError) as caught:
+        ports(["--vault-port", str(free_port)], {"SPLITKEEP_GATEWAY_PORT": str(free_port)})
+
+    assert "--vault-port) is given to --gateway-port too" in str(caught.value)
+
+
+@pytest.mark.parametrize("way", ["flag", "environment"])
+def test_an_offset_moves_every_default_port_and_no_chosen_one(free_port: int, way: str) -> None:
+    parser = ArgumentParser()
+    add_port_arguments(parser)
+    offset = 19_000
+    flags = ["--port-offset", str(offset)] if way == "flag" else []
+    environ = {} if way == "flag" else {"SPLITKEEP_PORT_OFFSET": str(offset)}
+    words = ["--metadata-port", str(free_port), *flags]
+
+    chosen = read_ports(parser.parse_args(words), environ)
+
+    assert chosen["metadata"] == free_port
+    assert (chosen["gateway"], chosen["vault_operations"]) == (27_080, 28_482)
+    assert chosen["postgres_vault"] not in {0, offset}
+
+
+def test_an_offset_beyond_the_last_port_is_refused() -> None:
+    parser = ArgumentParser()
+    add_port_arguments(parser)
+
+    with pytest.raises(SettingsError, match="beyond 65535"):
+        read_ports(parser.parse_args(["--port-offset", "60000"]), {})
 
 
 @pytest.mark.parametrize("text", ["x", "-1", "65536", "80.5"])

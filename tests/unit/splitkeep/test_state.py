@@ -1,12 +1,17 @@
 """A state directory serves one stack at a time and is erased only if it is one."""
 
+import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
 
+from splitkeep.files import write_json
 from splitkeep.kek_file import ensure_kek_file
-from splitkeep.local.state import State, StateError, open_state, read_description
+from splitkeep.local.databases import ensure_passwords
+from splitkeep.local.postgres import PostgresError
+from splitkeep.local.state import State, StateError, Wait, open_state, read_description
 
 
 def test_a_new_state_directory_is_its_owners_alone(tmp_path: Path) -> None:
@@ -50,10 +55,94 @@ def test_a_second_stack_on_the_same_state_is_refused(tmp_path: Path) -> None:
     state = open_state(tmp_path / "state")
 
     with state.held():
+        state.description.write_text("{}")
         with pytest.raises(StateError, match="a stack is running"), state.held():
             pass
-        with pytest.raises(StateError, match="a stack is running"), state.held():
+        with pytest.raises(StateError, match=f"process {os.getpid()}"), state.held():
             pass
+
+
+def test_a_stack_that_is_ending_is_waited_for(tmp_path: Path) -> None:
+    state = open_state(tmp_path / "state")
+    told: list[str] = []
+    begun, ended = threading.Event(), threading.Event()
+
+    def end_soon() -> None:
+        with state.held():
+            begun.set()
+            ended.wait(10)
+
+    def hear(message: str) -> None:
+        told.append(message)
+        ended.set()
+
+    ending = threading.Thread(target=end_soon)
+    ending.start()
+    assert begun.wait(10)
+    with state.held(wait=Wait(20, hear)):
+        pass
+    ending.join()
+
+    assert [message.startswith("Waiting for process") for message in told] == [True]
+
+
+def test_a_stack_that_does_not_end_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    state = open_state(tmp_path / "state")
+
+    with (
+        state.held(),
+        pytest.raises(StateError, match="starting or stopping"),
+        state.held(wait=Wait(0.2, lambda _: None)),
+    ):
+        pass
+
+
+def test_a_running_stack_is_refused_without_waiting(tmp_path: Path) -> None:
+    state = open_state(tmp_path / "state")
+    told: list[str] = []
+
+    with state.held():
+        state.description.write_text("{}")
+        with pytest.raises(StateError, match="running"), state.held(wait=Wait(60, told.append)):
+            pass
+
+    assert told == []
+
+
+WHOLE = {"gateway": "g", "vault": "v", "ca": "c", "tokens": {}}
+
+
+def test_a_killed_stack_leaves_no_description_that_anybody_believes(tmp_path: Path) -> None:
+    state = open_state(tmp_path / "state")
+    write_json(state.description, WHOLE)
+
+    with state.held():
+        assert read_description(state.directory) == WHOLE
+
+    assert read_description(state.directory) is None
+
+
+@pytest.mark.parametrize("missing", WHOLE)
+def test_half_a_description_is_none(tmp_path: Path, missing: str) -> None:
+    state = open_state(tmp_path / "state")
+    write_json(state.description, {n: v for n, v in WHOLE.items() if n != missing})
+
+    with state.held():
+        assert read_description(state.directory) is None
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\rb"])
+def test_a_path_with_a_line_break_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(StateError, match="line break"):
+        open_state(tmp_path / name)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "1", '{"vault": 1}', '{"vault": {}}'])
+def test_damaged_passwords_are_told_in_a_sentence(tmp_path: Path, content: str) -> None:
+    (tmp_path / "passwords.json").write_text(content)
+
+    with pytest.raises(PostgresError, match="is damaged"):
+        ensure_passwords(tmp_path / "passwords.json", "vault")
 
 
 def test_a_state_left_by_a_dead_process_is_held_again(tmp_path: Path) -> None:
