@@ -9,6 +9,7 @@ from typing import Any
 
 import uvicorn
 
+from chassis.addresses import listen
 from chassis.tls_context import rotating_context
 from chassis.tls_files import Tls
 
@@ -59,7 +60,7 @@ class HttpServer:
         Raises OSError if the address is not free; RuntimeError if the application does not
         start.
         """
-        listener = socket.create_server(self._address, backlog=1_024)
+        listener = listen(*self._address)
         # Connections inherit it: asyncio sets it only on sockets that name their protocol, and
         # an answer in two parts would wait for the client's delayed acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

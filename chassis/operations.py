@@ -6,12 +6,12 @@ web framework for three short answers.
 
 import asyncio
 import json
-import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
 
+from chassis.addresses import listen
 from chassis.redaction import describe_exception
 
 Check = Callable[[], Awaitable[None]]
@@ -96,7 +96,7 @@ class OperationsPort:
 
     async def start(self) -> int:
         """The bound port's number. Raises OSError if the address is not free."""
-        listener = socket.create_server(self._address)
+        listener = listen(*self._address)
         port: int = listener.getsockname()[1]
         self._server = await asyncio.start_server(
             self._serve, sock=listener, limit=REQUEST_BYTES

@@ -4,6 +4,7 @@ import ssl
 
 import structlog
 
+from chassis.plain_http import HttpsContext
 from chassis.tls_files import Tls, TlsFilesError, check_pair
 
 _log = structlog.get_logger(__name__)
@@ -36,7 +37,7 @@ def rotating_context(tls: Tls) -> ssl.SSLContext:
 
 def _context(tls: Tls) -> ssl.SSLContext:
     check_pair(tls.certificate_chain.read_bytes(), tls.private_key.read_bytes())
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = HttpsContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(tls.certificate_chain, tls.private_key)
     if tls.client_ca is not None:

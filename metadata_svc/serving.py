@@ -2,6 +2,7 @@
 
 import asyncio
 
+from chassis.addresses import host_and_port
 from chassis.commits import show_overdue
 from chassis.grpc_server import GrpcServer, Port, Service, Tls
 from chassis.metrics import Metrics
@@ -40,9 +41,9 @@ async def _serve(
     own = Tls(config.tls_certificate, config.tls_private_key)
     mutual = Tls(config.peer_tls_certificate, config.peer_tls_private_key, config.peer_ca)
     numbers = {name: place.port(name, number) for name, number in grpc_ports(config).items()}
-    address = f"{config.host}:{numbers['clients']}"
+    address = host_and_port(config.host, numbers["clients"])
     clients = GrpcServer(*_port(config, address, own, parts.clients, place), metrics)
-    address = f"{config.host}:{numbers['peer']}"
+    address = host_and_port(config.host, numbers["peer"])
     peer = GrpcServer(*_port(config, address, mutual, (parts.peer,), place), metrics)
     vitals = ProcessVitals(metrics, {"database": database.healthy})
     ports = {"clients": await clients.start(), "peer": await peer.start()}

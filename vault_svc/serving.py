@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 
+from chassis.addresses import host_and_port
 from chassis.commits import show_overdue
 from chassis.config import ConfigError
 from chassis.grpc_client import open_channel
@@ -76,7 +77,7 @@ async def _serve(
 def _port(config: Config, place: Place, services: tuple[Service, ...]) -> Port:
     number = place.port("clients", config.port)
     return Port(
-        f"{config.host}:{number}",
+        host_and_port(config.host, number),
         Tls(config.tls_certificate, config.tls_private_key),
         services,
         reflection=config.reflection,
