@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -91,7 +92,8 @@ async def grpc_server(
 async def is_healthy(target: str, ca: Path) -> bool:
     async with open_channel(target, ca=ca) as channel:
         question = health_pb2.HealthCheckRequest()
-        answer = await health_pb2_grpc.HealthStub(channel).Check(question, timeout=10)
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        answer = await health.Check(question, timeout=10)
     serving: bool = answer.status == health_pb2.HealthCheckResponse.SERVING
     return serving
 
