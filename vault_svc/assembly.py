@@ -6,18 +6,19 @@ from dataclasses import dataclass
 import grpc
 
 from chassis.clock import SystemClock
+from chassis.config import ConfigError
 from chassis.grpc_server import Service
 from chassis.identity import Authenticator, JwtVerifier, load_issuers
 from chassis.metrics import Metrics
 from chassis.postgres import Database
-from vault_svc.config import Config
+from vault_svc.config import PREFIX, Config
 from vault_svc.decision_log import StructuredDecisionLog
 from vault_svc.domain.keyring import ReplacementRule
 from vault_svc.grpc_api.callers import Callers
 from vault_svc.grpc_api.services import services
+from vault_svc.kek_metrics import KekTelemetry
 from vault_svc.kek_providers.local_file import load_keks
 from vault_svc.metadata_client import GrpcMetadataClient
-from vault_svc.ports.data_keys import DataKeyStore
 from vault_svc.ports.keks import Keks
 from vault_svc.postgres.clock import TwoClocks
 from vault_svc.postgres.data_keys import PostgresDataKeyStore
@@ -26,6 +27,7 @@ from vault_svc.postgres.sealed_values import PostgresSealedValueStore
 from vault_svc.use_cases.data_keys import DataKeys
 from vault_svc.use_cases.decrypt import DecryptSecureValues
 from vault_svc.use_cases.fingerprint_keys import FingerprintKeys
+from vault_svc.use_cases.kek_check import check_keks
 from vault_svc.use_cases.opening import Opening
 from vault_svc.use_cases.readings import Readings
 from vault_svc.use_cases.sweep import Sweep, SweepRule
@@ -36,23 +38,38 @@ from vault_svc.worker import SweepIntervals, SweepTelemetry, SweepWorker
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The services of the client port, the sweep, and what the start checks."""
+    """The services of the client port, and the sweep."""
 
     services: tuple[Service, ...]
     worker: SweepWorker
-    keks: Keks
-    data_keys: DataKeyStore
+
+
+async def usable_keks(config: Config, database: Database, metrics: Metrics) -> Keks:
+    """The KEKs to serve with; those declared lost, if they are, are told of.
+
+    Raises ConfigError if the file is not usable or a KEK that data keys name is not at hand.
+    """
+    keks = load_keks(config.kek_file, secrets.token_bytes)
+    found = await check_keks(PostgresDataKeyStore(database), keks, config.keks_lost)
+    if found.problems:
+        way_out = f"put what is missing back, or name lost KEKs in {PREFIX}KEKS_LOST"
+        raise ConfigError((*found.problems, f"{way_out}: what lies under them stays sealed"))
+    KekTelemetry(metrics).lost(found.lost)
+    return keks.without(found.lost)
 
 
 def assemble(
-    config: Config, database: Database, channel: grpc.aio.Channel, metrics: Metrics
+    config: Config,
+    database: Database,
+    channel: grpc.aio.Channel,
+    metrics: Metrics,
+    keks: Keks,
 ) -> Parts:
     """Everything, ready to be served.
 
-    Raises ConfigError, IssuersFileError if a file is not usable.
+    Raises IssuersFileError if the file is not usable.
     """
     clock, random = SystemClock(), secrets.token_bytes
-    keks = load_keks(config.kek_file, random)
     metadata = GrpcMetadataClient(channel)
     values, keys = PostgresSealedValueStore(database), PostgresDataKeyStore(database)
     bounds = CacheBounds(config.data_key_cache_limit, config.data_key_cache_seconds)
@@ -89,7 +106,7 @@ def assemble(
     rule = SweepRule(config.longest_window_seconds, config.unclaimed_age_seconds)
     clocks = TwoClocks(clock, database)
     sweep = Sweep(metadata, values, clock, clocks, rule, telemetry.contradicted)
-    return Parts(served, _worker(config, sweep, telemetry), keks, keys)
+    return Parts(served, _worker(config, sweep, telemetry))
 
 
 def _worker(config: Config, sweep: Sweep, telemetry: SweepTelemetry) -> SweepWorker:

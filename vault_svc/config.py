@@ -31,6 +31,10 @@ class Config:
     )
     peer_private_key: Path = field(metadata={"help": "PEM private key to peer_certificate"})
     kek_file: Path = field(metadata={"help": "JSON file of the KEKs, mode 0600"})
+    keks_lost: tuple[str, ...] = field(
+        default=(),
+        metadata={"help": "ids of KEKs that are lost, with commas; a start does without them"},
+    )
     metadata_server_name: str = field(
         default="splitkeep-metadata",
         metadata={"help": "name that metadata's certificate must bear"},

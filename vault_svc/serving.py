@@ -6,7 +6,6 @@ import structlog
 
 from chassis.addresses import host_and_port
 from chassis.commits import show_overdue
-from chassis.config import ConfigError
 from chassis.grpc_client import open_channel
 from chassis.grpc_server import GrpcServer, Port, Service, Tls
 from chassis.metrics import Metrics
@@ -14,11 +13,10 @@ from chassis.migrations import check_schema
 from chassis.operations import ProcessVitals
 from chassis.places import Place
 from chassis.postgres import Database
-from vault_svc.assembly import assemble
+from vault_svc.assembly import assemble, usable_keks
 from vault_svc.config import MIGRATIONS, PREFIX, Config
 from vault_svc.grpc_api.services import SERVICE_NAMES
 from vault_svc.metadata_client import MetadataHealth
-from vault_svc.use_cases.kek_check import kek_problems
 
 MAXIMUM_REQUEST_BYTES = 1024 * 1024
 
@@ -58,9 +56,8 @@ async def _serve(
         private_key=config.peer_private_key,
         server_name=config.metadata_server_name,
     ) as channel:
-        parts = assemble(config, database, channel, metrics)
-        if problems := await kek_problems(parts.data_keys, parts.keks):
-            raise ConfigError(problems)
+        keks = await usable_keks(config, database, metrics)
+        parts = assemble(config, database, channel, metrics, keks)
         server = GrpcServer(_port(config, place, parts.services), SERVICE_NAMES, metrics)
         vitals = ProcessVitals(
             metrics,

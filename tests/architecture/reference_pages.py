@@ -19,6 +19,7 @@ from metadata_svc.use_cases.commits import Commits
 from metadata_svc.watch_metrics import WatchMetrics
 from tests.bench.page import PAGES as PERFORMANCE_PAGES
 from vault_svc.decision_log import StructuredDecisionLog
+from vault_svc.kek_metrics import KekTelemetry
 from vault_svc.worker import SweepTelemetry
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -121,6 +122,7 @@ def metrics_page() -> str:
     SweepTelemetry(vaults)
     for database_user in (vaults, metadatas):
         show_overdue(database_user, lambda: 0)
+    KekTelemetry(vaults)
     common = {metric.name for metric in every.catalogue()}
     sections = {
         "Every process": every.catalogue(),

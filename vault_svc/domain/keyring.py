@@ -1,5 +1,6 @@
 """Data keys: the states they go through, and when one gives way to another."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,6 +13,12 @@ from vault_svc.domain.envelope import DataKeyContext, KeyPurpose
 MAXIMUM_WRAPS = 2**31
 WRAPS_PER_RESERVATION = 1024
 MAXIMUM_AGE_SECONDS = 30 * 24 * 3600
+_KEK_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+
+
+def could_be_kek_id(text: str) -> bool:
+    """Whether a KEK may have this id."""
+    return _KEK_ID.fullmatch(text) is not None
 
 
 class DataKeyState(StrEnum):

@@ -11,7 +11,6 @@ every value. Start is refused on a file that others may read and on a weak key.
 import base64
 import binascii
 import os
-import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +21,13 @@ from chassis.config import ConfigError
 from chassis.sensitive import Sensitive
 from chassis.strict_json import parse_object
 from vault_svc.domain.envelope import DataKeyContext, EnvelopeError
+from vault_svc.domain.keyring import could_be_kek_id
 from vault_svc.domain.sealing import unwrap_data_key, wrap_data_key
 from vault_svc.kek_providers.weak_keys import weakness
 from vault_svc.ports.keks import KekError, KekProvider, Keks
 
 MAXIMUM_FILE_BYTES = 65_536
 _NOT_OWNERS = stat.S_IRWXG | stat.S_IRWXO
-_KEK_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ def _keys(entries: dict[str, Any], problems: list[str]) -> dict[str, Sensitive[b
         problem = "is not base64" if key is None else weakness(key)
         if problem:
             problems.append(f"KEK number {number} {problem}")
-        if not _KEK_ID.fullmatch(kek_id):
+        if not could_be_kek_id(kek_id):
             # Not quoted: it may be the key, put on the wrong side of the colon.
             rule = "must have an id of 1 to 63 of a-z, 0-9, '.', '_' and '-'"
             problems.append(f"KEK number {number} {rule}")

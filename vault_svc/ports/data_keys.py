@@ -1,5 +1,6 @@
 """Where wrapped data keys are kept."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -15,6 +16,14 @@ class DataKeyRecord:
     key: WrappedDataKey
     created_at: datetime
     wraps_reserved: int
+
+
+@dataclass(frozen=True, slots=True)
+class KekUsage:
+    """How much lies under a KEK."""
+
+    data_key_count: int
+    namespace_count: int
 
 
 class DataKeyStore(Protocol):
@@ -63,4 +72,8 @@ class DataKeyStore(Protocol):
 
     async def samples_per_kek(self, limit: int) -> tuple[WrappedDataKey, ...]:
         """Up to `limit` undestroyed keys for each KEK that any of them names."""
+        ...
+
+    async def kek_usage(self, kek_ids: Collection[str]) -> Mapping[str, KekUsage]:
+        """What lies under each of these KEKs; without those that no undestroyed key names."""
         ...

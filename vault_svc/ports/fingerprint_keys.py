@@ -21,3 +21,7 @@ class FingerprintKeyStore(Protocol):
     async def keep(self, key: WrappedDataKey, now: datetime) -> None:
         """The key is in use, committed; unless another one is, which then stays."""
         ...
+
+    async def give_up(self, key: WrappedDataKey) -> None:
+        """The key is disabled if it was in use: the next one that is kept takes its place."""
+        ...

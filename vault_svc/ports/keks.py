@@ -1,5 +1,6 @@
 """What holds key-encryption keys."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,9 +41,18 @@ class Keks:
 
     active: KekProvider
     others: tuple[KekProvider, ...] = ()
+    lost: frozenset[str] = frozenset()  # named by data keys and, by decision, done without
+
+    def without(self, lost: Iterable[str]) -> "Keks":
+        """The same but for these, which are lost; the active one is none of them."""
+        gone = frozenset(lost)
+        others = tuple(kek for kek in self.others if kek.kek_id not in gone)
+        return Keks(self.active, others, gone)
 
     def named(self, kek_id: str) -> KekProvider:
         """Raises KekError if it is not at hand."""
+        if kek_id in self.lost:
+            raise KekError("the KEK that the data key names is lost")
         for provider in (self.active, *self.others):
             if provider.kek_id == kek_id:
                 return provider

@@ -1,5 +1,6 @@
 """Wrapped data keys in Postgres."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -15,7 +16,7 @@ from vault_svc.domain.keyring import (
     WrappedDataKey,
     require_move,
 )
-from vault_svc.ports.data_keys import DataKeyRecord
+from vault_svc.ports.data_keys import DataKeyRecord, KekUsage
 from vault_svc.postgres.sealed_values import data_key_from_row
 
 
@@ -30,6 +31,7 @@ class _Queries:
     count_values_under: str
     erase_key: str
     samples_per_kek: str
+    kek_usage: str
 
 
 class PostgresDataKeyStore:
@@ -103,6 +105,13 @@ class PostgresDataKeyStore:
     async def samples_per_kek(self, limit: int) -> tuple[WrappedDataKey, ...]:
         rows = await self._database.fetch(self._sql.samples_per_kek, limit)
         return tuple(data_key_from_row(row["namespace"], row) for row in rows)
+
+    async def kek_usage(self, kek_ids: Collection[str]) -> Mapping[str, KekUsage]:
+        rows = await self._database.fetch(self._sql.kek_usage, list(kek_ids))
+        return {
+            row["kek_id"]: KekUsage(row["data_key_count"], row["namespace_count"])
+            for row in rows
+        }
 
     async def _lock(
         self, connection: Connection, namespace: str, data_key_id: UUID, target: DataKeyState

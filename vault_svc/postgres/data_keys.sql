@@ -73,3 +73,10 @@ CROSS JOIN LATERAL (
     ORDER BY namespace, data_key_id
     LIMIT $1
 ) AS sample;
+
+-- name: kek_usage
+-- $1 KEK ids
+SELECT kek_id, count(*) AS data_key_count, count(DISTINCT namespace) AS namespace_count
+FROM data_keys
+WHERE kek_id = ANY($1::text[]) AND state <> 'destroyed'
+GROUP BY kek_id;

@@ -13,6 +13,7 @@ from vault_svc.postgres.sealed_values import data_key_from_row
 class _Queries:
     current: str
     keep: str
+    give_up: str
 
 
 class PostgresFingerprintKeyStore:
@@ -30,3 +31,6 @@ class PostgresFingerprintKeyStore:
         await self._database.write(
             self._sql.keep, key.namespace, key.data_key_id, key.kek_id, key.wrapped_key, now
         )
+
+    async def give_up(self, key: WrappedDataKey) -> None:
+        await self._database.write(self._sql.give_up, key.namespace, key.data_key_id)

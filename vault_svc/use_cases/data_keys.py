@@ -6,11 +6,14 @@
   by the one that reads one; what is remembered of it here is bytes.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
+import structlog
+
 from chassis.clock import Clock, RandomBytes
-from chassis.errors import UnavailableError
+from chassis.errors import FailedPreconditionError, UnavailableError
 from chassis.sensitive import Sensitive
 from vault_svc.domain.envelope import KEY_BYTES, DataKeyContext, KeyPurpose
 from vault_svc.domain.keyring import DataKeyState, ReplacementRule, WrappedDataKey
@@ -23,6 +26,8 @@ from vault_svc.use_cases.unwrapped_keys import CacheBounds, KeyKind, UnwrappedKe
 
 ATTEMPTS = 5
 UUID_BYTES = 16
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -93,6 +98,9 @@ class DataKeys:
             if wrapped is None:
                 await self._create(namespace)
                 continue
+            if wrapped.kek_id in self._keks.lost:
+                await self._retire(wrapped)
+                continue
             try:
                 key = await self.unwrapped(wrapped)
             except KekError as error:
@@ -100,6 +108,17 @@ class DataKeys:
             self._sealing.put(namespace, _Sealing(key, self._rule.wraps_per_reservation))
             return
         raise UnavailableError("no data key became active")
+
+    async def _retire(self, lost: WrappedDataKey) -> None:
+        """The namespace can be written to again; what lies under the key waits for its KEK."""
+        with suppress(FailedPreconditionError):  # somebody else has done it
+            await self._store.move(lost.namespace, lost.data_key_id, DataKeyState.RETIRED)
+        _log.warning(
+            "a data key under a lost KEK is retired",
+            namespace=lost.namespace,
+            data_key_id=str(lost.data_key_id),
+            kek_id=lost.kek_id,
+        )
 
     async def _create(self, namespace: str) -> None:
         kek = self._keks.active

@@ -47,14 +47,14 @@ class FingerprintKeys:
         self._creations: SingleFlight[str, None] = SingleFlight()
 
     async def current(self, namespace: str) -> FingerprintKey | None:
-        """The namespace's key, if it has one.
+        """The namespace's key, if it has one that is not under a lost KEK.
 
         Raises UnavailableError if the store or the KEK cannot be had.
         """
         if not could_be_name(namespace):
             return None
         wrapped = await self._store.current(namespace)
-        if wrapped is None:
+        if wrapped is None or wrapped.kek_id in self._keks.lost:
             return None
         try:
             return await self._unwrapped.get(wrapped)
@@ -70,8 +70,15 @@ class FingerprintKeys:
             key = await self.current(namespace)
             if key is not None:
                 return key
-            await self._creations.run(namespace, lambda: self._create(namespace))
+            await self._creations.run(namespace, lambda: self._replace(namespace))
         raise UnavailableError("no fingerprint key came into use")
+
+    async def _replace(self, namespace: str) -> None:
+        """A key in use whose KEK is lost gives way: nothing can be told by it any more."""
+        wrapped = await self._store.current(namespace)
+        if wrapped is not None and wrapped.kek_id in self._keks.lost:
+            await self._store.give_up(wrapped)
+        await self._create(namespace)
 
     async def _create(self, namespace: str) -> None:
         kek = self._keks.active

@@ -124,8 +124,8 @@ class Opening:
             return f"the data key is {wrapped.state}"
         try:
             return await self.data_keys.unwrapped(wrapped)
-        except KekError:
-            return "the data key does not unwrap"
+        except KekError as error:
+            return f"the data key does not unwrap: {error}"
 
 
 def _refused(name: str, resolution: Resolution) -> Outcome:

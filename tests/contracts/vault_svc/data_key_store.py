@@ -17,7 +17,7 @@ from tests.contracts.vault_svc.builders import (
     an_active_key,
 )
 from vault_svc.domain.keyring import DataKeyState
-from vault_svc.ports.data_keys import DataKeyStore
+from vault_svc.ports.data_keys import DataKeyStore, KekUsage
 from vault_svc.ports.values import SealedValueStore
 
 
@@ -201,3 +201,14 @@ class DataKeyStoreContract:
         await keys.destroy("team-a", key.data_key_id)
 
         assert await keys.samples_per_kek(10) == ()
+
+    async def test_what_lies_under_a_kek_is_counted(self, keys: DataKeyStore) -> None:
+        for namespace, kek_id in (("a", "kek-1"), ("b", "kek-1"), ("c", "kek-2")):
+            await keys.activate(a_data_key(namespace, kek_id), RULE, START)
+        retired = await an_active_key(keys, "d")
+        await keys.move("d", retired.data_key_id, DataKeyState.RETIRED)
+        await keys.activate(a_data_key("d", retired.kek_id), RULE, START)
+
+        usage = await keys.kek_usage(["kek-1", "kek-9"])
+
+        assert usage == {"kek-1": KekUsage(4, 3)}

@@ -49,6 +49,21 @@ class FingerprintKeyStoreContract:
         assert await fingerprint_keys.current("team-a") == mine
         assert await fingerprint_keys.current("team-b") == theirs
 
+    async def test_one_that_is_given_up_gives_way_to_the_next(
+        self, fingerprint_keys: FingerprintKeyStore, keys: DataKeyStore
+    ) -> None:
+        lost, fresh = a_fingerprint_key(), a_fingerprint_key(kek_id="kek-2")
+        await fingerprint_keys.keep(lost, START)
+
+        for _ in range(2):
+            await fingerprint_keys.give_up(lost)
+        await fingerprint_keys.keep(fresh, START)
+        await fingerprint_keys.give_up(lost)
+
+        assert await fingerprint_keys.current("team-a") == fresh
+        given_up = await keys.read("team-a", lost.data_key_id)
+        assert given_up.key.state is DataKeyState.DISABLED
+
     async def test_of_many_that_are_kept_at_once_all_find_the_same(
         self, fingerprint_keys: FingerprintKeyStore
     ) -> None:

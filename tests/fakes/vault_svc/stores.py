@@ -1,6 +1,6 @@
 """The vault's two stores in memory, over one set of rows as in the database."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
@@ -15,7 +15,7 @@ from vault_svc.domain.keyring import (
     require_move,
 )
 from vault_svc.domain.sealing import SealedValue
-from vault_svc.ports.data_keys import DataKeyRecord
+from vault_svc.ports.data_keys import DataKeyRecord, KekUsage
 from vault_svc.ports.values import (
     DueValue,
     Refusal,
@@ -225,6 +225,16 @@ class InMemoryDataKeyStore:
                 samples.append(record.key)
         return tuple(samples)
 
+    async def kek_usage(self, kek_ids: Collection[str]) -> Mapping[str, KekUsage]:
+        keys = [record.key for record in self.rows.keys.values()]
+        kept = [key for key in keys if key.state is not DataKeyState.DESTROYED]
+        named = {kek_id: [k for k in kept if k.kek_id == kek_id] for kek_id in kek_ids}
+        return {
+            kek_id: KekUsage(len(alike), len({key.namespace for key in alike}))
+            for kek_id, alike in named.items()
+            if alike
+        }
+
     def _set_state(self, record: DataKeyRecord, state: DataKeyState) -> None:
         moved = replace(record.key, state=state)
         if is_fingerprint_key_in_use(moved) and self.rows.fingerprint_key(moved.namespace):
@@ -240,6 +250,12 @@ class InMemoryFingerprintKeyStore:
 
     async def current(self, namespace: str) -> WrappedDataKey | None:
         return self.rows.fingerprint_key(namespace)
+
+    async def give_up(self, key: WrappedDataKey) -> None:
+        record = self.rows.keys.get((key.namespace, key.data_key_id))
+        if record is not None and is_fingerprint_key_in_use(record.key):
+            disabled = replace(record.key, state=DataKeyState.DISABLED)
+            self.rows.put_key(replace(record, key=disabled))
 
     async def keep(self, key: WrappedDataKey, now: datetime) -> None:
         if self.rows.fingerprint_key(key.namespace) is None:

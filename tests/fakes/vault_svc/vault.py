@@ -121,6 +121,7 @@ class Vault:
     fingerprint_store: FingerprintKeyStore | None = None
     metadata: InMemoryMetadata | None = None
     asked: MetadataClient | None = None
+    lost: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.value_store = self.values or InMemorySealedValueStore(self.rows)
@@ -132,7 +133,7 @@ class Vault:
         self.clocks = StandingClocks(self.clock)
         self.data_keys = DataKeys(
             store=self.key_store,
-            keks=Keks(self.kek),
+            keks=Keks(self.kek, lost=self.lost),
             clock=self.clock,
             random=secrets.token_bytes,
             rule=self.rule,
@@ -140,7 +141,7 @@ class Vault:
         )
         self.fingerprint_keys = FingerprintKeys(
             store=self.fingerprint_store or InMemoryFingerprintKeyStore(self.rows),
-            keks=Keks(self.kek),
+            keks=Keks(self.kek, lost=self.lost),
             clock=self.clock,
             random=secrets.token_bytes,
             bounds=self.bounds,

@@ -19,7 +19,7 @@ from tests.fakes.vault_svc.clock import StandingClock
 from tests.fakes.vault_svc.metadata import InMemoryMetadata
 from tests.integration.vault_svc.installation import Installation, make_installation
 from tests.integration.vault_svc.peer import InMemoryPeer
-from vault_svc.assembly import assemble
+from vault_svc.assembly import assemble, usable_keks
 from vault_svc.config import PREFIX, Config
 from vault_svc.grpc_api.services import SERVICE_NAMES
 from vault_svc.postgres.data_keys import PostgresDataKeyStore
@@ -123,7 +123,9 @@ async def serving(
 ) -> Serving:
     environment = installation.environment(DSN=vault_dsn.reveal(), METADATA_TARGET="unused:1")
     metrics = Metrics()
-    parts = assemble(load_config(Config, PREFIX, environment), database, peer_channel, metrics)
+    config = load_config(Config, PREFIX, environment)
+    keks = await usable_keks(config, database, metrics)
+    parts = assemble(config, database, peer_channel, metrics, keks)
     tls = Tls(installation.server.certificate, installation.server.private_key)
     port = Port("127.0.0.1:0", tls, parts.services, reflection=True)
     server = GrpcServer(port, SERVICE_NAMES, metrics)

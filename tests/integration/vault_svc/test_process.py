@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
+import httpx2
 import pytest
 
 from chassis.grpc_client import call, open_channel
@@ -180,6 +181,66 @@ async def test_it_refuses_to_start_with_a_kek_that_does_not_unwrap_what_names_it
 
     assert await again.ended() == 2
     assert "KEK local-1: " in again.lines[-1]["problems"][0]
+
+
+async def test_it_starts_without_a_kek_that_is_declared_lost_and_writes_go_on(
+    start: Start,
+    environment: dict[str, str],
+    installation: Installation,
+    database: Database,
+) -> None:
+    process = await start(environment)
+    await written(installation, await process.ready(), "old", b"hunter2")
+    process.child.terminate()
+    await process.ended()
+    keks = {"active": "local-2", "keks": {"local-2": b64encode(token_bytes(32)).decode()}}
+    installation.kek_file.write_text(json.dumps(keks))
+
+    refused = await start(environment)
+    assert await refused.ended() == 2
+    told = " ".join(refused.lines[-1]["problems"])
+    for part in ("KEK local-1: ", "of 1 namespaces", "SPLITKEEP_VAULT_KEKS_LOST"):
+        assert part in told
+
+    again = await start(environment | {"SPLITKEEP_VAULT_KEKS_LOST": "local-1"})
+    ports = await again.ready()
+    await written(installation, ports, "new", b"hunter3")
+    answers = await decrypted(installation, ports, "old", "new")
+    async with httpx2.AsyncClient() as http:
+        metrics = await http.get(f"http://127.0.0.1:{ports['operations']}/metrics")
+
+    assert [(answer.failure, answer.value) for answer in answers] == [
+        (decrypter_pb2.DECRYPT_FAILURE_DECRYPTION_FAILED, b""),
+        (decrypter_pb2.DECRYPT_FAILURE_UNSPECIFIED, b"hunter3"),
+    ]
+    assert 'vault_lost_kek_namespaces{kek_id="local-1"} 1.0' in metrics.text
+    assert any(line["event"].startswith("started without a lost KEK") for line in again.lines)
+
+
+async def written(
+    installation: Installation, ports: dict[str, int], name: str, value: bytes
+) -> None:
+    async with open_channel(f"127.0.0.1:{ports['clients']}", ca=installation.ca) as channel:
+        draft = secure_value_pb2.SecureValueDraft(
+            namespace=NAMESPACE, name=name, description="d", decrypters=[IDENTITY]
+        )
+        await call(
+            SecureValuesStub(channel).CreateSecureValue,
+            secure_values_pb2.CreateSecureValueRequest(draft=draft, value=value),
+            deadline_seconds=10,
+            token=installation.writer(),
+        )
+
+
+async def decrypted(installation: Installation, ports: dict[str, int], *names: str) -> Any:
+    async with open_channel(f"127.0.0.1:{ports['clients']}", ca=installation.ca) as channel:
+        answer = await call(
+            DecrypterStub(channel).DecryptSecureValues,
+            decrypter_pb2.DecryptSecureValuesRequest(namespace=NAMESPACE, names=names),
+            deadline_seconds=10,
+            token=installation.token(),
+        )
+    return answer.results
 
 
 async def test_it_refuses_to_start_with_a_kek_file_that_others_may_read(

@@ -12,7 +12,7 @@ from tests.fakes.vault_svc.vault import Vault
 from vault_svc.domain.keyring import DataKeyState, ReplacementRule
 from vault_svc.ports.keks import KekError, Keks
 from vault_svc.use_cases.data_keys import DataKeys
-from vault_svc.use_cases.kek_check import kek_problems
+from vault_svc.use_cases.kek_check import check_keks
 from vault_svc.use_cases.unwrapped_keys import CacheBounds
 
 FEW_WRAPS = ReplacementRule(maximum_age_seconds=100, maximum_wraps=8, wraps_per_reservation=4)
@@ -213,14 +213,14 @@ async def test_the_check_finds_nothing_wrong_with_the_right_keks() -> None:
     vault = Vault()
     await vault.data_keys.ready("team-a")
 
-    assert await kek_problems(vault.key_store, Keks(vault.kek)) == ()
+    assert (await check_keks(vault.key_store, Keks(vault.kek))).problems == ()
 
 
 async def test_the_check_finds_a_kek_that_is_not_there() -> None:
     vault = Vault()
     await vault.data_keys.ready("team-a")
 
-    (problem,) = await kek_problems(vault.key_store, Keks(a_kek("kek-2")))
+    (problem,) = (await check_keks(vault.key_store, Keks(a_kek("kek-2")))).problems
 
     assert problem.startswith("KEK kek-1: ")
     assert "not configured" in problem
@@ -230,7 +230,7 @@ async def test_the_check_finds_a_kek_that_does_not_unwrap() -> None:
     vault = Vault()
     await vault.data_keys.ready("team-a")
 
-    (problem,) = await kek_problems(vault.key_store, Keks(a_kek("kek-1")))
+    (problem,) = (await check_keks(vault.key_store, Keks(a_kek("kek-1")))).problems
 
     assert "does not unwrap" in problem
 
@@ -244,6 +244,6 @@ async def test_one_damaged_data_key_does_not_speak_against_its_kek() -> None:
     damaged = replace(record.key, wrapped_key=bytes((*kept, last ^ 1)))
     vault.rows.put_key(replace(record, key=damaged))
 
-    assert await kek_problems(vault.key_store, Keks(vault.kek)) == ()
+    assert (await check_keks(vault.key_store, Keks(vault.kek))).problems == ()
     with pytest.raises(KekError):
         await vault.data_keys.unwrapped(damaged)

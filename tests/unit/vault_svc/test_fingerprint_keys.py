@@ -11,7 +11,7 @@ from tests.fakes.vault_svc.vault import Vault
 from vault_svc.domain.envelope import KeyPurpose
 from vault_svc.domain.keyring import DataKeyState
 from vault_svc.ports.keks import KekError, Keks
-from vault_svc.use_cases.kek_check import kek_problems
+from vault_svc.use_cases.kek_check import check_keks
 from vault_svc.use_cases.unwrapped_keys import CacheBounds
 
 
@@ -144,6 +144,6 @@ async def test_the_check_at_the_start_unwraps_fingerprint_keys_too() -> None:
     vault = Vault()
     await vault.fingerprint_keys.ready("team-a")
 
-    assert await kek_problems(vault.key_store, Keks(vault.kek)) == ()
-    (problem,) = await kek_problems(vault.key_store, Keks(a_kek(vault.kek.kek_id)))
+    assert (await check_keks(vault.key_store, Keks(vault.kek))).problems == ()
+    (problem,) = (await check_keks(vault.key_store, Keks(a_kek(vault.kek.kek_id)))).problems
     assert "does not unwrap" in problem
