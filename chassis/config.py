@@ -5,6 +5,8 @@
   its variable + "_FILE" names.
 - Every problem is found before any is reported, unknown variables under the prefix included.
 - No problem quotes a value: a secret may have been put into the wrong variable.
+- The metadata `check` of a Sensitive field is called with its text; it raises
+  ValueProblemError.
 
     @dataclass(frozen=True, slots=True)
     class Config:
@@ -18,9 +20,10 @@ import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from chassis.config_values import ValueProblemError, parse_value
+from chassis.file_problems import file_problem
 from chassis.sensitive import Sensitive
 
 T = TypeVar("T")
@@ -30,11 +33,22 @@ _FILE_SUFFIX = "_FILE"
 
 
 class StartRefusedError(Exception):
-    """What the process is given does not allow a start; every problem is listed."""
+    """What the process is given does not allow a start; every problem is listed.
+
+    A problem is one sentence: what fails, where (a setting, a path, host:port), what to do.
+    """
+
+    exit_code: ClassVar[int] = 2  # somebody has to change something first
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
+
+
+class StartHinderedError(StartRefusedError):
+    """What the process needs is not there at present; the same start may succeed later."""
+
+    exit_code: ClassVar[int] = 3
 
 
 class ConfigError(StartRefusedError):
@@ -159,20 +173,26 @@ def _text(variable: str, environ: Mapping[str, str], *, sensitive: bool) -> str 
         if len(content) > MAX_FILE_BYTES:
             raise ValueProblemError(f"is longer than {MAX_FILE_BYTES} bytes in its file")
         return content.decode().removesuffix("\n").removesuffix("\r")
-    except (OSError, ValueError) as error:
-        reason = type(error).__name__
+    except OSError as error:
         raise ValueProblemError(
-            f"cannot be read from the file of {file_variable}: {reason}"
+            f"cannot be read from the file of {file_variable}: {file_problem(error)}"
         ) from None
+    except ValueError:
+        raise ValueProblemError(f"is not UTF-8 text in the file of {file_variable}") from None
 
 
 def _parse(entry: _Field, text: str) -> object:
     if entry.sensitive:
         if not text.strip():
             raise ValueProblemError("is empty")
+        entry.metadata.get("check", _anything)(text)
         return Sensitive(text)
     minimum, maximum = entry.metadata.get("min"), entry.metadata.get("max")
     return parse_value(entry.type, text, minimum=minimum, maximum=maximum)
+
+
+def _anything(_text: str) -> None:
+    """Every text will do."""
 
 
 def _alternative(entry: _Field, variable: str) -> str:

@@ -8,6 +8,7 @@
 """
 
 import asyncio
+import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import parse_qs, urlsplit
@@ -15,7 +16,9 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg  # noqa: TID251  # the other half of chassis/postgres.py
 from asyncpg.connect_utils import SessionAttribute  # noqa: TID251  # the same
 
+from chassis.database_tls import attempts
 from chassis.deadline import capped
+from chassis.dsn import Dsn, read_dsn
 from chassis.errors import UnavailableError
 from chassis.sensitive import Sensitive
 from chassis.sqlstates import CONNECT_ERRORS, is_connection_fault, is_server_fault
@@ -42,14 +45,36 @@ class ConnectionSettings:
 
     async def connect(self) -> Connection:
         """A connection to the primary. Raises what the driver and the socket raise."""
+        dsn = read_dsn(self.dsn.reveal())
+        async with asyncio.timeout(capped(CONNECT_TIMEOUT_SECONDS)):
+            *earlier, last = attempts(dsn.tls)
+            for tls in earlier:
+                try:
+                    return await self._open(dsn, tls)
+                except asyncpg.InvalidPasswordError:
+                    raise
+                except (OSError, asyncpg.InvalidAuthorizationSpecificationError):
+                    continue  # refused with TLS, or without it
+            return await self._open(dsn, last)
+
+    async def _open(self, dsn: Dsn, tls: ssl.SSLContext | None) -> Connection:
+        """Every option is given: the driver looks for an absent one in the environment."""
         timeout_ms = str(int(self.statement_timeout_seconds * 1000))
         return await asyncpg.connect(
-            self.dsn.reveal(),
-            timeout=capped(CONNECT_TIMEOUT_SECONDS),
+            host=[host for host, _ in dsn.servers],
+            port=[port for _, port in dsn.servers],
+            user=dsn.user,
+            password=dsn.password.reveal(),
+            database=dsn.database,
+            ssl=tls or False,
+            direct_tls=dsn.tls.direct and tls is not None,
+            krbsrvname=dsn.kerberos_service,
+            gsslib="gssapi",
             command_timeout=self.statement_timeout_seconds + CLIENT_GRACE_SECONDS,
             max_cached_statement_lifetime=0,  # for as long as the connection lives
             target_session_attrs=SessionAttribute.read_write,
             server_settings={
+                **dsn.settings,
                 "application_name": self.application_name,
                 "statement_timeout": timeout_ms,
                 # A commit whose wait for a standby was cancelled says so in a warning.

@@ -20,11 +20,13 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from chassis.accepting import Accepting
+from chassis.config import StartHinderedError
 from chassis.grpc_methods import Handler, Method, Methods
 from chassis.in_flight import InFlight, Limits, Surroundings
 from chassis.metrics import Metrics
 from chassis.peers import peer_sans
-from chassis.tls_files import RotatingTls, Tls
+from chassis.shared_ports import check_free
+from chassis.tls_files import CurrentTls, RotatingTls, Tls
 
 __all__ = ["GrpcServer", "Port", "Service", "ServiceNotDeclaredError", "Tls", "peer_sans"]
 
@@ -74,6 +76,7 @@ class Port:
     waiting_calls: int = 0
     concurrent_streams: int = 256  # open-ended ones
     shared_port: bool = False  # SO_REUSEPORT: several processes on one port
+    setting: str = "the port's setting"  # where its number was given
 
 
 class ServiceNotDeclaredError(Exception):
@@ -93,8 +96,8 @@ class GrpcServer:
     async def start(self) -> int:
         """The bound port's number; from now on calls are answered.
 
-        Raises ServiceNotDeclaredError; OSError and TlsFilesError if the TLS files are not
-        usable; RuntimeError if the address is not free.
+        Raises ServiceNotDeclaredError; StartRefusedError if the TLS files are not usable or the
+        address is not free.
         """
         port = self._port
         self._server = server = grpc.aio.server(options=_options(port))
@@ -107,7 +110,7 @@ class GrpcServer:
         if port.reflection:
             shown = (*sorted(registered), HEALTH_SERVICE, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(shown, handlers)
-        bound = server.add_secure_port(port.address, RotatingTls(port.tls).credentials())
+        bound = _bound(server, port)
         self._accepting = Accepting(handlers, limit=MAX_OPEN_STREAMS)
         self._accepting.of(server)
         await server.start()
@@ -176,6 +179,20 @@ class GrpcServer:
             metrics=self._metrics,
             open_ended=method in service.open_ended,
         )
+
+
+def _bound(server: grpc.aio.Server, port: Port) -> int:
+    host, _, number = port.address.rpartition(":")
+    current = CurrentTls(port.tls)
+    client_certificates = port.tls.client_ca is not None
+    credentials = RotatingTls(current, client_certificates=client_certificates).credentials()
+    if not port.shared_port:  # gRPC does not tell why an address cannot be had
+        check_free(host, int(number), port.setting)
+    try:
+        return server.add_secure_port(port.address, credentials)
+    except RuntimeError as error:
+        problem = f"cannot listen on {port.address}: gRPC refuses it (see {port.setting})"
+        raise StartHinderedError((problem,)) from error
 
 
 class _Handlers(list[grpc.GenericRpcHandler]):

@@ -10,8 +10,9 @@ from typing import Any
 import uvicorn
 
 from chassis.addresses import listen
+from chassis.listening import port_problem
 from chassis.tls_context import rotating_context
-from chassis.tls_files import Tls
+from chassis.tls_files import CurrentTls, Tls
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Protocols:
 class HttpServer:
     """Serves one application on one port, with TLS if it is given any."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is one plain thing about the port
         self,
         app: Any,
         host: str,
@@ -47,9 +48,10 @@ class HttpServer:
         tls: Tls | None = None,
         bounds: HttpBounds | None = None,
         protocols: Protocols | None = None,
+        setting: str = "the port's setting",
     ) -> None:
-        self._address = (host, port)
-        self._tls = rotating_context(tls) if tls else None
+        self._address, self._setting = (host, port), setting
+        self._tls = rotating_context(tls, CurrentTls(tls)) if tls else None
         self._config = _config(app, bounds or HttpBounds(), protocols or Protocols())
         self._server = _OwnedServer(self._config)
         self._serving: asyncio.Task[None] | None = None
@@ -57,10 +59,13 @@ class HttpServer:
     async def start(self) -> int:
         """The bound port's number; from now on requests are answered.
 
-        Raises OSError if the address is not free; RuntimeError if the application does not
-        start.
+        Raises StartRefusedError if the address is not free; RuntimeError if the application
+        does not start.
         """
-        listener = listen(*self._address)
+        try:
+            listener = listen(*self._address)
+        except OSError as error:
+            raise port_problem(*self._address, self._setting, error) from error
         # Connections inherit it: asyncio sets it only on sockets that name their protocol, and
         # an answer in two parts would wait for the client's delayed acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

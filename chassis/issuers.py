@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chassis.config import StartRefusedError
+from chassis.file_problems import file_problem
 from chassis.strict_json import parse_object
 
 ANY = "*"
@@ -40,7 +41,10 @@ _KEYS = frozenset(
 
 
 class IssuersFileError(StartRefusedError):
-    """The issuers file is not usable; every problem is listed."""
+    """The issuers file is not usable; every problem is listed and begins with its path."""
+
+    def __init__(self, path: Path, problems: tuple[str, ...]) -> None:
+        super().__init__(tuple(f"{path}: {problem}" for problem in problems))
 
 
 @dataclass(frozen=True)
@@ -84,11 +88,13 @@ def load_issuers(path: Path) -> tuple[Issuer, ...]:
     """The trusted issuers. Raises IssuersFileError listing every problem."""
     try:
         document = parse_object(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise IssuersFileError((f"cannot be read as JSON: {type(error).__name__}",)) from None
+    except OSError as error:
+        raise IssuersFileError(path, (file_problem(error),)) from None
+    except ValueError as error:
+        raise IssuersFileError(path, (f"is {error}",)) from None
     entries = document.get("issuers")
     if set(document) != {"issuers"} or not isinstance(entries, list) or not entries:
-        raise IssuersFileError(('must be {"issuers": […]} with at least one issuer',))
+        raise IssuersFileError(path, ('must be {"issuers": […]} with at least one issuer',))
     problems = [
         f"issuers[{index}]: {problem}"
         for index, entry in enumerate(entries)
@@ -98,7 +104,7 @@ def load_issuers(path: Path) -> tuple[Issuer, ...]:
     if len(set(map(json.dumps, names))) != len(names):
         problems.append("two entries have the same issuer")
     if problems:
-        raise IssuersFileError(tuple(problems))
+        raise IssuersFileError(path, tuple(problems))
     return tuple(_issuer(entry, path.parent) for entry in entries)
 
 

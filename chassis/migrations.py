@@ -16,7 +16,7 @@ import asyncpg
 from chassis.commits import replicate, statements_for
 from chassis.config import StartRefusedError
 from chassis.connections import Connection, ConnectionSettings
-from chassis.errors import UnavailableError
+from chassis.database_faults import start_problem
 from chassis.postgres import Database
 from chassis.sensitive import Sensitive
 from chassis.sqlstates import CONNECT_ERRORS
@@ -83,27 +83,30 @@ def read_migrations(package: str) -> tuple[Migration, ...]:
     )
 
 
-async def migrate(dsn: Sensitive[str], package: str) -> list[str]:
+async def migrate(dsn: Sensitive[str], package: str, *, setting: str = "the DSN") -> list[str]:
     """The names of the files applied now; afterwards the schema has all of the package's.
 
     Every synchronous standby has it, too. Raises SchemaError if an applied file was edited or a
-    file fails; UnavailableError if the database cannot be reached, AmbiguousCommitError if the
-    wait for a standby was cancelled. What was applied before the failure stays.
+    file fails; StartRefusedError if the database cannot be used, which says why;
+    AmbiguousCommitError if the wait for a standby was cancelled. What was applied before the
+    failure stays.
     """
     migrations = read_migrations(package)
     settings = ConnectionSettings(dsn, "migrate", MIGRATION_TIMEOUT_SECONDS)
     try:
         connection = await settings.connect()
+        try:
+            await _create_tables(connection)
+            applied = [
+                m.name for m in migrations if await _applied_now(connection, m, migrations)
+            ]
+            # Also what an earlier run applied and could not tell that a standby has.
+            await replicate(connection, await statements_for(connection))
+            return applied
+        finally:
+            await connection.close(timeout=5)
     except CONNECT_ERRORS as error:
-        raise UnavailableError("the database cannot be reached") from error
-    try:
-        await _create_tables(connection)
-        applied = [m.name for m in migrations if await _applied_now(connection, m, migrations)]
-        # Also what an earlier run applied and could not tell that a standby has.
-        await replicate(connection, await statements_for(connection))
-        return applied
-    finally:
-        await connection.close(timeout=5)
+        raise start_problem(error, dsn, setting) from error
 
 
 async def _create_tables(connection: Connection) -> None:
@@ -147,15 +150,18 @@ async def check_schema(database: Database, package: str) -> None:
     Raises SchemaError unless it is at the code's last version or one beyond; UnavailableError.
     """
     known = read_migrations(package)
+    command = f"python -m {package.partition('.')[0]} migrate"
     try:
         rows = await database.fetch(_READ_APPLIED)
     except asyncpg.UndefinedTableError as error:
+        raise SchemaError(f"the database was never migrated: run `{command}`") from error
+    except asyncpg.InsufficientPrivilegeError as error:
         raise SchemaError(
-            "the database was never migrated: run the `migrate` command"
+            "the role may not read schema_migrations: grant it the tables, or let it own them"
         ) from error
     at = len(_applied_versions(rows, known))
     if at not in (len(known), len(known) + 1):
         raise SchemaError(
             f"the schema is at version {at}, the code needs {len(known)} or {len(known) + 1}: "
-            "run the `migrate` command of the newest code"
+            + (f"run `{command}`" if at < len(known) else "start newer code")
         )

@@ -12,6 +12,7 @@ from typing import Protocol
 import structlog
 
 from chassis.addresses import listen
+from chassis.listening import port_problem
 from chassis.redaction import describe_exception
 
 Check = Callable[[], Awaitable[None]]
@@ -90,13 +91,18 @@ class ProcessVitals:
 class OperationsPort:
     """Shows Vitals to whoever asks; a connection carries one request."""
 
-    def __init__(self, host: str, port: int, vitals: Vitals) -> None:
-        self._address, self._vitals = (host, port), vitals
+    def __init__(
+        self, host: str, port: int, vitals: Vitals, *, setting: str = "the port's setting"
+    ) -> None:
+        self._address, self._vitals, self._setting = (host, port), vitals, setting
         self._server: asyncio.Server | None = None
 
     async def start(self) -> int:
-        """The bound port's number. Raises OSError if the address is not free."""
-        listener = listen(*self._address)
+        """The bound port's number. Raises StartRefusedError if the address is not free."""
+        try:
+            listener = listen(*self._address)
+        except OSError as error:
+            raise port_problem(*self._address, self._setting, error) from error
         port: int = listener.getsockname()[1]
         self._server = await asyncio.start_server(
             self._serve, sock=listener, limit=REQUEST_BYTES
@@ -142,10 +148,16 @@ class OperationsServer:
     """The operators' port of a process that has nobody beside it."""
 
     def __init__(
-        self, host: str, port: int, *, metrics: Exposition, checks: Mapping[str, Check]
+        self,
+        host: str,
+        port: int,
+        *,
+        metrics: Exposition,
+        checks: Mapping[str, Check],
+        setting: str = "the port's setting",
     ) -> None:
         self._vitals = ProcessVitals(metrics, checks)
-        self._port = OperationsPort(host, port, self._vitals)
+        self._port = OperationsPort(host, port, self._vitals, setting=setting)
 
     async def start(self) -> int:
         """See OperationsPort."""

@@ -34,7 +34,10 @@ class Place(Protocol):
         ...
 
     async def open(self, ports: Mapping[str, int], vitals: Vitals) -> None:
-        """Whoever waits for it knows that it serves, on these ports. Raises OSError."""
+        """Whoever waits for it knows that it serves, on these ports.
+
+        Raises StartRefusedError.
+        """
         ...
 
     async def close(self) -> None:
@@ -49,6 +52,7 @@ class OwnPlace:
     host: str
     operations_port: int
     ready_file: Path | None
+    setting: str = "the port's setting"  # where the number was given
     number: int = field(default=0, init=False)
     shared: bool = field(default=False, init=False)
     _operations: OperationsPort | None = field(default=None, init=False)
@@ -59,7 +63,9 @@ class OwnPlace:
 
     async def open(self, ports: Mapping[str, int], vitals: Vitals) -> None:
         """See Place."""
-        self._operations = OperationsPort(self.host, self.operations_port, vitals)
+        self._operations = OperationsPort(
+            self.host, self.operations_port, vitals, setting=self.setting
+        )
         number = await self._operations.start()
         settle()
         announce({**ports, "operations": number}, self.ready_file)

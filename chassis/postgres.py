@@ -35,6 +35,7 @@ from chassis.connections import (
     HeldConnections,
     has_several_hosts,
 )
+from chassis.database_faults import start_problem
 from chassis.errors import DeadlineExceededError, KnownError, UnavailableError
 from chassis.sensitive import Sensitive
 from chassis.sqlstates import TRANSIENT_ERRORS
@@ -61,12 +62,13 @@ class Database:
         dsn: Sensitive[str],
         *,
         application_name: str,
+        setting: str = "the DSN",
         connections: int = 10,
         statement_timeout_seconds: float = 5,
     ) -> "Database":
-        """A database that has answered once.
+        """A database that has answered once. `setting` is where its DSN was given.
 
-        Raises UnavailableError if it does not answer.
+        Raises StartRefusedError if it does not answer, which says why.
         """
         settings = ConnectionSettings(dsn, application_name, statement_timeout_seconds)
         held = HeldConnections(settings, connections)
@@ -76,7 +78,10 @@ class Database:
                 held, connections, statement_timeout_seconds=statement_timeout_seconds
             ),
         )
-        await database.learn()
+        try:
+            await database.learn()
+        except UnavailableError as error:
+            raise start_problem(error.__cause__ or error, dsn, setting) from error
         if has_several_hosts(dsn):
             await database.warn_unless_synchronous()
         return database

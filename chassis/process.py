@@ -2,7 +2,9 @@
 
 - SIGTERM and SIGINT set `stopping`; main drains and returns. A second signal ends it at once.
 - Core dumps are off: they would hold whatever the memory holds.
-- A configuration or schema that does not allow a start is told as a list: exit code 2.
+- What does not allow a start is told as sentences. Exit code 2: somebody has to change
+  something first; 3: it may pass by itself (chassis/config.py). Where it was found is logged at
+  DEBUG.
 - Any other failure is logged without its text: exit code 1.
 """
 
@@ -22,7 +24,6 @@ from chassis.signals import heeded
 from chassis.telemetry import configure_logging, log_lost_exceptions
 
 EXIT_FAILED = 1
-EXIT_REFUSED = 2
 
 _log = structlog.get_logger(__name__)
 
@@ -34,20 +35,23 @@ def _log_refusal(problems: Sequence[str]) -> None:
 def run(
     main: Callable[[asyncio.Event], Awaitable[None]],
     *,
+    service: str = "starting",
     refuse: Callable[[Sequence[str]], None] = _log_refusal,
 ) -> int:
     """The exit code of the process whose work `main` is.
 
-    `refuse` tells what does not allow a start; it is logged unless somebody else does.
+    `service` names it in the log until `main` has configured that. `refuse` tells what does not
+    allow a start; it is logged unless somebody else does.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    configure_logging("starting", LogLevel.INFO, sys.stderr)  # until main knows better
+    configure_logging(service, LogLevel.INFO, sys.stderr)  # until main knows better
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_supervised(main))
     except StartRefusedError as error:
         refuse(error.problems)
-        return EXIT_REFUSED
+        _log.debug("start refused there", failure=describe_exception(error))
+        return error.exit_code
     except asyncio.CancelledError:
         _log.warning("stopped without draining")
         return EXIT_FAILED

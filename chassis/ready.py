@@ -7,16 +7,23 @@ from pathlib import Path
 
 import structlog
 
+from chassis.config import StartRefusedError
+
 
 def announce(ports: Mapping[str, int], ready_file: Path | None) -> None:
     """The bound ports are in the file, if one is named, as JSON, and then logged as `ready`.
 
-    Whoever reads the line finds the file, and never half of it. Raises OSError.
+    Whoever reads the line finds the file, and never half of it. Raises StartRefusedError if it
+    cannot be written.
     """
     if ready_file is not None:
         unfinished = ready_file.with_name(f"{ready_file.name}.unfinished")
-        unfinished.write_text(json.dumps(ports), encoding="utf-8")
-        unfinished.replace(ready_file)
+        try:
+            unfinished.write_text(json.dumps(ports), encoding="utf-8")
+            unfinished.replace(ready_file)
+        except OSError as error:
+            problem = f"the ready file {ready_file} cannot be written: {error.strerror}"
+            raise StartRefusedError((problem,)) from error
     structlog.get_logger(__name__).info("ready", **ports)
 
 

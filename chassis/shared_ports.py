@@ -10,26 +10,41 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
-import structlog
+from chassis.listening import port_problem
 
 _WILDCARDS = ("", "0.0.0.0", "::", "[::]")  # noqa: S104  # recognised, not chosen
 
-_log = structlog.get_logger(__name__)
-
 
 @contextmanager
-def held_ports(host: str, wanted: Mapping[str, int]) -> Iterator[dict[str, int]]:
+def held_ports(
+    host: str, wanted: Mapping[str, int], settings: Mapping[str, str]
+) -> Iterator[dict[str, int]]:
     """The ports' numbers, kept meanwhile for processes of this user; 0 chose a free one.
 
-    Raises OSError if somebody else has one, which is logged with its number.
+    `settings` names the variable of each port. Raises StartRefusedError if one cannot be had.
     """
     with ExitStack() as held:
         numbers = {}
         for name, number in wanted.items():
-            for family, address in _addresses(host):
-                number = _hold(family, address, number, held)  # noqa: PLW2901  # 0 → its number
+            try:
+                for family, address in _addresses(host):
+                    number = _hold(family, address, number, held)  # noqa: PLW2901  # 0 → its number
+            except OSError as error:
+                raise port_problem(host, number, settings[name], error) from error
             numbers[name] = number
         yield numbers
+
+
+def check_free(host: str, number: int, setting: str) -> None:
+    """Returns if the port can be listened on, by a process that shares it with nobody.
+
+    Raises StartRefusedError, which names the setting.
+    """
+    try:
+        for family, address in _addresses(host):
+            _probe(family, address, number)
+    except OSError as error:
+        raise port_problem(host, number, setting, error) from error
 
 
 def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
@@ -43,15 +58,11 @@ def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
 
 
 def _hold(family: socket.AddressFamily, host: str, number: int, held: ExitStack) -> int:
-    try:
-        if number:
-            _probe(family, host, number)
-        holder = held.enter_context(_socket(family, host))
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        holder.bind((host, number))
-    except OSError as error:
-        _log.error("port not held", host=host, port=number, reason=error.strerror)
-        raise
+    if number:
+        _probe(family, host, number)
+    holder = held.enter_context(_socket(family, host))
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    holder.bind((host, number))
     bound: int = holder.getsockname()[1]
     return bound
 

@@ -5,29 +5,27 @@ import ssl
 import structlog
 
 from chassis.plain_http import HttpsContext
-from chassis.tls_files import Tls, TlsFilesError, check_pair
+from chassis.tls_files import CurrentTls, Tls
 
 _log = structlog.get_logger(__name__)
 
 
-def rotating_context(tls: Tls) -> ssl.SSLContext:
+def rotating_context(tls: Tls, current: CurrentTls) -> ssl.SSLContext:
     """A server's context; each handshake uses what the files hold by then, if it fits together.
 
-    Raises OSError, ssl.SSLError or TlsFilesError if they do not fit together at the start.
+    Raises OSError, ssl.SSLError if a file changes at this very moment.
     """
-    version, current = tls.version(), _context(tls)
+    given, context = current.contents(), _context(tls)
 
     def renew(connection: ssl.SSLObject, _name: str | None, _asked: ssl.SSLContext) -> None:
-        nonlocal version, current
-        try:
-            found = tls.version()
-            if found != version:
-                current = _context(tls)
-                version = found
-                _log.info("certificate renewed", file=tls.certificate_chain)
-        except (OSError, TlsFilesError) as error:  # ssl.SSLError is an OSError
-            _log.warning("certificate not renewed", reason=type(error).__name__)
-        connection.context = current
+        nonlocal given, context
+        found = current.contents()
+        if found is not given:
+            try:
+                context, given = _context(tls), found
+            except OSError as error:  # ssl.SSLError is one
+                _log.warning("certificate not renewed", reason=type(error).__name__)
+        connection.context = context
 
     listening = _context(tls)
     # OpenSSL asks at every handshake, whether or not the client names the server.
@@ -36,7 +34,6 @@ def rotating_context(tls: Tls) -> ssl.SSLContext:
 
 
 def _context(tls: Tls) -> ssl.SSLContext:
-    check_pair(tls.certificate_chain.read_bytes(), tls.private_key.read_bytes())
     context = HttpsContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(tls.certificate_chain, tls.private_key)

@@ -1,12 +1,17 @@
 """A certificate chain and its key in files that may be replaced while the process runs."""
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 import structlog
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from chassis.config import StartRefusedError
+from chassis.file_problems import file_problem
 
 _log = structlog.get_logger(__name__)
 
@@ -31,28 +36,65 @@ class Tls:
         return tuple((s.st_mtime_ns, s.st_size, s.st_ino) for s in statuses)
 
 
-class TlsFilesError(Exception):
-    """The files do not make a certificate chain with its key."""
+class TlsFilesError(StartRefusedError):
+    """A file does not hold what it should; the problem begins with its path."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__((f"{path}: {problem}",))
 
 
-class RotatingTls:
-    """What the files hold, read again when they change.
+@dataclass(frozen=True, slots=True, eq=False)
+class TlsContents:
+    """What was in the files at one moment; it fits together."""
+
+    certificate_chain: bytes
+    private_key: bytes
+    client_ca: bytes | None
+    certificates: tuple[x509.Certificate, ...]  # of the chain, the server's own first
+    authorities: tuple[x509.Certificate, ...]
+
+
+class CurrentTls:
+    """What the files hold by now. May be asked from any thread.
 
     Replacing several files is not one step: as long as they do not fit together, what was read
     before stays in use.
     """
 
     def __init__(self, tls: Tls) -> None:
-        self._tls = tls
+        """Raises TlsFilesError if the files are not usable."""
+        self._tls, self._lock = tls, threading.Lock()
+        self._contents = read_tls(tls)
         self._version = tls.version()
-        self._configuration = self._read()
+
+    def contents(self) -> TlsContents:
+        """The same object as long as the files do not change."""
+        with self._lock:
+            try:
+                version = self._tls.version()
+                if version != self._version:
+                    self._contents, self._version = read_tls(self._tls), version
+                    _log.info("certificate renewed", file=self._tls.certificate_chain)
+            except (OSError, TlsFilesError) as error:
+                problems = list(error.problems) if isinstance(error, TlsFilesError) else []
+                reason = type(error).__name__
+                _log.warning("certificate not renewed", reason=reason, problems=problems)
+            return self._contents
+
+
+class RotatingTls:
+    """gRPC's credentials of what the files hold by now."""
+
+    def __init__(self, current: CurrentTls, *, client_certificates: bool) -> None:
+        self._current, self._client_certificates = current, client_certificates
+        self._given = current.contents()
 
     def credentials(self) -> grpc.ServerCredentials:
-        """Credentials that follow the files. With a client CA, a certificate is required."""
+        """Credentials that follow the files."""
         return grpc.dynamic_ssl_server_credentials(
-            self._configuration,
+            _configuration(self._given),
             self.renewed,  # type: ignore[arg-type]  # the stub forgets that None is "unchanged"
-            require_client_authentication=self._tls.client_ca is not None,
+            require_client_authentication=self._client_certificates,
         )
 
     def renewed(self) -> grpc.ServerCertificateConfiguration | None:
@@ -60,32 +102,45 @@ class RotatingTls:
 
         gRPC asks at every handshake, on a thread of its own.
         """
-        try:
-            version = self._tls.version()
-            if version == self._version:
-                return None
-            self._configuration = self._read()
-        except (OSError, TlsFilesError) as error:
-            _log.warning("certificate not renewed", reason=type(error).__name__)
+        contents = self._current.contents()
+        if contents is self._given:
             return None
-        self._version = version
-        _log.info("certificate renewed", file=self._tls.certificate_chain)
-        return self._configuration
-
-    def _read(self) -> grpc.ServerCertificateConfiguration:
-        chain = self._tls.certificate_chain.read_bytes()
-        key = self._tls.private_key.read_bytes()
-        check_pair(chain, key)
-        client_ca = self._tls.client_ca.read_bytes() if self._tls.client_ca else None
-        return grpc.ssl_server_certificate_configuration([(key, chain)], client_ca)
+        self._given = contents
+        return _configuration(contents)
 
 
-def check_pair(certificate_chain: bytes, private_key: bytes) -> None:
-    """Returns if the key is that of the chain's first certificate. Raises TlsFilesError."""
+def _configuration(contents: TlsContents) -> grpc.ServerCertificateConfiguration:
+    pair = (contents.private_key, contents.certificate_chain)
+    return grpc.ssl_server_certificate_configuration([pair], contents.client_ca)
+
+
+def read_tls(tls: Tls) -> TlsContents:
+    """What the files hold. Raises TlsFilesError unless it fits together."""
+    chain, certificates = read_certificates(tls.certificate_chain)
+    key = _read(tls.private_key)
     try:
-        certificate = x509.load_pem_x509_certificates(certificate_chain)[0]
-        key = load_pem_private_key(private_key, password=None)
-    except (ValueError, TypeError):
-        raise TlsFilesError("not a PEM certificate and an unencrypted PEM key") from None
-    if certificate.public_key() != key.public_key():
-        raise TlsFilesError("the private key is not the certificate's")
+        public_key = load_pem_private_key(key, password=None).public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        problem = "is not an unencrypted private key in PEM form"
+        raise TlsFilesError(tls.private_key, problem) from None
+    if certificates[0].public_key() != public_key:
+        problem = f"is not the key of the certificate in {tls.certificate_chain}"
+        raise TlsFilesError(tls.private_key, problem)
+    authority, authorities = read_certificates(tls.client_ca) if tls.client_ca else (None, ())
+    return TlsContents(chain, key, authority, certificates, authorities)
+
+
+def read_certificates(path: Path) -> tuple[bytes, tuple[x509.Certificate, ...]]:
+    """The file's bytes and the certificates in it, at least one. Raises TlsFilesError."""
+    content = _read(path)
+    try:
+        return content, tuple(x509.load_pem_x509_certificates(content))
+    except ValueError:
+        raise TlsFilesError(path, "holds no certificate in PEM form") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise TlsFilesError(path, file_problem(error)) from None

@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from chassis import merged_metrics
-from chassis.config import StartRefusedError
+from chassis.config import StartHinderedError, StartRefusedError
 from chassis.operations import DRAINING, OperationsPort
 from chassis.ready import announce
 from chassis.shared_ports import held_ports
@@ -55,6 +55,7 @@ class Workers:
     host: str
     ports: Mapping[str, int]  # by name, shared by all; 0 picks a free one
     operations_port: int
+    settings: Mapping[str, str]  # by the ports' names, `operations` too: where each was given
     ready_file: Path | None
     drain_seconds: float
 
@@ -62,12 +63,15 @@ class Workers:
 async def supervise(workers: Workers, stopping: asyncio.Event) -> None:
     """Until `stopping` is set so many workers serve; then they have drained and ended.
 
-    Raises StartRefusedError when the first of them cannot start for a reason they name, OSError
-    when a port is taken, WorkerEndedError.
+    Raises StartRefusedError when the first of them cannot start for a reason they name, or a
+    port cannot be had; WorkerEndedError.
     """
-    with held_ports(workers.host, workers.ports) as ports:
+    with held_ports(workers.host, workers.ports, workers.settings) as ports:
         crew = _Crew(workers, ports)
-        operations = OperationsPort(workers.host, workers.operations_port, crew)
+        setting = workers.settings["operations"]
+        operations = OperationsPort(
+            workers.host, workers.operations_port, crew, setting=setting
+        )
         try:
             numbers = {**ports, "operations": await operations.start()}
             if await crew.start(stopping):
@@ -116,7 +120,9 @@ class _Crew:
         if not await worker.serves():
             code = await worker.ended()
             if worker.problems:
-                raise StartRefusedError(worker.problems)
+                hindered = code == StartHinderedError.exit_code
+                made = StartHinderedError if hindered else StartRefusedError
+                raise made(worker.problems)
             raise WorkerEndedError(f"worker {worker.number} ended with {code} at its start")
 
     async def replace_the_ended(self, stopping: asyncio.Event) -> None:

@@ -18,7 +18,7 @@ from chassis.operations import OperationsServer
 from chassis.process import run
 from chassis.ready import announce
 from chassis.telemetry import configure_logging
-from chassis.tls_files import Tls
+from chassis.tls_files import Tls, read_certificates
 from gateway.app import make_app
 from gateway.clients.access import AccessClient
 from gateway.clients.health import PeerHealth
@@ -47,6 +47,7 @@ async def main(stopping: asyncio.Event) -> None:
     config = load_config(Config, PREFIX, os.environ)
     configure_logging("gateway", config.log_level, sys.stderr)
     metrics = Metrics()
+    read_certificates(config.ca)  # raises for people; the channel would fail at its first call
     metadata = open_channel(
         config.metadata_target, ca=config.ca, server_name=config.metadata_server_name
     )
@@ -59,7 +60,11 @@ async def main(stopping: asyncio.Event) -> None:
     }
     https = _https_server(config, metadata, vault, checks, metrics, stopping)
     operations = OperationsServer(
-        config.host, config.operations_port, metrics=metrics, checks=checks
+        config.host,
+        config.operations_port,
+        metrics=metrics,
+        checks=checks,
+        setting=f"{PREFIX}OPERATIONS_PORT",
     )
     ports = {"https": await https.start(), "operations": await operations.start()}
     announce(ports, config.ready_file)
@@ -116,6 +121,7 @@ def _https_server(  # everything that main has made
         protocols=Protocols(
             http=partial(BoundedConnection, bounds=bounds), websocket=WatchConnection
         ),
+        setting=f"{PREFIX}PORT",
     )
 
 
@@ -127,4 +133,4 @@ def _release() -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(run(main))
+    raise SystemExit(run(main, service="gateway"))

@@ -3,11 +3,17 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from chassis.dsn import check_dsn
 from chassis.log_level import LogLevel
 from chassis.sensitive import Sensitive
 
 MIGRATIONS = "metadata_svc.postgres.migrations"
 PREFIX = "SPLITKEEP_METADATA_"
+PORT_SETTINGS = {
+    "clients": f"{PREFIX}PORT",
+    "peer": f"{PREFIX}PEER_PORT",
+    "operations": f"{PREFIX}OPERATIONS_PORT",
+}
 _PORT = {"min": 0, "max": 65_535}
 
 
@@ -15,7 +21,9 @@ _PORT = {"min": 0, "max": 65_535}
 class Config:
     """Every field is described where it is declared; docs/configuration.md lists them."""
 
-    dsn: Sensitive[str] = field(metadata={"help": "the metadata database; never the vault's"})
+    dsn: Sensitive[str] = field(
+        metadata={"help": "the metadata database; never the vault's", "check": check_dsn}
+    )
     dsn_connections: int = field(
         default=10,
         metadata={
@@ -140,7 +148,9 @@ class Config:
 class MigrateConfig:
     """What `migrate` needs of the same variables; it runs without the others."""
 
-    dsn: Sensitive[str] = field(metadata={"help": "the metadata database; never the vault's"})
+    dsn: Sensitive[str] = field(
+        metadata={"help": "the metadata database; never the vault's", "check": check_dsn}
+    )
     log_level: LogLevel = field(default=LogLevel.INFO, metadata={"help": "lowest level logged"})
 
 

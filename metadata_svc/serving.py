@@ -11,7 +11,7 @@ from chassis.operations import ProcessVitals
 from chassis.places import Place
 from chassis.postgres import Database
 from metadata_svc.assembly import assemble
-from metadata_svc.config import MIGRATIONS, Config, grpc_ports
+from metadata_svc.config import MIGRATIONS, PORT_SETTINGS, PREFIX, Config, grpc_ports
 from metadata_svc.worker import poll_until_stopped, trim_until_stopped
 
 MAXIMUM_REQUEST_BYTES = 1024 * 1024  # what a client may have sent to the gateway
@@ -22,6 +22,7 @@ async def serve(config: Config, place: Place, stopping: asyncio.Event) -> None:
     database = await Database.connect(
         config.dsn,
         application_name="metadata_svc",
+        setting=f"{PREFIX}DSN",
         connections=config.dsn_connections,
         statement_timeout_seconds=config.statement_timeout_seconds,
     )
@@ -40,11 +41,8 @@ async def _serve(
     parts = assemble(config, database, metrics)
     own = Tls(config.tls_certificate, config.tls_private_key)
     mutual = Tls(config.peer_tls_certificate, config.peer_tls_private_key, config.peer_ca)
-    numbers = {name: place.port(name, number) for name, number in grpc_ports(config).items()}
-    address = host_and_port(config.host, numbers["clients"])
-    clients = GrpcServer(*_port(config, address, own, parts.clients, place), metrics)
-    address = host_and_port(config.host, numbers["peer"])
-    peer = GrpcServer(*_port(config, address, mutual, (parts.peer,), place), metrics)
+    clients = GrpcServer(*_port(config, "clients", own, parts.clients, place), metrics)
+    peer = GrpcServer(*_port(config, "peer", mutual, (parts.peer,), place), metrics)
     vitals = ProcessVitals(metrics, {"database": database.healthy})
     ports = {"clients": await clients.start(), "peer": await peer.start()}
     await place.open(ports, vitals)
@@ -65,10 +63,11 @@ async def _serve(
 
 
 def _port(
-    config: Config, address: str, tls: Tls, services: tuple[Service, ...], place: Place
+    config: Config, name: str, tls: Tls, services: tuple[Service, ...], place: Place
 ) -> tuple[Port, frozenset[str]]:
+    number = place.port(name, grpc_ports(config)[name])
     port = Port(
-        address,
+        host_and_port(config.host, number),
         tls,
         services,
         reflection=config.reflection,
@@ -78,5 +77,6 @@ def _port(
         waiting_calls=config.waiting_calls,
         concurrent_streams=config.concurrent_watches,
         shared_port=place.shared,
+        setting=PORT_SETTINGS[name],
     )
     return port, frozenset(service.name for service in services)

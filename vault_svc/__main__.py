@@ -21,6 +21,7 @@ from chassis.workers import Workers, supervise, worker_count
 from vault_svc.config import (
     MIGRATE_VARIABLES,
     MIGRATIONS,
+    PORT_SETTINGS,
     PREFIX,
     Config,
     MigrateConfig,
@@ -34,7 +35,12 @@ async def serve(stopping: asyncio.Event) -> None:
     configure_logging("vault", config.log_level, sys.stderr)
     count = worker_count(config.workers)
     if count == 1:
-        place = OwnPlace(config.host, config.operations_port, config.ready_file)
+        place = OwnPlace(
+            config.host,
+            config.operations_port,
+            config.ready_file,
+            PORT_SETTINGS["operations"],
+        )
         await _serve_at(place, config, stopping)
         return
     workers = Workers(
@@ -42,6 +48,7 @@ async def serve(stopping: asyncio.Event) -> None:
         host=config.host,
         ports=grpc_ports(config),
         operations_port=config.operations_port,
+        settings=PORT_SETTINGS,
         ready_file=config.ready_file,
         drain_seconds=config.drain_seconds,
     )
@@ -69,18 +76,18 @@ async def upgrade(_stopping: asyncio.Event) -> None:
     needed = {name: text for name, text in os.environ.items() if name in MIGRATE_VARIABLES}
     config = load_config(MigrateConfig, PREFIX, needed)
     configure_logging("vault", config.log_level, sys.stderr)
-    applied = await migrate(config.dsn, MIGRATIONS)
+    applied = await migrate(config.dsn, MIGRATIONS, setting=f"{PREFIX}DSN")
     structlog.get_logger("vault_svc").info("migrated", applied=applied)
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
         case []:
-            sys.exit(run(serve))
+            sys.exit(run(serve, service="vault"))
         case [word, *given] if word == WORKER:
             place = WorkerPlace(*given)
-            sys.exit(run(partial(work, place), refuse=place.refuse))
+            sys.exit(run(partial(work, place), service="vault", refuse=place.refuse))
         case ["migrate"]:
-            sys.exit(run(upgrade))
+            sys.exit(run(upgrade, service="vault"))
         case _:
             sys.exit("usage: python -m vault_svc [migrate]")

@@ -3,12 +3,14 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from chassis.dsn import check_dsn
 from chassis.log_level import LogLevel
 from chassis.sensitive import Sensitive
 from vault_svc.domain.keyring import MAXIMUM_AGE_SECONDS
 
 MIGRATIONS = "vault_svc.postgres.migrations"
 PREFIX = "SPLITKEEP_VAULT_"
+PORT_SETTINGS = {"clients": f"{PREFIX}PORT", "operations": f"{PREFIX}OPERATIONS_PORT"}
 
 _PORT = {"min": 0, "max": 65535}
 _DAY_SECONDS = 24 * 3600
@@ -18,7 +20,9 @@ _DAY_SECONDS = 24 * 3600
 class Config:
     """Every field is a variable under PREFIX; times are in seconds."""
 
-    dsn: Sensitive[str] = field(metadata={"help": "DSN of the vault's own database"})
+    dsn: Sensitive[str] = field(
+        metadata={"help": "DSN of the vault's own database", "check": check_dsn}
+    )
     tls_certificate: Path = field(metadata={"help": "PEM certificate chain of the client port"})
     tls_private_key: Path = field(metadata={"help": "PEM private key of the client port"})
     issuers: Path = field(metadata={"help": "JSON file of the trusted token issuers"})
@@ -138,7 +142,9 @@ class Config:
 class MigrateConfig:
     """What `migrate` needs of the same variables; it runs without the others."""
 
-    dsn: Sensitive[str] = field(metadata={"help": "DSN of the vault's own database"})
+    dsn: Sensitive[str] = field(
+        metadata={"help": "DSN of the vault's own database", "check": check_dsn}
+    )
     log_level: LogLevel = field(default=LogLevel.INFO, metadata={"help": "lowest level logged"})
 
 

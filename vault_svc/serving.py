@@ -13,8 +13,9 @@ from chassis.migrations import check_schema
 from chassis.operations import ProcessVitals
 from chassis.places import Place
 from chassis.postgres import Database
+from chassis.tls_files import read_tls
 from vault_svc.assembly import assemble, usable_keks
-from vault_svc.config import MIGRATIONS, PREFIX, Config
+from vault_svc.config import MIGRATIONS, PORT_SETTINGS, PREFIX, Config
 from vault_svc.grpc_api.services import SERVICE_NAMES
 from vault_svc.metadata_client import MetadataHealth
 
@@ -34,6 +35,7 @@ async def serve(config: Config, place: Place, stopping: asyncio.Event) -> None:
     database = await Database.connect(
         config.dsn,
         application_name="vault_svc",
+        setting=f"{PREFIX}DSN",
         connections=config.dsn_connections,
         statement_timeout_seconds=config.statement_timeout_seconds,
     )
@@ -49,6 +51,8 @@ async def _serve(
 ) -> None:
     metrics = Metrics()
     show_overdue(metrics, lambda: database.overdue_commits)
+    # Raises for people; the channel itself would fail at its first call.
+    read_tls(Tls(config.peer_certificate, config.peer_private_key, config.metadata_ca))
     async with open_channel(
         config.metadata_target,
         ca=config.metadata_ca,
@@ -83,4 +87,5 @@ def _port(config: Config, place: Place, services: tuple[Service, ...]) -> Port:
         concurrent_calls=config.concurrent_calls,
         waiting_calls=config.waiting_calls,
         shared_port=place.shared,
+        setting=PORT_SETTINGS["clients"],
     )

@@ -18,6 +18,7 @@ from typing import Any
 
 from chassis.clock import RandomBytes
 from chassis.config import ConfigError
+from chassis.file_problems import file_problem
 from chassis.sensitive import Sensitive
 from chassis.strict_json import parse_object
 from vault_svc.domain.envelope import DataKeyContext, EnvelopeError
@@ -82,7 +83,7 @@ def _document(path: Path) -> dict[str, Any]:
                 raise _config_error(path, "must be readable by its owner alone (mode 0600)")
             content = file.read(MAXIMUM_FILE_BYTES + 1)
     except OSError as error:
-        raise _config_error(path, f"cannot be read: {type(error).__name__}") from None
+        raise _config_error(path, file_problem(error)) from None
     if len(content) > MAXIMUM_FILE_BYTES:
         raise _config_error(path, f"is longer than {MAXIMUM_FILE_BYTES} bytes")
     try:

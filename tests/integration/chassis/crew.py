@@ -32,6 +32,7 @@ DRAIN_SECONDS = 30.0
 async def lead(folder: Path, count: int, port: int, stopping: asyncio.Event) -> None:
     configure_logging("crew", LogLevel.INFO, sys.stderr)
     workers = Workers(
+        settings={"echo": "X_PORT", "operations": "X_OPERATIONS_PORT"},
         count=count,
         host="127.0.0.1",
         ports={"echo": port},

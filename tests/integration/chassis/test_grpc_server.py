@@ -14,6 +14,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from chassis.config import StartHinderedError
 from chassis.errors import (
     ConflictError,
     DeadlineExceededError,
@@ -575,7 +576,7 @@ async def test_a_taken_port_is_not_shared_unawares(harness: Harness) -> None:
         Port(f"127.0.0.1:{taken}", harness.tls, (service,)), frozenset({NAME}), harness.metrics
     )
 
-    with pytest.raises(RuntimeError):
+    with pytest.raises(StartHinderedError, match=f"127.0.0.1:{taken}: another process has"):
         await second.start()
 
 

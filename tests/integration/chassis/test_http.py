@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from chassis.config import StartHinderedError
 from chassis.errors import UnauthenticatedError, UnavailableError
 from chassis.http_server import HttpServer
 from chassis.issuers import Issuer
@@ -267,7 +268,7 @@ async def test_a_taken_address_is_told(stack: AsyncExitStack) -> None:
         "127.0.0.1", client.base_url.port or 0, metrics=Metrics(), checks={}
     )
 
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(StartHinderedError, match="another process has the port"):
         await second.start()
 
 

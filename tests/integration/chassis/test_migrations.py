@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from chassis.errors import UnavailableError
+from chassis.config import StartHinderedError
 from chassis.migrations import SchemaError, check_schema, migrate, read_migrations
 from chassis.postgres import Database
 from chassis.sensitive import Sensitive
@@ -137,7 +137,7 @@ async def test_code_does_not_run_on_a_schema_behind_it(
 
 @pytest.mark.usefixtures("files")
 async def test_a_database_that_is_not_there_is_unavailable() -> None:
-    with pytest.raises(UnavailableError):
+    with pytest.raises(StartHinderedError):
         await migrate(Sensitive("postgresql://u:p@127.0.0.1:1/x"), PACKAGE)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from chassis.config import StartHinderedError, StartRefusedError
 from chassis.connections import ConnectionSettings, HeldConnections
 from chassis.errors import UnavailableError
 from chassis.postgres import AmbiguousCommitError, Connection, Database, LostTransactionError
@@ -281,7 +282,7 @@ async def test_a_changed_table_does_not_fail_prepared_statements(database: Datab
 
 
 async def test_a_database_that_is_not_there_is_unavailable() -> None:
-    with pytest.raises(UnavailableError):
+    with pytest.raises(StartHinderedError, match=r"127\.0\.0\.1:1 cannot be used: nothing"):
         await Database.connect(
             Sensitive("postgresql://u:marker-pw@127.0.0.1:1/x"), application_name="tests"
         )
@@ -292,7 +293,7 @@ async def test_a_wrong_password_is_unavailable_and_is_not_told(
 ) -> None:
     wrong = with_password(empty_dsn, "marker-pw")
 
-    with pytest.raises(UnavailableError) as caught:
+    with pytest.raises(StartRefusedError) as caught:
         await Database.connect(wrong, application_name="tests")
 
     assert "marker-pw" not in repr(caught.value) + repr(caught.value.__cause__)

@@ -1,0 +1,56 @@
+"""TLS towards a database, made of what its DSN says and of nothing else.
+
+The driver's own contexts take certificates, versions and a key log from the environment and
+from the home directory.
+"""
+
+import ssl
+from collections.abc import Iterator
+
+from chassis.dsn import SYSTEM_AUTHORITIES, DatabaseTls, TlsMode
+
+_ALPN = "postgresql"  # PostgreSQL documentation, "Direct SSL Connections"
+_VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
+
+
+def attempts(tls: DatabaseTls) -> Iterator[ssl.SSLContext | None]:
+    """What is tried one after another: a context, or None for a connection without TLS.
+
+    Raises OSError if a file cannot be read; ssl.SSLError if it does not hold what it should.
+    """
+    if tls.mode in (TlsMode.DISABLE, TlsMode.ALLOW):
+        yield None
+    if tls.mode is not TlsMode.DISABLE:
+        yield _context(tls)
+    if tls.mode is TlsMode.PREFER:
+        yield None
+
+
+def _context(tls: DatabaseTls) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = tls.mode is TlsMode.VERIFY_FULL
+    context.minimum_version = _VERSIONS[tls.minimum_version]
+    if tls.maximum_version:
+        context.maximum_version = _VERSIONS[tls.maximum_version]
+    context.set_alpn_protocols([_ALPN])
+    # As libpq does, `require` verifies the authority if one is named.
+    if tls.authorities and (tls.mode.verifies or tls.mode is TlsMode.REQUIRE):
+        _trust(context, tls)
+    else:
+        context.verify_mode = ssl.CERT_NONE
+    if tls.certificate:
+        password = tls.key_password.reveal()
+        context.load_cert_chain(
+            tls.certificate, tls.private_key or None, password=lambda: password
+        )
+    return context
+
+
+def _trust(context: ssl.SSLContext, tls: DatabaseTls) -> None:
+    if tls.authorities == SYSTEM_AUTHORITIES:
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(cafile=tls.authorities)
+    if tls.revocations:
+        context.load_verify_locations(cafile=tls.revocations)
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
