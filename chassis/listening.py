@@ -3,6 +3,7 @@
 import errno
 import socket
 
+from chassis.addresses import host_and_port
 from chassis.config import StartHinderedError, StartRefusedError
 
 _LASTING = {
@@ -15,7 +16,7 @@ _UNRESOLVED = "the host name cannot be resolved: correct the HOST setting"
 
 def port_problem(host: str, port: int, setting: str, error: OSError) -> StartRefusedError:
     """What to tell; `setting` names the variable that the port was given in."""
-    where = f"cannot listen on {host}:{port}"
+    where = f"cannot listen on {host_and_port(host, port)}"
     if isinstance(error, socket.gaierror):
         return StartRefusedError((f"{where}: {_UNRESOLVED}",))
     rule = _LASTING.get(error.errno or 0)
