@@ -30,6 +30,10 @@ from tests.e2e.compose.engine.schedule import pytest_xdist_make_scheduler
 
 __all__ = ["base", "docker_engine", "pytest_xdist_make_scheduler"]
 
+# A test says how it connects; the driver takes what it is not told from these.
+for _variable in [name for name in os.environ if name.startswith("PG")]:
+    del os.environ[_variable]
+
 T = TypeVar("T")
 Clone = Callable[[], Sensitive[str]]
 

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import asyncpg
 
+from chassis.connections import ConnectionSettings
 from chassis.migrations import SchemaError, migrate
 from chassis.sensitive import Sensitive
 from splitkeep.files import read_json, write_json
 from splitkeep.local.postgres import PostgresError, PostgresServer, dsn
 
 PASSWORD_BYTES = 24
+STATEMENT_SECONDS = 60.0  # a first CREATE DATABASE copies a template
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,9 @@ async def ensure_database(server: PostgresServer, owner: Sensitive[str]) -> Sens
     """
     name = server.settings.name
     try:
-        connection = await asyncpg.connect(server.admin_dsn.reveal())
+        connection = await ConnectionSettings(
+            server.admin_dsn, "splitkeep", STATEMENT_SECONDS
+        ).connect()
     except asyncpg.InvalidPasswordError:
         raise PostgresError(
             f"{server.name} was made with other passwords: restore passwords.json, or erase "

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import fields
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
@@ -163,7 +164,7 @@ async def test_a_store_whose_database_is_gone_is_unavailable(
     lost = await Database.connect(vault_dsn, application_name="lost", connections=2)
     admin = await Database.connect(vault_server_dsn, application_name="admin", connections=1)
     try:
-        name = vault_dsn.reveal().rsplit("/", 1)[1]
+        name = urlsplit(vault_dsn.reveal()).path.removeprefix("/")
         await admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
         await admin.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name
