@@ -120,7 +120,7 @@ async def test_a_grpc_port_is_called_by_its_ipv6_address(
 
 @pytest.mark.parametrize("host", HOSTS)
 async def test_workers_share_an_ipv6_port(host: str, tls: Tls, authority: Authority) -> None:
-    with held_ports(host, {"clients": 0}) as ports:
+    with held_ports(host, {"clients": 0}, {"clients": "PORT"}) as ports:
         async with grpc_server(host, ports["clients"], tls, shared=True) as port:
             assert await is_healthy(f"[::1]:{port}", authority.certificate)
 
