@@ -51,6 +51,8 @@ _OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.max_metadata_size", METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", METADATA_BYTES),
     ("grpc.enable_retries", 0),  # who may repeat a call is decided by who makes it
+    # Without this a call goes to the proxy that the environment names for something else.
+    ("grpc.enable_http_proxy", 0),
 )
 
 
@@ -75,8 +77,24 @@ def open_channel(
         private_key=private_key.read_bytes() if private_key else None,
         certificate_chain=certificate_chain.read_bytes() if certificate_chain else None,
     )
-    named = (("grpc.ssl_target_name_override", server_name),) if server_name else ()
-    return grpc.aio.secure_channel(target, credentials, options=[*_OPTIONS, *named])
+    options = channel_options(server_name=server_name)
+    return grpc.aio.secure_channel(target, credentials, options=options)
+
+
+def channel_options(
+    *, server_name: str | None = None, proxy: str | None = None
+) -> list[tuple[str, int | str]]:
+    """The options of every channel to a peer.
+
+    Its certificate must bear `server_name`, if one is given. The connection goes through the
+    HTTP proxy at `proxy` (host:port) by CONNECT, if one is given, and otherwise through none.
+    """
+    options = dict(_OPTIONS)
+    if server_name:
+        options["grpc.ssl_target_name_override"] = server_name
+    if proxy:
+        options |= {"grpc.enable_http_proxy": 1, "grpc.http_proxy": f"http://{proxy}"}
+    return list(options.items())
 
 
 async def call(
@@ -93,7 +111,7 @@ async def call(
     """
     timeout = call_timeout(deadline_seconds)
     try:
-        return await method(request, timeout=timeout, metadata=_metadata(token, metadata))
+        return await method(request, timeout=timeout, metadata=call_metadata(token, metadata))
     except grpc.aio.AioRpcError as error:
         raise known_error(error) from None
 
@@ -108,7 +126,7 @@ async def stream(
 ) -> AsyncGenerator[Response, None]:
     """The peer's answers one by one. Raises as call() does, at whichever answer it happens."""
     timeout = call_timeout(deadline_seconds)
-    answers = method(request, timeout=timeout, metadata=_metadata(token, metadata))
+    answers = method(request, timeout=timeout, metadata=call_metadata(token, metadata))
     try:
         async for answer in answers:
             yield answer
@@ -126,9 +144,10 @@ def call_timeout(deadline_seconds: float) -> float:
     return timeout
 
 
-def _metadata(
-    token: Sensitive[str] | None, extra: Sequence[tuple[str, str]]
+def call_metadata(
+    token: Sensitive[str] | None, extra: Sequence[tuple[str, str]] = ()
 ) -> tuple[tuple[str, Any], ...]:
+    """The headers of a call. Raises UnauthenticatedError for a token that no header can carry."""
     request_id = current_request_id()
     return (
         *(((ACCESS_TOKEN_KEY, _sendable(token)),) if token else ()),
@@ -145,7 +164,7 @@ def _sendable(token: Sensitive[str]) -> str:
     return text
 
 
-def known_error(error: grpc.aio.AioRpcError) -> KnownError:
+def known_error(error: "grpc.aio.AioRpcError | grpc.Call") -> KnownError:
     """What the peer's status tells of; UnavailableError if it tells of nothing we know."""
     # The original is not kept as the cause: its repr quotes metadata and addresses.
     known = from_rpc_error(error)

@@ -106,7 +106,7 @@ def from_status(status: status_pb2.Status) -> KnownError | InternalError:
     return whole if cut else kind(status.message, violations=violations)
 
 
-def from_rpc_error(error: grpc.aio.AioRpcError) -> KnownError | InternalError:
+def from_rpc_error(error: "grpc.aio.AioRpcError | grpc.Call") -> KnownError | InternalError:
     """The error that a failed call tells of; details that do not parse are passed over."""
     status = status_pb2.Status()
     for key, value in error.trailing_metadata() or ():

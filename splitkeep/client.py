@@ -19,6 +19,9 @@
   so after retries), DeadlineExceededError.
 - UNAVAILABLE and RESOURCE_EXHAUSTED are retried, with growing random pauses, within the
   deadline. Decrypting changes nothing, so repeating it is safe.
+- A client may be made before there is an event loop, and used on any loop, in any thread. Its
+  first use belongs in the process that goes on using it: see splitkeep.client_calls.ForkedError.
+  Once closed, it raises ClientClosedError.
 - Values are `Sensitive`: they do not print. Hold them no longer than needed; nothing is cached,
   so that a removed permission or a new value takes effect on the next call.
 - Where there is no event loop, `splitkeep.blocking_client` has the same in blocking calls.
@@ -26,25 +29,41 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from numbers import Real
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import grpc
-
-from chassis.errors import DeadlineExceededError, ResourceExhaustedError, UnavailableError
-from chassis.grpc_client import call, open_channel, stream
+from chassis.errors import (
+    DeadlineExceededError,
+    ResourceExhaustedError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from chassis.sensitive import Sensitive
-from protos.splitkeep.vault.v1 import decrypter_pb2, decrypter_pb2_grpc
+from protos.splitkeep.vault.v1 import decrypter_pb2
+from splitkeep.client_calls import ClientClosedError, ForkedError, VaultCalls
 from splitkeep.client_tokens import TokenFile, TokenSource, checked_token
 
+__all__ = [
+    "DEADLINE_SECONDS",
+    "ClientClosedError",
+    "DecryptClient",
+    "DecryptError",
+    "Failure",
+    "ForkedError",
+    "Outcome",
+    "Reason",
+    "Secret",
+]
+
 NAMES_PER_CALL = 1_000  # the service's limit
-# Up to here every answer fits into gRPC's default limit of 4 MiB for one message.
-NAMES_PER_MESSAGE = 100
 DEADLINE_SECONDS = 10.0
+# gRPC takes what its clock cannot count for a time that has passed.
+LONGEST_DEADLINE_SECONDS = 86_400.0
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 2.0
 
@@ -89,17 +108,16 @@ class DecryptError(Exception):
 
 
 class DecryptClient:
-    """One channel to the vault, for any number of concurrent calls. See the module."""
+    """Asks one vault, with any number of calls at a time. See the module."""
 
     def __init__(
         self,
-        channel: grpc.aio.Channel,
+        calls: VaultCalls,
         token: TokenSource,
         *,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._channel, self._token, self._pause = channel, token, pause
-        self._stub = decrypter_pb2_grpc.DecrypterStub(channel)
+        self._calls, self._token, self._pause = calls, token, pause
 
     @classmethod
     def connect(
@@ -110,23 +128,28 @@ class DecryptClient:
         token: TokenSource | None = None,
         token_file: Path | None = None,
         server_name: str | None = None,
+        proxy: str | None = None,
     ) -> Self:
         """A client for the vault at `target` (host:port), whose certificate `ca` has signed.
 
         The token comes from a callable (plain or async) asked before every call, or from a file
         that is read again when it changes. `server_name` is the name the certificate must bear,
-        if it is not the target's host. No connection is made until the first call.
-        Raises ValueError unless there is exactly one source of tokens, OSError for the `ca`.
+        if it is not the target's host. `proxy` (host:port) is an HTTP proxy to go through;
+        proxies in the environment are not used. No connection is made until the first call.
+        Raises ValueError unless there is exactly one source of tokens, TypeError if `token` is
+        not callable, OSError for the `ca`.
         """
-        if token is not None and token_file is None:
-            source = token
-        elif token_file is not None and token is None:
-            source = TokenFile(token_file)
-        else:
+        if (token is None) == (token_file is None):
             raise ValueError("give either token or token_file")
-        return cls(open_channel(target, ca=ca, server_name=server_name), source)
+        if token is not None and not callable(token):
+            raise TypeError("token is to be a callable that returns the token")
+        source = TokenFile(Path(token_file)) if token_file is not None else token
+        assert source is not None
+        calls = VaultCalls(target, ca=Path(ca), server_name=server_name, proxy=proxy)
+        return cls(calls, source)
 
     async def __aenter__(self) -> Self:
+        self._calls.check_open()
         return self
 
     async def __aexit__(
@@ -138,23 +161,31 @@ class DecryptClient:
         await self.close()
 
     async def close(self) -> None:
-        """The channel is closed; calls under way are cancelled."""
-        await self._channel.close()
+        """See close_now()."""
+        self.close_now()
+
+    def close_now(self) -> None:
+        """The channel is closed. Calls under way and later ones raise ClientClosedError.
+
+        May be repeated.
+        """
+        self._calls.close()
 
     async def decrypt(
         self,
-        names: Sequence[str],
+        names: Iterable[str],
         *,
         namespace: str,
         deadline_seconds: float = DEADLINE_SECONDS,
     ) -> dict[str, Outcome]:
         """What became of each name, in the order asked; a repeated name is answered once.
 
-        More than 1000 names go in several calls, all within the one deadline.
-        Raises what the module says.
+        More than 1000 names go in several calls, all within the one deadline. A deadline beyond
+        a day is taken for a day. Raises what the module says, and TypeError and ValueError for
+        arguments that are no names or no number.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + deadline_seconds
+        deadline = loop.time() + checked_deadline(deadline_seconds)
         outcomes: dict[str, Outcome] = {}
         for batch in batches(names):
             outcomes |= await self._decrypt_batch(batch, namespace, deadline)
@@ -194,36 +225,75 @@ class DecryptClient:
     async def _ask(
         self, names: Sequence[str], namespace: str, seconds: float
     ) -> dict[str, Outcome]:
-        outcomes: dict[str, Outcome] = {}
-        async for result in self._results(names, namespace, seconds):
-            outcomes[result.name] = outcome_from_proto(result)
+        results = await self._results(names, namespace, seconds)
+        outcomes = {result.name: outcome_from_proto(result) for result in results}
         if outcomes.keys() != set(names):
             raise UnavailableError("the vault's answer is incomplete")
         return {name: outcomes[name] for name in names}
 
     async def _results(
         self, names: Sequence[str], namespace: str, seconds: float
-    ) -> AsyncIterator[decrypter_pb2.DecryptResult]:
-        token = await checked_token(self._token)
-        if len(names) <= NAMES_PER_MESSAGE:
-            request = decrypter_pb2.DecryptSecureValuesRequest(namespace=namespace, names=names)
-            method = self._stub.DecryptSecureValues
-            answer = await call(method, request, deadline_seconds=seconds, token=token)
-            for result in answer.results:
-                yield result
-            return
-        wish = decrypter_pb2.StreamSecureValuesRequest(namespace=namespace, names=names)
-        several = self._stub.StreamSecureValues
-        async for part in stream(several, wish, deadline_seconds=seconds, token=token):
-            for result in part.results:
-                yield result
+    ) -> Sequence[decrypter_pb2.DecryptResult]:
+        deadline = asyncio.get_running_loop().time() + seconds
+        token = await self._present_token(seconds)
+        try:
+            return await self._asked_as(token, names, namespace, deadline)
+        except UnauthenticatedError:
+            another = self._replacement(token)
+            if another is None:
+                raise
+        return await self._asked_as(another, names, namespace, deadline)
+
+    async def _asked_as(
+        self, token: Sensitive[str], names: Sequence[str], namespace: str, deadline: float
+    ) -> Sequence[decrypter_pb2.DecryptResult]:
+        seconds = deadline - asyncio.get_running_loop().time()
+        return await self._calls.results(
+            names, namespace=namespace, token=token, seconds=seconds
+        )
+
+    async def _present_token(self, seconds: float) -> Sensitive[str]:
+        self._calls.check_open()
+        try:
+            async with asyncio.timeout(seconds) as timeout:
+                return await checked_token(self._token)
+        except TimeoutError:
+            if not timeout.expired():
+                raise  # the source's own
+            raise DeadlineExceededError from None
+
+    def _replacement(self, refused: Sensitive[str]) -> Sensitive[str] | None:
+        source = self._token
+        return source.replacement(refused) if isinstance(source, TokenFile) else None
 
 
-def batches(names: Sequence[str]) -> Iterator[list[str]]:
-    """Each name once, in order, in portions that one call may ask for."""
+def batches(names: Iterable[str]) -> Iterator[list[str]]:
+    """Each name once, in order, in portions that one call may ask for.
+
+    Raises TypeError if `names` is one text, or has anything but texts in it.
+    """
+    if isinstance(names, (str, bytes, bytearray)):
+        raise TypeError("names is to be a sequence of names, not one text")
     unique = list(dict.fromkeys(names))
+    if not all(isinstance(name, str) for name in unique):
+        raise TypeError("every name is to be a str")
     for start in range(0, len(unique), NAMES_PER_CALL):
         yield unique[start : start + NAMES_PER_CALL]
+
+
+def checked_deadline(seconds: float) -> float:
+    """The seconds until the deadline, a day at most.
+
+    Raises TypeError for what is no number, ValueError for NaN, DeadlineExceededError if none
+    are left.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, Real):
+        raise TypeError("deadline_seconds is to be a number of seconds")
+    if seconds != seconds:  # noqa: PLR0124  # NaN
+        raise ValueError("deadline_seconds is not a number")
+    if seconds <= 0:
+        raise DeadlineExceededError
+    return float(min(seconds, LONGEST_DEADLINE_SECONDS))
 
 
 _REASONS = {

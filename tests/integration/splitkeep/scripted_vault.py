@@ -32,6 +32,7 @@ class ScriptedVault(rpc.DecrypterServicer):
     forgets: int = 0
     released: asyncio.Event = field(default_factory=asyncio.Event)
     holds: bool = False
+    given_up: int = 0
     breaks_stream_after: int = 0
 
     async def DecryptSecureValues(  # noqa: N802  # the proto's name
@@ -56,7 +57,11 @@ class ScriptedVault(rpc.DecrypterServicer):
         self.tokens.append(metadata.get("x-access-token", ""))
         self.asked.append(list(names))
         if self.holds:
-            await self.released.wait()
+            try:
+                await self.released.wait()
+            except asyncio.CancelledError:
+                self.given_up += 1
+                raise
         if self.errors:
             raise self.errors.pop(0)
 

@@ -2,14 +2,25 @@
 
 import asyncio
 import threading
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from chassis.errors import UnavailableError
+from chassis.errors import DeadlineExceededError, UnauthenticatedError, UnavailableError
 from chassis.sensitive import Sensitive
 from splitkeep.blocking_client import BlockingDecryptClient
-from splitkeep.client import DecryptClient, DecryptError, Failure, Outcome, Reason, Secret
+from splitkeep.client import (
+    ClientClosedError,
+    DecryptClient,
+    DecryptError,
+    Failure,
+    Outcome,
+    Reason,
+    Secret,
+)
+from tests.integration.chassis.harness import until
 from tests.integration.splitkeep.conftest import Connect
 from tests.integration.splitkeep.scripted_vault import (
     SECRET,
@@ -151,3 +162,146 @@ def test_a_blocking_client_that_cannot_be_made_leaves_no_thread(ca: Path) -> Non
         BlockingDecryptClient("127.0.0.1:1", ca=ca)
 
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("names", ["a1", b"a1", bytearray(b"a1"), [b"a"], [1], ["a", None]])
+async def test_what_is_no_sequence_of_names_is_refused_before_anything_is_asked(
+    connect: Connect, names: Any
+) -> None:
+    vault = ScriptedVault()
+    client = await connect(vault)
+
+    with pytest.raises(TypeError, match="name"):
+        await client.decrypt(names, namespace="default")
+    assert vault.asked == []
+
+
+async def test_names_may_come_from_any_iterable(connect: Connect) -> None:
+    client = await connect(ScriptedVault())
+
+    for names in (("a", "b"), iter(["a", "b"]), {"a": 1, "b": 2}):
+        assert list(await client.decrypt(names, namespace="default")) == ["a", "b"]
+
+
+@pytest.mark.parametrize("seconds", [1e10, 10**400, float("inf"), 86_401, 5, Fraction(11, 2)])
+async def test_a_long_deadline_is_a_deadline(connect: Connect, seconds: float) -> None:
+    client = await connect(ScriptedVault())
+
+    secret = await client.read("a", namespace="default", deadline_seconds=seconds)
+
+    assert secret.version == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "error"),
+    [
+        (float("nan"), ValueError),
+        (True, TypeError),
+        ("10", TypeError),
+        (None, TypeError),
+        (0, DeadlineExceededError),
+        (-1, DeadlineExceededError),
+        (float("-inf"), DeadlineExceededError),
+        (-(10**400), DeadlineExceededError),
+    ],
+)
+async def test_a_deadline_that_is_none_is_refused_before_anything_is_asked(
+    connect: Connect, ca: Path, seconds: Any, error: type[Exception]
+) -> None:
+    vault = ScriptedVault()
+    client = await connect(vault)
+
+    with pytest.raises(error):
+        await client.decrypt(["a"], namespace="default", deadline_seconds=seconds)
+    with (
+        BlockingDecryptClient("127.0.0.1:1", ca=ca, token=lambda: "t") as blocking,
+        pytest.raises(error),
+    ):
+        blocking.read("a", namespace="default", deadline_seconds=seconds)
+    assert vault.asked == []
+
+
+async def test_a_token_source_that_never_answers_ends_with_the_deadline(ca: Path) -> None:
+    async def never() -> str:
+        await asyncio.Event().wait()
+        return "t"
+
+    async with DecryptClient.connect("127.0.0.1:1", ca=ca, token=never) as client:
+        with pytest.raises(DeadlineExceededError):
+            await client.read("a", namespace="default", deadline_seconds=0.2)
+    with (
+        BlockingDecryptClient("127.0.0.1:1", ca=ca, token=lambda: never()) as blocking,
+        pytest.raises(DeadlineExceededError),
+    ):
+        blocking.read("a", namespace="default", deadline_seconds=0.2)
+
+
+async def test_calls_under_way_end_when_the_client_is_closed(connect: Connect) -> None:
+    vault = ScriptedVault(holds=True)
+    client = await connect(vault)
+    many = [f"name-{number}" for number in range(150)]
+    calls = [
+        asyncio.create_task(client.decrypt(names, namespace="default"))
+        for names in (["a"], many)
+    ]
+    await until(lambda: len(vault.asked) == 2)
+
+    await client.close()
+
+    for call in calls:
+        with pytest.raises(ClientClosedError):
+            await call
+
+
+async def test_blocking_calls_under_way_end_when_the_client_is_closed(ca: Path) -> None:
+    vault = ScriptedVault(holds=True)
+    async with serving(vault, ca) as port:
+        client = BlockingDecryptClient(f"127.0.0.1:{port}", ca=ca, token=lambda: "t")
+        call = asyncio.create_task(asyncio.to_thread(client.read, "a", namespace="default"))
+        await until(lambda: len(vault.asked) == 1)
+
+        await asyncio.to_thread(client.close)
+
+        with pytest.raises(ClientClosedError):
+            await call
+
+
+async def test_a_call_that_is_given_up_is_cancelled_at_the_vault(connect: Connect) -> None:
+    vault = ScriptedVault(holds=True)
+    client = await connect(vault)
+    many = [f"name-{number}" for number in range(150)]
+    for names in (["a"], many):
+        call = asyncio.create_task(client.decrypt(names, namespace="default"))
+        await until(lambda: len(vault.asked) == vault.given_up + 1)
+
+        call.cancel()
+
+        await until(lambda: len(vault.asked) == vault.given_up)
+        assert call.cancelled()
+
+
+@pytest.mark.parametrize("token", ["a-literal-token", Sensitive("t"), b"t"])
+def test_a_token_that_is_no_callable_is_refused_without_being_shown(
+    ca: Path, token: Any
+) -> None:
+    with pytest.raises(TypeError, match="callable") as caught:
+        DecryptClient.connect("127.0.0.1:1", ca=ca, token=token)
+    assert "literal" not in str(caught.value)
+
+
+async def test_a_token_that_was_written_in_part_is_not_what_a_read_fails_by(
+    ca: Path, tmp_path: Path
+) -> None:
+    vault, file = ScriptedVault(), tmp_path / "token"
+    file.write_text("whole-token")
+    async with (
+        serving(vault, ca) as port,
+        DecryptClient.connect(f"127.0.0.1:{port}", ca=ca, token_file=file) as client,
+    ):
+        await client.read("a", namespace="default")
+        file.write_text("whole-to")
+        vault.errors = [UnauthenticatedError()]
+
+        await client.read("a", namespace="default")
+
+    assert vault.tokens == ["whole-token", "whole-to", "whole-token"]

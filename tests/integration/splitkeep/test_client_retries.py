@@ -101,7 +101,7 @@ async def test_pauses_grow_within_their_bound(ca: Path) -> None:
 
 @asynccontextmanager
 async def _with_pauses(client: DecryptClient, pauses: Pauses) -> AsyncIterator[DecryptClient]:
-    yield DecryptClient(client._channel, lambda: "t", pause=pauses)
+    yield DecryptClient(client._calls, lambda: "t", pause=pauses)
 
 
 async def test_a_vault_that_does_not_answer_ends_with_the_deadline(connect: Connect) -> None:
