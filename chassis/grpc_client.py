@@ -147,7 +147,7 @@ def call_timeout(deadline_seconds: float) -> float:
 def call_metadata(
     token: Sensitive[str] | None, extra: Sequence[tuple[str, str]] = ()
 ) -> tuple[tuple[str, Any], ...]:
-    """The headers of a call. Raises UnauthenticatedError for a token that no header can carry."""
+    """The headers of a call. Raises UnauthenticatedError if no header can carry the token."""
     request_id = current_request_id()
     return (
         *(((ACCESS_TOKEN_KEY, _sendable(token)),) if token else ()),

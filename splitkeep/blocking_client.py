@@ -74,8 +74,9 @@ class BlockingDecryptClient:
         self.close()
 
     def close(self) -> None:
-        """The channel is closed and the thread has ended. Calls under way and later ones raise
-        ClientClosedError. May be repeated.
+        """The channel is closed and the thread has ended.
+
+        Calls under way and later ones raise ClientClosedError. May be repeated.
         """
         self._closed = True
         self._client.close_now()

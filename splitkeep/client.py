@@ -19,9 +19,8 @@
   so after retries), DeadlineExceededError.
 - UNAVAILABLE and RESOURCE_EXHAUSTED are retried, with growing random pauses, within the
   deadline. Decrypting changes nothing, so repeating it is safe.
-- A client may be made before there is an event loop, and used on any loop, in any thread. Its
-  first use belongs in the process that goes on using it: see splitkeep.client_calls.ForkedError.
-  Once closed, it raises ClientClosedError.
+- A client may be made before there is an event loop, and used on any loop, in any thread. In a
+  child of a process that has used one it raises ForkedError, and once closed ClientClosedError.
 - Values are `Sensitive`: they do not print. Hold them no longer than needed; nothing is cached,
   so that a removed permission or a new value takes effect on the next call.
 - Where there is no event loop, `splitkeep.blocking_client` has the same in blocking calls.
@@ -139,12 +138,14 @@ class DecryptClient:
         Raises ValueError unless there is exactly one source of tokens, TypeError if `token` is
         not callable, OSError for the `ca`.
         """
-        if (token is None) == (token_file is None):
+        if token is not None and token_file is None:
+            source = token
+        elif token_file is not None and token is None:
+            source = TokenFile(Path(token_file))
+        else:
             raise ValueError("give either token or token_file")
-        if token is not None and not callable(token):
+        if not callable(source):
             raise TypeError("token is to be a callable that returns the token")
-        source = TokenFile(Path(token_file)) if token_file is not None else token
-        assert source is not None
         calls = VaultCalls(target, ca=Path(ca), server_name=server_name, proxy=proxy)
         return cls(calls, source)
 
@@ -254,8 +255,9 @@ class DecryptClient:
 
     async def _present_token(self, seconds: float) -> Sensitive[str]:
         self._calls.check_open()
+        timeout = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds) as timeout:
+            async with timeout:
                 return await checked_token(self._token)
         except TimeoutError:
             if not timeout.expired():

@@ -42,7 +42,7 @@ class ClientClosedError(RuntimeError):
 
 
 class ForkedError(RuntimeError):
-    """gRPC cannot be used in this process, because it was used before the process was forked."""
+    """gRPC cannot be used in this process: its parent had used it before the fork."""
 
     def __init__(self) -> None:
         super().__init__(

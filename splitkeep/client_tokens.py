@@ -83,7 +83,7 @@ async def checked_token(source: TokenSource) -> Sensitive[str]:
     token = source()
     if inspect.isawaitable(token):
         token = await token
-    text = token.reveal() if isinstance(token, Sensitive) else token
+    text: object = token.reveal() if isinstance(token, Sensitive) else token
     if not isinstance(text, str) or not _is_token(text):
         raise UnauthenticatedError("the token source gave no token")
     return Sensitive(text)

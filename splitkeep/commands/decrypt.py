@@ -12,15 +12,21 @@ Against the local stack nothing but names is needed; elsewhere give --target, --
 import asyncio
 import json
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from chassis.errors import KnownError, UnavailableError
+from chassis.errors import DeadlineExceededError, KnownError, UnavailableError
 from splitkeep.cli import fail
-from splitkeep.client import DEADLINE_SECONDS, DecryptClient, Failure, Outcome
+from splitkeep.client import (
+    DEADLINE_SECONDS,
+    DecryptClient,
+    Failure,
+    Outcome,
+    checked_deadline,
+)
 from splitkeep.client_tokens import TokenFile, TokenSource
 from splitkeep.local.settings import add_state_argument
 from splitkeep.local.state import no_stack, read_description
@@ -62,8 +68,19 @@ def add_arguments(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
         "--token-file", type=Path, metavar="FILE", help="default: a token of k6-cloud"
     )
     parser.add_argument("--server-name", metavar="NAME", help="the name the certificate bears")
-    parser.add_argument("--deadline", type=float, default=DEADLINE_SECONDS, metavar="SECONDS")
+    parser.add_argument("--proxy", metavar="HOST:PORT", help="an HTTP proxy; default: none")
+    parser.add_argument(
+        "--deadline", type=parse_deadline, default=DEADLINE_SECONDS, metavar="SECONDS"
+    )
     parser.add_argument("--json", action="store_true", help="all outcomes as one JSON object")
+
+
+def parse_deadline(text: str) -> float:
+    """Seconds. Raises ArgumentTypeError."""
+    try:
+        return checked_deadline(float(text))
+    except (ValueError, DeadlineExceededError):
+        raise ArgumentTypeError("a deadline is a number of seconds above 0") from None
 
 
 def run(arguments: Namespace, _environ: Mapping[str, str]) -> int:
@@ -99,7 +116,11 @@ def _as_asked(outcomes: Mapping[str, Outcome], arguments: Namespace) -> bytes:
 
 async def _decrypt(vault: Vault, arguments: Namespace) -> dict[str, Outcome]:
     async with DecryptClient.connect(
-        vault.target, ca=vault.ca, token=vault.token, server_name=arguments.server_name
+        vault.target,
+        ca=vault.ca,
+        token=vault.token,
+        server_name=arguments.server_name,
+        proxy=arguments.proxy,
     ) as client:
         return await client.decrypt(
             arguments.names, namespace=vault.namespace, deadline_seconds=arguments.deadline

@@ -124,13 +124,10 @@ def _given_access(arguments: Namespace) -> Access:
     if arguments.role or arguments.grant:
         raise MissingError("--role and --grant are for a new token; --token-file has one")
     check_ca(arguments.ca)
-    token = TokenFile(arguments.token_file)()
-    if not token.reveal():
-        raise MissingError(f"--token-file {arguments.token_file} is empty")
     return Access(
         server=arguments.server,
         ca=arguments.ca.read_bytes(),
-        token=token,
+        token=TokenFile(arguments.token_file)(),
         namespace=_context_namespace(arguments),
     )
 

@@ -6,9 +6,10 @@
                   --permission secret.grafana.app/securevalues:decrypt
 
 Who manages secrets does not decrypt them: a role or a grant and a service identity in one token
-are refused.
+are refused. A file named by --output is the user's alone, and never there in part.
 """
 
+import errno
 import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -19,6 +20,7 @@ from pathlib import Path
 from chassis.clock import SystemClock
 from chassis.sensitive import Sensitive
 from splitkeep.cli import fail, refuse
+from splitkeep.files import write_file
 from splitkeep.issuer import (
     ANY_NAME_PERMISSION,
     ROLES,
@@ -53,6 +55,9 @@ def add_arguments(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
     parser.add_argument("--service-identity", default="", metavar="NAME", help="who decrypts")
     parser.add_argument("--permission", action="append", default=[], help="repeatable")
     parser.add_argument("--subject", help="default: user:admin, or access-policy:NAME")
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="write the token there; default: print it"
+    )
 
 
 def add_right_arguments(parser: ArgumentParser) -> None:
@@ -93,12 +98,22 @@ def run(arguments: Namespace, _environ: Mapping[str, str]) -> int:
     key_file: Path = arguments.issuer_key or State(arguments.state).issuer_key
     try:
         token = mint_token(token_request(arguments), key_file)
-    except (IssuerKeyError, TokenRequestError) as error:
+        _give(token, arguments.output)
+    except (IssuerKeyError, TokenRequestError, OSError) as error:
         return fail(error)
-    print(token.reveal())
     if identity and not arguments.permission:
         print(NO_PERMISSION, file=sys.stderr)
     return 0
+
+
+def _give(token: Sensitive[str], file: Path | None) -> None:
+    """The token is in the file, or printed if none is named. Raises OSError."""
+    if file is None:
+        print(token.reveal())
+    elif file.exists() and not file.is_file():
+        raise OSError(errno.EINVAL, "is not a regular file", str(file))
+    else:
+        write_file(file.resolve(), f"{token.reveal()}\n".encode())
 
 
 def mint_token(request: TokenRequest, key_file: Path) -> Sensitive[str]:

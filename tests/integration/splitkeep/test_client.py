@@ -230,7 +230,7 @@ async def test_a_token_source_that_never_answers_ends_with_the_deadline(ca: Path
         with pytest.raises(DeadlineExceededError):
             await client.read("a", namespace="default", deadline_seconds=0.2)
     with (
-        BlockingDecryptClient("127.0.0.1:1", ca=ca, token=lambda: never()) as blocking,
+        BlockingDecryptClient("127.0.0.1:1", ca=ca, token=never) as blocking,
         pytest.raises(DeadlineExceededError),
     ):
         blocking.read("a", namespace="default", deadline_seconds=0.2)

@@ -1,4 +1,4 @@
-"""The decrypt clients in programs of their own: forks, event loops, threads, signals, the end."""
+"""The decrypt clients in programs of their own: forks, loops, threads, signals, the end."""
 
 import asyncio
 import os
@@ -82,13 +82,15 @@ async def output_of(program: str, ca: Path, **environment: str) -> list[str]:
             id="used before the fork",
         ),
         pytest.param(
-            "client = DecryptClient.connect(target, **given); print(asyncio.run(aread(client)))\n"
+            "client = DecryptClient.connect(target, **given)\n"
+            "print(asyncio.run(aread(client)))\n"
             "in_child(lambda: asyncio.run(aread(client)))",
             ["2", "ForkedError"],
             id="used before the fork, with asyncio",
         ),
         pytest.param(
-            "with blocking() as client: print(read(client))\nin_child(lambda: read(blocking()))",
+            "with blocking() as client: print(read(client))\n"
+            "in_child(lambda: read(blocking()))",
             ["2", "ForkedError"],
             id="a new client after another was used and closed before the fork",
         ),
@@ -129,7 +131,8 @@ async def test_where_grpc_survives_a_fork_the_child_reads(ca: Path) -> None:
             "client, versions = DecryptClient.connect(target, **given), []\n"
             "async def often():\n"
             "    for _ in range(100): versions.append(await aread(client))\n"
-            "threads = [threading.Thread(target=lambda: asyncio.run(often())) for _ in range(3)]\n"
+            "def work(): asyncio.run(often())\n"
+            "threads = [threading.Thread(target=work) for _ in range(3)]\n"
             "for thread in threads: thread.start()\n"
             "for thread in threads: thread.join()\n"
             "for _ in range(len(versions) // 100): print(2)",

@@ -85,7 +85,8 @@ def _two_words(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "break_", [_emptied, _blank, Path.unlink, _a_directory, _a_dangling_link, _not_text, _two_words]
+    "break_",
+    [_emptied, _blank, Path.unlink, _a_directory, _a_dangling_link, _not_text, _two_words],
 )
 def test_the_last_token_stays_in_use_while_the_file_has_none(
     tmp_path: Path, break_: Callable[[Path], None]
@@ -117,7 +118,9 @@ def test_a_last_token_that_has_expired_is_not_used_without_a_word(
 
     break_(path)
 
-    with pytest.raises(UnauthenticatedError, match="the last token in it has expired") as caught:
+    with pytest.raises(
+        UnauthenticatedError, match="the last token in it has expired"
+    ) as caught:
         source()
     assert expired not in str(caught.value)
 

@@ -342,3 +342,50 @@ def test_a_state_directory_that_is_a_file_is_told_by_its_flag(
         run(words)
 
     assert f"--state: {file} is a file: name a directory" in capsys.readouterr().err
+
+
+def test_a_token_is_written_whole_and_for_its_owner_alone(
+    state: State, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, link = tmp_path / "token", tmp_path / "link"
+    file.write_text("old")
+    file.chmod(0o644)
+    link.symlink_to(file)
+    words = ["token", "--state", str(state.directory), "--role", "Admin"]
+
+    assert run([*words, "--output", str(link)]) == 0
+
+    assert capsys.readouterr() == ("", "")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert link.is_symlink()
+    assert file.read_text().count(".") == 2
+    assert {path.name for path in tmp_path.iterdir()} >= {"token", "link"}
+    assert not list(tmp_path.glob(".*.new"))
+
+
+@pytest.mark.parametrize("output", ["no-such-folder/token", ".", "/dev/null"])
+def test_a_token_that_cannot_be_written_is_a_sentence_and_leaves_nothing(
+    state: State, tmp_path: Path, output: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["token", "--state", str(state.directory), "--role", "Admin"]
+    before = set(tmp_path.rglob("*"))
+
+    assert run([*words, "--output", str(tmp_path / output)]) == 1
+
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("splitkeep: ")
+    assert printed.err.count("\n") == 1
+    assert set(tmp_path.rglob("*")) == before
+    assert Path("/dev/null").is_char_device()
+
+
+@pytest.mark.parametrize("deadline", ["nan", "0", "-1", "soon"])
+def test_a_deadline_that_is_none_is_a_usage_error(
+    state: State, deadline: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(["decrypt", "--state", str(state.directory), "a", f"--deadline={deadline}"])
+
+    assert caught.value.code == 2
+    assert "a number of seconds above 0" in capsys.readouterr().err

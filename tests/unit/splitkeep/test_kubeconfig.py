@@ -231,7 +231,8 @@ def test_a_token_file_and_a_role_do_not_go_together(
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [("", "is empty"), (None, "cannot be read"), ("ü", "cannot be read")]
+    ("content", "told"),
+    [("", "holds no token"), (None, "cannot be read"), ("ü", "holds no token")],
 )
 def test_a_token_file_without_a_token_is_told_by_its_name(
     elsewhere: list[str],
