@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-LOCKS = ("requirements/local.lock", "requirements/dev.lock")
+LOCK = "requirements/dev.lock"
 SETUP_SECONDS = 600
 
 
@@ -18,7 +18,7 @@ class UnknownCommitError(Exception):
 
 @dataclass(frozen=True)
 class Release:
-    """A checkout whose `.venv` has what its own locks name."""
+    """A checkout whose `.venv` has what its own lock names."""
 
     root: Path
 
@@ -36,8 +36,8 @@ def current_release() -> Release:
 def release_of(commit: str, directory: Path) -> Release:
     """The commit's code, checked out into `directory`.
 
-    It shares the environment of the code under test where both have the same locks, and
-    otherwise gets its own from its own lock. Raises UnknownCommitError.
+    It shares the environment of the code under test where both have the same lock, and
+    otherwise gets one from its own lock. Raises UnknownCommitError.
     """
     archive = subprocess.run(
         ["git", "archive", "--format=tar", commit], cwd=ROOT, capture_output=True, check=False
@@ -51,7 +51,7 @@ def release_of(commit: str, directory: Path) -> Release:
 
 
 def _make_environment(directory: Path) -> None:
-    if all((directory / lock).read_bytes() == (ROOT / lock).read_bytes() for lock in LOCKS):
+    if (directory / LOCK).read_bytes() == (ROOT / LOCK).read_bytes():
         (directory / ".venv").symlink_to((ROOT / ".venv").resolve())
         return
     python = shutil.which("python3")

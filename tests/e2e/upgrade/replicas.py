@@ -19,11 +19,18 @@ from typing import Any
 
 import httpx2
 
-from tests.e2e.stack import FAST_SWEEP, FREE_PORTS
+from tests.e2e.stack import FREE_PORTS
 from tests.e2e.upgrade.release import Release
 
 START_SECONDS = 90
 STOP_SECONDS = 60
+LOG_TAIL = 2_000
+# Settings that every release has.
+FREQUENT_SWEEPS = {
+    "SPLITKEEP_VAULT_SWEEP_INTERVAL_SECONDS": "1",
+    "SPLITKEEP_VAULT_UNCLAIMED_AGE_SECONDS": "2",
+    "SPLITKEEP_VAULT_FULL_SWEEP_INTERVAL_SECONDS": "3",
+}
 LOOPBACK = "127.0.0.1"
 PORTS = {
     "metadata": ("PORT", "PEER_PORT", "OPERATIONS_PORT"),
@@ -33,11 +40,11 @@ PORTS = {
 MODULES = {"metadata": "metadata_svc", "vault": "vault_svc", "gateway": "gateway"}
 
 
-def wait_until(true: Any, what: str, process: subprocess.Popen[bytes]) -> None:
+def wait_until(true: Any, what: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """Returns once `true()`. Raises AssertionError if the process ends first or takes long."""
     deadline = time.monotonic() + START_SECONDS
     while not true():
-        assert process.poll() is None, f"the process ended before {what}"
+        assert process.poll() is None, f"it ended before {what}: {log.read_text()[-LOG_TAIL:]}"
         assert time.monotonic() < deadline, f"not within {START_SECONDS} s: {what}"
         time.sleep(0.05)
 
@@ -103,20 +110,21 @@ class Installation:
         prefix = f"SPLITKEEP_{service.upper()}_"
         own = {**dict.fromkeys(PORTS[service], "0"), **targets, "READY_FILE": str(ready)}
         environment = self._environment(service) | {prefix + k: v for k, v in own.items()}
-        with (self.directory / "logs" / f"{name}.log").open("wb") as log:
+        log = self.directory / "logs" / f"{name}.log"
+        with log.open("wb") as output:
             process = subprocess.Popen(
                 [release.python, "-m", MODULES[service]],
                 cwd=release.root,
                 env=environment,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=output,
+                stderr=output,
             )
         self._processes.callback(_stop, process)
-        wait_until(ready.exists, f"{name} serves", process)
+        wait_until(ready.exists, f"{name} serves", process, log)
         replica = Replica(name, json.loads(ready.read_text()))
         operations = f"http://{LOOPBACK}:{replica.ports['operations']}/readyz"
-        wait_until(lambda: _says_ready(operations), f"{name} is ready", process)
+        wait_until(lambda: _says_ready(operations), f"{name} is ready", process, log)
         return replica
 
     def _environment(self, service: str) -> dict[str, str]:
@@ -128,8 +136,9 @@ class Installation:
 @contextmanager
 def stack_of(release: Release, directory: Path) -> Iterator[None]:
     """`splitkeep dev` of the release runs meanwhile on that state directory."""
-    environment = os.environ | FREE_PORTS | FAST_SWEEP
-    with (directory.parent / "dev.log").open("ab") as output:
+    environment = os.environ | FREE_PORTS | FREQUENT_SWEEPS
+    log = directory.parent / "dev.log"
+    with log.open("ab") as output:
         process = subprocess.Popen(
             [release.python, "-m", "splitkeep", "dev"],
             cwd=release.root,
@@ -139,7 +148,7 @@ def stack_of(release: Release, directory: Path) -> Iterator[None]:
             stderr=output,
         )
     try:
-        wait_until((directory / "dev.json").exists, "the stack is ready", process)
+        wait_until((directory / "dev.json").exists, "the stack is ready", process, log)
         yield
     finally:
         _stop(process)
