@@ -13,6 +13,7 @@ import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from typing import NoReturn
 
 import structlog
 import uvloop
@@ -59,6 +60,26 @@ def run(
         _log.critical("process failed", failure=describe_exception(error))
         return EXIT_FAILED
     return 0
+
+
+def run_command(
+    main: Callable[[asyncio.Event], Awaitable[bool | None]], *, service: str
+) -> int:
+    """The exit code of a command: 1 if `main` answers False, 2 if it comes to no answer."""
+    answers: list[bool | None] = []
+
+    async def answered(stopping: asyncio.Event) -> None:
+        answers.append(await main(stopping))
+
+    if run(answered, service=service) or not answers:
+        return StartRefusedError.exit_code
+    return EXIT_FAILED if answers[0] is False else 0
+
+
+def usage(text: str) -> NoReturn:
+    """The process ends and says how it is called."""
+    sys.stderr.write(f"usage: {text}\n")
+    sys.exit(StartRefusedError.exit_code)
 
 
 async def _supervised(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:

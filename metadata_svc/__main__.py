@@ -1,4 +1,6 @@
-"""`python -m metadata_svc`: serves until SIGTERM; `… migrate` upgrades the schema and ends.
+"""`python -m metadata_svc`: serves until SIGTERM.
+
+`… migrate` upgrades the schema, `… values` lists the values that the vault should hold.
 
 With several workers this process is their supervisor. It has to be light, hence the imports
 where they are used: only who serves or migrates loads what that needs.
@@ -14,17 +16,17 @@ import structlog
 
 from chassis.config import load_config
 from chassis.places import OwnPlace, Place, WorkerPlace
-from chassis.process import run
+from chassis.process import run, run_command, usage
 from chassis.telemetry import configure_logging
 from chassis.worker_process import WORKER
 from chassis.workers import Workers, supervise, worker_count
 from metadata_svc.config import (
-    MIGRATE_VARIABLES,
+    DATABASE_VARIABLES,
     MIGRATIONS,
     PORT_SETTINGS,
     PREFIX,
     Config,
-    MigrateConfig,
+    DatabaseConfig,
     grpc_ports,
 )
 
@@ -69,15 +71,27 @@ async def _serve_at(place: Place, config: Config, stopping: asyncio.Event) -> No
     await serving.serve(config, place, stopping)
 
 
+def _database_config() -> DatabaseConfig:
+    needed = {name: text for name, text in os.environ.items() if name in DATABASE_VARIABLES}
+    config = load_config(DatabaseConfig, PREFIX, needed)
+    configure_logging("metadata", config.log_level, sys.stderr)
+    return config
+
+
 async def upgrade(_stopping: asyncio.Event) -> None:
     """The schema is this code's."""
     from chassis.migrations import migrate
 
-    needed = {name: text for name, text in os.environ.items() if name in MIGRATE_VARIABLES}
-    config = load_config(MigrateConfig, PREFIX, needed)
-    configure_logging("metadata", config.log_level, sys.stderr)
+    config = _database_config()
     applied = await migrate(config.dsn, MIGRATIONS, setting=f"{PREFIX}DSN")
     structlog.get_logger("metadata_svc").info("migrated", applied=applied)
+
+
+async def list_values(ids: str | None, _stopping: asyncio.Event) -> None:
+    """The values that the vault should hold are on standard output."""
+    from metadata_svc import offline
+
+    await offline.list_values(_database_config(), ids)
 
 
 if __name__ == "__main__":
@@ -89,5 +103,9 @@ if __name__ == "__main__":
             sys.exit(run(partial(work, place), service="metadata", refuse=place.refuse))
         case ["migrate"]:
             sys.exit(run(upgrade, service="metadata"))
+        case ["values"]:
+            sys.exit(run_command(partial(list_values, None), service="metadata"))
+        case ["values", "--ids", file]:
+            sys.exit(run_command(partial(list_values, file), service="metadata"))
         case _:
-            sys.exit("usage: python -m metadata_svc [migrate]")
+            usage("python -m metadata_svc [migrate | values [--ids FILE]]")

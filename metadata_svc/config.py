@@ -145,8 +145,8 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MigrateConfig:
-    """What `migrate` needs of the same variables; it runs without the others."""
+class DatabaseConfig:
+    """What commands on the database need of the same variables; they run without the others."""
 
     dsn: Sensitive[str] = field(
         metadata={"help": "the metadata database; never the vault's", "check": check_dsn}
@@ -154,7 +154,7 @@ class MigrateConfig:
     log_level: LogLevel = field(default=LogLevel.INFO, metadata={"help": "lowest level logged"})
 
 
-MIGRATE_VARIABLES = frozenset(PREFIX + name for name in ("DSN", "DSN_FILE", "LOG_LEVEL"))
+DATABASE_VARIABLES = frozenset(PREFIX + name for name in ("DSN", "DSN_FILE", "LOG_LEVEL"))
 
 
 def grpc_ports(config: Config) -> dict[str, int]:

@@ -1,4 +1,6 @@
-"""`python -m vault_svc`: serves until SIGTERM; `… migrate` upgrades the schema and ends.
+"""`python -m vault_svc`: serves until SIGTERM.
+
+`… migrate` upgrades the schema, `… verify` opens every value without showing one.
 
 With several workers this process is their supervisor. It has to be light, hence the imports
 where they are used: only who serves or migrates loads what that needs.
@@ -14,17 +16,19 @@ import structlog
 
 from chassis.config import load_config
 from chassis.places import OwnPlace, Place, WorkerPlace
-from chassis.process import run
+from chassis.process import run, run_command, usage
 from chassis.telemetry import configure_logging
 from chassis.worker_process import WORKER
 from chassis.workers import Workers, supervise, worker_count
 from vault_svc.config import (
-    MIGRATE_VARIABLES,
+    DATABASE_VARIABLES,
     MIGRATIONS,
     PORT_SETTINGS,
     PREFIX,
+    VERIFY_VARIABLES,
     Config,
-    MigrateConfig,
+    DatabaseConfig,
+    VerifyConfig,
     grpc_ports,
 )
 
@@ -73,11 +77,21 @@ async def upgrade(_stopping: asyncio.Event) -> None:
     """The schema is this code's."""
     from chassis.migrations import migrate
 
-    needed = {name: text for name, text in os.environ.items() if name in MIGRATE_VARIABLES}
-    config = load_config(MigrateConfig, PREFIX, needed)
+    needed = {name: text for name, text in os.environ.items() if name in DATABASE_VARIABLES}
+    config = load_config(DatabaseConfig, PREFIX, needed)
     configure_logging("vault", config.log_level, sys.stderr)
     applied = await migrate(config.dsn, MIGRATIONS, setting=f"{PREFIX}DSN")
     structlog.get_logger("vault_svc").info("migrated", applied=applied)
+
+
+async def verify(names: str, _stopping: asyncio.Event) -> bool:
+    """Whether every value opens; what is wrong is on standard output."""
+    from vault_svc import offline
+
+    needed = {name: text for name, text in os.environ.items() if name in VERIFY_VARIABLES}
+    config = load_config(VerifyConfig, PREFIX, needed)
+    configure_logging("vault", config.log_level, sys.stderr)
+    return await offline.verify(config, names)
 
 
 if __name__ == "__main__":
@@ -89,5 +103,7 @@ if __name__ == "__main__":
             sys.exit(run(partial(work, place), service="vault", refuse=place.refuse))
         case ["migrate"]:
             sys.exit(run(upgrade, service="vault"))
+        case ["verify", "--names", file]:
+            sys.exit(run_command(partial(verify, file), service="vault"))
         case _:
-            sys.exit("usage: python -m vault_svc [migrate]")
+            usage("python -m vault_svc [migrate | verify --names FILE]")

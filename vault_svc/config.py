@@ -139,7 +139,7 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True)
-class MigrateConfig:
+class DatabaseConfig:
     """What `migrate` needs of the same variables; it runs without the others."""
 
     dsn: Sensitive[str] = field(
@@ -148,7 +148,17 @@ class MigrateConfig:
     log_level: LogLevel = field(default=LogLevel.INFO, metadata={"help": "lowest level logged"})
 
 
-MIGRATE_VARIABLES = frozenset(PREFIX + name for name in ("DSN", "DSN_FILE", "LOG_LEVEL"))
+@dataclass(frozen=True, slots=True)
+class VerifyConfig:
+    """What `verify` needs of the same variables; it runs without the others."""
+
+    dsn: Sensitive[str] = field(metadata={"help": "DSN of the vault's own database"})
+    kek_file: Path = field(metadata={"help": "JSON file of the KEKs, mode 0600"})
+    log_level: LogLevel = field(default=LogLevel.INFO, metadata={"help": "lowest level logged"})
+
+
+DATABASE_VARIABLES = frozenset(PREFIX + name for name in ("DSN", "DSN_FILE", "LOG_LEVEL"))
+VERIFY_VARIABLES = DATABASE_VARIABLES | {PREFIX + "KEK_FILE"}
 
 
 def grpc_ports(config: Config) -> dict[str, int]:

@@ -37,6 +37,15 @@ class ReleasedPlace:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedValue:
+    """A value id, where it stands, and the name that points to it if one does."""
+
+    key: ValueKey
+    state: ValueState | None  # None: nobody ever decided this id
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ValueRecord:
     """What is recorded of a value id; no outcome if it was refused, or is forgotten by now."""
 

@@ -84,22 +84,19 @@ def open_value(
 
     Raises EnvelopeError for any other blob, context or key.
     """
-    value_key = _decrypt(
-        data_key.cipher,
-        Format.WRAPPED_VALUE_KEY,
-        sealed.wrapped_value_key,
-        _value_key_context(context, data_key).associated_data(),
-    )
-    if len(value_key) != KEY_BYTES:
-        raise EnvelopeError(Fault.NOT_AUTHENTIC)
     return Sensitive(
         _decrypt(
-            AESGCM(value_key),
+            _value_cipher(sealed, context, data_key),
             Format.SEALED_VALUE,
             sealed.sealed_value,
             context.associated_data(),
         )
     )
+
+
+def check_value_key(sealed: SealedValue, context: ValueContext, data_key: DataKey) -> None:
+    """Raises EnvelopeError unless the value's key unwraps; the context's name plays no part."""
+    _value_cipher(sealed, context, data_key)
 
 
 def wrap_data_key(
@@ -123,6 +120,18 @@ def unwrap_data_key(
     """
     cipher = AESGCM(kek.reveal())
     return Sensitive(_decrypt(cipher, context.format, wrapped, context.associated_data()))
+
+
+def _value_cipher(sealed: SealedValue, context: ValueContext, data_key: DataKey) -> AESGCM:
+    value_key = _decrypt(
+        data_key.cipher,
+        Format.WRAPPED_VALUE_KEY,
+        sealed.wrapped_value_key,
+        _value_key_context(context, data_key).associated_data(),
+    )
+    if len(value_key) != KEY_BYTES:
+        raise EnvelopeError(Fault.NOT_AUTHENTIC)
+    return AESGCM(value_key)
 
 
 def _value_key_context(context: ValueContext, data_key: DataKey) -> ValueKeyContext:

@@ -43,6 +43,11 @@ class Keks:
     others: tuple[KekProvider, ...] = ()
     lost: frozenset[str] = frozenset()  # named by data keys and, by decision, done without
 
+    @property
+    def ids(self) -> frozenset[str]:
+        """Those at hand."""
+        return frozenset(kek.kek_id for kek in (self.active, *self.others))
+
     def without(self, lost: Iterable[str]) -> "Keks":
         """The same but for these, which are lost; the active one is none of them."""
         gone = frozenset(lost)

@@ -25,6 +25,17 @@ class StoredValue(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class StoredRow:
+    """All that is stored of a value, whatever its state; no seal if that is too large."""
+
+    key: ValueKey
+    sealed: SealedValue
+    size_bytes: int  # of the sealed value as it is stored
+    erase_at: datetime | None
+    data_key: WrappedDataKey | None  # None if it is not there, or is none
+
+
+@dataclass(frozen=True, slots=True)
 class StoredValues:
     """Those of the asked values that are there; none if together they are too large."""
 
@@ -127,4 +138,10 @@ class SealedValueStore(Protocol):
         self, *, stored_before: datetime, after: ValueKey | None, limit: int
     ) -> tuple[ValueKey, ...]:
         """A page, in order, of all values."""
+        ...
+
+    async def everything(
+        self, *, after: ValueKey | None, limit: int, maximum_bytes: int
+    ) -> tuple[StoredRow, ...]:
+        """A page, in order, of everything; a seal longer than `maximum_bytes` is empty."""
         ...

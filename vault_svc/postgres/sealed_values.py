@@ -1,6 +1,7 @@
 """Sealed values in Postgres."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -17,6 +18,7 @@ from vault_svc.ports.values import (
     DueValue,
     Refusal,
     Scheduling,
+    StoredRow,
     StoredValue,
     StoredValues,
     ValueKey,
@@ -38,6 +40,7 @@ class _Queries:
     page_of_due: str
     page_of_unclaimed: str
     page_of_all: str
+    page_of_rows: str
 
 
 class PostgresSealedValueStore:
@@ -127,6 +130,14 @@ class PostgresSealedValueStore:
         )
         return tuple(map(_key_from_row, rows))
 
+    async def everything(
+        self, *, after: ValueKey | None, limit: int, maximum_bytes: int
+    ) -> tuple[StoredRow, ...]:
+        rows = await self._database.fetch(
+            self._sql.page_of_rows, *(after or _BEFORE_ALL), limit, maximum_bytes
+        )
+        return tuple(map(_row_from_row, rows))
+
     async def all_values(
         self, *, stored_before: datetime, after: ValueKey | None, limit: int
     ) -> tuple[ValueKey, ...]:
@@ -134,6 +145,15 @@ class PostgresSealedValueStore:
             self._sql.page_of_all, stored_before, *(after or _BEFORE_ALL), limit
         )
         return tuple(map(_key_from_row, rows))
+
+
+def _row_from_row(row: asyncpg.Record) -> StoredRow:
+    sealed = SealedValue(row["data_key_id"], row["wrapped_value_key"], row["sealed_value"])
+    data_key = None
+    if row["state"] is not None:
+        with suppress(ValueError):  # a state or purpose that is none
+            data_key = data_key_from_row(row["namespace"], row)
+    return StoredRow(_key_from_row(row), sealed, row["size_bytes"], row["erase_at"], data_key)
 
 
 def _key_from_row(row: asyncpg.Record) -> ValueKey:

@@ -152,3 +152,30 @@ WHERE stored_at < $1
     AND (namespace, value_id) > ($2, $3::uuid)
 ORDER BY namespace, value_id
 LIMIT $4;
+
+-- name: page_of_rows
+-- $1 and $2 after namespace and value id, $3 at most, $4 bytes at most of each column
+SELECT
+    found.namespace,
+    found.value_id,
+    found.data_key_id,
+    CASE
+        WHEN octet_length(found.wrapped_value_key) <= $4 THEN found.wrapped_value_key ELSE ''
+    END AS wrapped_value_key,
+    CASE
+        WHEN octet_length(found.sealed_value) <= $4 THEN found.sealed_value ELSE ''
+    END AS sealed_value,
+    octet_length(found.sealed_value) AS size_bytes,
+    found.erase_at,
+    data_keys.kek_id,
+    data_keys.state,
+    CASE
+        WHEN octet_length(data_keys.wrapped_key) <= $4 THEN data_keys.wrapped_key ELSE ''
+    END AS wrapped_key,
+    data_keys.purpose
+FROM sealed_values AS found
+LEFT JOIN data_keys
+    ON data_keys.namespace = found.namespace AND data_keys.data_key_id = found.data_key_id
+WHERE (found.namespace, found.value_id) > ($1, $2::uuid)
+ORDER BY found.namespace, found.value_id
+LIMIT $3;

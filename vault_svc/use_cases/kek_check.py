@@ -78,9 +78,8 @@ def _log_damaged(keys: Sequence[WrappedDataKey], faults: Iterable[str]) -> None:
 
 
 def _log_declared(without_effect: Iterable[str], keks: Keks) -> None:
-    at_hand = {keks.active.kek_id, *(kek.kek_id for kek in keks.others)}
     for kek_id in without_effect:
-        if kek_id in at_hand:
+        if kek_id in keks.ids:
             _log.warning("a KEK that is declared lost is there and is used", kek_id=kek_id)
         else:
             _log.warning("a KEK is declared lost that no data key names", kek_id=kek_id)

@@ -1,6 +1,7 @@
 """What every SealedValueStore promises. Subclasses give `values` and `keys` of one vault."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from vault_svc.ports.values import (
     Refusal,
     Scheduling,
     SealedValueStore,
+    StoredRow,
     StoredValue,
     ValueKey,
 )
@@ -308,6 +310,37 @@ class SealedValueStoreContract:
             pages += await page(stored_before=before, after=after, limit=2)
 
         assert pages == sorted(stored)
+
+    async def test_everything_is_read_in_pages_with_its_data_key(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        stored = {}
+        for namespace in ("team-b", "team-a"):
+            data_key = await an_active_key(keys, namespace)
+            for size_bytes in (100, 200):
+                key = a_value_key(namespace)
+                sealed = a_sealed_value(data_key.data_key_id, size_bytes=size_bytes)
+                await values.insert(key, sealed, START)
+                stored[key] = StoredRow(key, sealed, size_bytes, None, data_key)
+        scheduled = min(stored)
+        await values.schedule([scheduled], heard_at=START, erase_at=LATER)
+        stored[scheduled] = replace(stored[scheduled], erase_at=LATER)
+
+        first = await values.everything(after=None, limit=3, maximum_bytes=1000)
+        rest = await values.everything(after=first[-1].key, limit=3, maximum_bytes=1000)
+
+        assert [*first, *rest] == [stored[key] for key in sorted(stored)]
+
+    async def test_a_seal_that_is_too_large_is_not_read_and_its_size_is_told(
+        self, values: SealedValueStore, keys: DataKeyStore
+    ) -> None:
+        data_key = await an_active_key(keys)
+        sealed = a_sealed_value(data_key.data_key_id, size_bytes=3000)
+        await values.insert(a_value_key(), sealed, START)
+
+        (row,) = await values.everything(after=None, limit=3, maximum_bytes=2999)
+
+        assert (row.size_bytes, row.sealed.sealed_value) == (3000, b"")
 
     async def test_whoever_retires_the_key_meanwhile_nothing_lies_under_it_unseen(
         self, values: SealedValueStore, keys: DataKeyStore

@@ -20,6 +20,7 @@ from vault_svc.ports.values import (
     DueValue,
     Refusal,
     Scheduling,
+    StoredRow,
     StoredValue,
     StoredValues,
     ValueKey,
@@ -167,6 +168,20 @@ class InMemorySealedValueStore:
         )
         rows = self.rows.values
         return tuple(k for k in keys if not (rows[k].claimed_at or rows[k].erase_at))[:limit]
+
+    async def everything(
+        self, *, after: ValueKey | None, limit: int, maximum_bytes: int
+    ) -> tuple[StoredRow, ...]:
+        keys = sorted(k for k in self.rows.values if after is None or k > after)[:limit]
+        return tuple(self._row(key, maximum_bytes) for key in keys)
+
+    def _row(self, key: ValueKey, maximum_bytes: int) -> StoredRow:
+        row = self.rows.values[key]
+        size_bytes = len(row.sealed.sealed_value)
+        fits = size_bytes <= maximum_bytes
+        sealed = row.sealed if fits else row.sealed._replace(sealed_value=b"")
+        record = self.rows.keys.get((key.namespace, row.sealed.data_key_id))
+        return StoredRow(key, sealed, size_bytes, row.erase_at, record.key if record else None)
 
     async def all_values(
         self, *, stored_before: datetime, after: ValueKey | None, limit: int
