@@ -20,6 +20,7 @@ from gateway.representation.representation import Representation
 from gateway.representation.secure_values import SecureValueRepresentation
 from gateway.resources.activation import Activation
 from gateway.resources.deletes import Deletes
+from gateway.resources.edits import Edits
 from gateway.resources.event_streams import Streaming
 from gateway.resources.lists import Lists
 from gateway.resources.patches import Patches
@@ -52,7 +53,13 @@ def secure_value_verbs(client: SecureValuesClient, streaming: Streaming) -> Kind
     """The verbs of `securevalues`."""
     representation = SecureValueRepresentation()
     everywhere, collection, item = _verbs(client, representation, streaming)
-    return KindVerbs(kind=SECURE_VALUE, everywhere=everywhere, collection=collection, item=item)
+    return KindVerbs(
+        kind=SECURE_VALUE,
+        everywhere=everywhere,
+        collection=collection,
+        item=item,
+        subresources={"edit": {"POST": Edits(client, representation).edit}},
+    )
 
 
 def keeper_verbs(client: KeepersClient, streaming: Streaming) -> KindVerbs:
@@ -65,7 +72,10 @@ def keeper_verbs(client: KeepersClient, streaming: Streaming) -> KindVerbs:
         everywhere=everywhere,
         collection=collection,
         item=item,
-        subresources={"activate": {"POST": activation.activate}},
+        subresources={
+            "activate": {"POST": activation.activate},
+            "edit": {"POST": Edits(client, representation).edit},
+        },
     )
 
 

@@ -14,6 +14,7 @@ from gateway.clients.resources import (
     Found,
     PageAsk,
     PageOf,
+    PartialEdit,
     WatchAsk,
     WriteOptions,
 )
@@ -55,12 +56,30 @@ class KeepersClient:
         answer = await call(method, request, deadline_seconds=self._seconds, token=token)
         return answer.keeper
 
+    async def edit(
+        self, edit: PartialEdit, *, options: WriteOptions, token: Sensitive[str]
+    ) -> Keeper:
+        """The keeper as edited."""
+        request = keepers_pb2.EditKeeperRequest(
+            namespace=edit.namespace,
+            name=edit.name,
+            description=edit.description,
+            put_labels=edit.put_labels,
+            remove_labels=edit.remove_labels,
+            preconditions=edit.preconditions,
+            manager=edit.manager,
+            dry_run=options.dry_run,
+        )
+        method = self._keepers.EditKeeper
+        answer = await call(method, request, deadline_seconds=self._seconds, token=token)
+        return answer.keeper
+
     async def get(
         self, *, namespace: str, name: str, to_update: bool = False, token: Sensitive[str]
     ) -> Found[Keeper]:
         """The keeper as it is now."""
         request = keepers_pb2.GetKeeperRequest(
-            namespace=namespace, name=name, to_update=to_update
+            namespace=namespace, name=name, to_update=to_update, identity_suffices=to_update
         )
         method = self._keepers.GetKeeper
         answer = await call(method, request, deadline_seconds=self._seconds, token=token)

@@ -6,12 +6,14 @@
   arrive as UnavailableError.
 """
 
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
 from chassis.sensitive import Sensitive
 from gateway.queries.delete_options import DeleteOptions
+from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldManager
+from protos.splitkeep.metadata.v1.secure_value_pb2 import Preconditions
 from protos.splitkeep.metadata.v1.selector_pb2 import Selector
 from protos.splitkeep.metadata.v1.watch_pb2 import EventType
 
@@ -28,9 +30,26 @@ class WriteOptions:
     """Of a create only. Empty: every request is one of its own."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartialEdit:
+    """An edit that names only what it changes; a keeper has no decrypters."""
+
+    namespace: str
+    name: str
+    description: str | None = None
+    put_labels: Mapping[str, str] = field(default_factory=dict)
+    remove_labels: tuple[str, ...] = ()
+    add_decrypters: tuple[str, ...] = ()
+    remove_decrypters: tuple[str, ...] = ()
+    decrypters: tuple[str, ...] | None = None
+    """The whole list, instead of additions and removals."""
+    preconditions: Preconditions
+    manager: FieldManager
+
+
 @dataclass(frozen=True, slots=True)
 class Found(Generic[ItemT_co]):
-    """One object, and whether its caller may read it and not only write it."""
+    """One object, and whether its caller may read it; if not, it is its identity alone."""
 
     item: ItemT_co
     readable: bool
@@ -121,6 +140,12 @@ class Resources(Protocol[ItemT_co, WriteT_contra]):
         self, write: WriteT_contra, *, options: WriteOptions, token: Sensitive[str]
     ) -> ItemT_co:
         """The object as updated. Raises NotFoundError, ConflictError."""
+        ...
+
+    async def edit(
+        self, edit: PartialEdit, *, options: WriteOptions, token: Sensitive[str]
+    ) -> ItemT_co:
+        """The object as edited. Raises NotFoundError, ConflictError."""
         ...
 
     async def get(

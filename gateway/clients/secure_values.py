@@ -14,6 +14,7 @@ from gateway.clients.resources import (
     Found,
     PageAsk,
     PageOf,
+    PartialEdit,
     WatchAsk,
     WriteOptions,
 )
@@ -79,12 +80,36 @@ class SecureValuesClient:
         answer = await call(method, request, deadline_seconds=self._seconds, token=token)
         return answer.secure_value
 
+    async def edit(
+        self, edit: PartialEdit, *, options: WriteOptions, token: Sensitive[str]
+    ) -> SecureValue:
+        """The secure value as edited."""
+        whole = (
+            None if edit.decrypters is None else metadata_pb2.Decrypters(names=edit.decrypters)
+        )
+        request = metadata_pb2.EditSecureValueRequest(
+            namespace=edit.namespace,
+            name=edit.name,
+            description=edit.description,
+            put_labels=edit.put_labels,
+            remove_labels=edit.remove_labels,
+            add_decrypters=edit.add_decrypters,
+            remove_decrypters=edit.remove_decrypters,
+            decrypters=whole,
+            preconditions=edit.preconditions,
+            manager=edit.manager,
+            dry_run=options.dry_run,
+        )
+        method = self._metadata.EditSecureValue
+        answer = await call(method, request, deadline_seconds=self._seconds, token=token)
+        return answer.secure_value
+
     async def get(
         self, *, namespace: str, name: str, to_update: bool = False, token: Sensitive[str]
     ) -> Found[SecureValue]:
         """The secure value as it is now."""
         request = metadata_pb2.GetSecureValueRequest(
-            namespace=namespace, name=name, to_update=to_update
+            namespace=namespace, name=name, to_update=to_update, identity_suffices=to_update
         )
         method = self._metadata.GetSecureValue
         answer = await call(method, request, deadline_seconds=self._seconds, token=token)

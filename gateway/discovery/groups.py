@@ -64,6 +64,8 @@ RULES_REVIEW = Kind(
     group=AUTHORIZATION_GROUP,
 )
 
+EDIT = Subresource(name="edit", verbs=("create",))
+
 SECRETS = Group(
     name=GROUP,
     versions=VERSIONS,
@@ -72,9 +74,9 @@ SECRETS = Group(
             kind=KEEPER,
             namespaced=True,
             verbs=ALL_VERBS,
-            subresources=(Subresource(name="activate", verbs=("create",)),),
+            subresources=(Subresource(name="activate", verbs=("create",)), EDIT),
         ),
-        Resource(kind=SECURE_VALUE, namespaced=True, verbs=ALL_VERBS),
+        Resource(kind=SECURE_VALUE, namespaced=True, verbs=ALL_VERBS, subresources=(EDIT,)),
     ),
 )
 

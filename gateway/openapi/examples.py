@@ -30,6 +30,14 @@ def object_example(kind: Kind) -> JsonObject:
     return {"metadata": metadata, "spec": SPECS[kind]}
 
 
+def edit_example(kind: Kind) -> JsonObject:
+    """What an edit sends."""
+    edit: JsonObject = {"labels": {"put": {"team": "platform"}, "remove": ["stage"]}}
+    if kind is SECURE_VALUE:
+        edit["decrypters"] = {"add": ["k6-cloud"], "remove": ["synthetic-monitoring"]}
+    return edit
+
+
 def patch_examples(kind: Kind, version: str) -> dict[str, object]:
     """What each kind of patch sends."""
     head = {"apiVersion": f"{GROUP}/{version}", "kind": kind.name}

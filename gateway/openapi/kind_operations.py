@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from gateway.kinds import GROUP, KEEPER, Kind
-from gateway.openapi.examples import object_example, patch_examples
+from gateway.openapi.examples import edit_example, object_example, patch_examples
 from gateway.openapi.kubernetes import (
     DELETE_OPTIONS,
     JSON_PATCH,
@@ -42,6 +42,7 @@ from gateway.openapi.parameters import (
     SELECTORS,
 )
 from gateway.openapi.schemas import GroupVersionKind
+from gateway.schema.edits import EDITS
 from gateway.schema.kinds import GROUP_PACKAGE, SCHEMAS
 from gateway.schema.object_meta import API_VERSION, KIND
 from gateway.schema.types import Anything, ListOf, Struct
@@ -82,6 +83,7 @@ def kind_operations(kind: Kind, version: str) -> Iterator[Operation]:
         _delete(kind),
     ):
         yield operation(path=one, place=(NAMESPACE, NAME), verb=verb)
+    yield operation(path=f"{one}/edit", place=(NAMESPACE, NAME), verb=_edit(kind, schema))
     if kind == KEEPER:
         yield operation(path=f"{one}/activate", place=(NAMESPACE, NAME), verb=_activate(schema))
 
@@ -180,6 +182,28 @@ def _delete(kind: Kind) -> Verb:
         parameters=(DRY_RUN, PRETTY),
         body=_delete_options(),
         answers=answers({200: DELETED}, 404, 409, *WITH_BODY),
+    )
+
+
+def _edit(kind: Kind, schema: Struct) -> Verb:
+    taken = EDITS[kind.name]
+    example = edit_example(kind)
+    return Verb(
+        name="edit",
+        action="post",
+        summary=f"Changes parts of one {kind.words}, whatever the rest is.",
+        description="The right to write is enough. Without the right to read, at most four "
+        "labels and four decrypters are added at a time, and the answer is the identity alone.",
+        parameters=(DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION, PRETTY),
+        body=Body(
+            content={JSON: (taken,), YAML: (taken,)}, examples={JSON: example, YAML: example}
+        ),
+        answers=answers(
+            {200: shown("Edited; only its identity, for who may not read it.", *_seen(schema))},
+            404,
+            409,
+            *WITH_BODY,
+        ),
     )
 
 

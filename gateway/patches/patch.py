@@ -15,8 +15,6 @@ class Live:
     tree: JsonObject
     """Used up by the patch."""
     owners: Sequence[FieldOwner]
-    readable: bool
-    """Whether the caller may learn what stands in it."""
 
 
 class Patch(Protocol):
@@ -25,8 +23,7 @@ class Patch(Protocol):
     def made_on(self, live: Live) -> object:
         """The object as it is to be.
 
-        Raises UnprocessableError: it does not fit; PermissionDeniedError: its outcome would
-        tell a caller what it may not read; ApplyConflictError.
+        Raises UnprocessableError: it does not fit; ApplyConflictError.
         """
         ...
 

@@ -102,14 +102,12 @@ def _conflicts(live: Live, present: JsonObject, applied: ApplyPatch) -> Iterator
         if _is_self(owner, applied) or _is_predecessor(owner, applied):
             continue
         for path in owner.fields:
-            if path in applied.fields and _differs(live, present, applied, path):
+            if path in applied.fields and _differs(present, applied, path):
                 yield FieldConflict(_described(owner), f".{'.'.join(path_parts(path))}")
 
 
-def _differs(live: Live, present: JsonObject, applied: ApplyPatch, path: str) -> bool:
-    if not live.readable or path not in present:
-        return True
-    return present[path] != applied.fields[path]
+def _differs(present: JsonObject, applied: ApplyPatch, path: str) -> bool:
+    return path not in present or present[path] != applied.fields[path]
 
 
 def _described(owner: FieldOwner) -> str:

@@ -15,7 +15,7 @@ from gateway.status import success
 
 
 class Activation:
-    """The one subresource that there is."""
+    """The subresource `activate` of keepers."""
 
     def __init__(self, client: KeepersClient, representation: KeeperRepresentation) -> None:
         self._client = client

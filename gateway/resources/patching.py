@@ -11,12 +11,14 @@ from gateway.bodies.request_tree import check_tree
 from gateway.clients.resources import Found, Resources, WriteOptions
 from gateway.errors import UnprocessableError
 from gateway.kinds import Target
+from gateway.patches.blind_edit import edit_of
+from gateway.patches.merge_patch import MergePatch
 from gateway.patches.patch import Live
 from gateway.patches.reading import PatchRead
 from gateway.patches.transfers import transfer_in
 from gateway.queries.write_query import WriteQuery
 from gateway.representation.object_meta import NO_VERSION, StoredObject, identity_to_json
-from gateway.representation.representation import Representation
+from gateway.representation.representation import Representation, as_told
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldManager, FieldsTransfer
 
 ItemT = TypeVar("ItemT", bound=StoredObject)
@@ -76,7 +78,18 @@ class Patching(Generic[ItemT, WriteT]):
         found = await self._found()
         if found is None:
             return await self._create()
+        if not found.readable:
+            return await self._edit()
         return await self._update(found)
+
+    async def _edit(self) -> Outcome:
+        """What a caller may do who does not see the object. Raises PermissionDeniedError."""
+        patch = self.read.patch
+        edit = edit_of(patch, self.target, self.read.manager, self.representation)
+        warnings = self._warnings(patch.tree if isinstance(patch, MergePatch) else {})
+        options = WriteOptions(dry_run=self.asked.dry_run)
+        made = await self.client.edit(edit, options=options, token=self.token)
+        return Outcome(as_told(made, self.representation, self.target), warnings)
 
     async def _found(self) -> Found[ItemT] | None:
         """The object, by the right to write it; None if there is none and one can be made."""
@@ -115,8 +128,7 @@ class Patching(Generic[ItemT, WriteT]):
             if pinned_by_client:
                 raise
             raise OvertakenError(error) from None
-        to_json = self.representation.to_json if found.readable else identity_to_json
-        return Outcome(to_json(made, self.target), warnings)
+        return Outcome(as_told(made, self.representation, self.target), warnings)
 
     def _patched(self, found: Found[ItemT]) -> tuple[JsonObject, bool]:
         """The object as it is to be, pinned to the state it was read in.
@@ -127,7 +139,6 @@ class Patching(Generic[ItemT, WriteT]):
         live = Live(
             tree=self.representation.to_json(found.item, self.target),
             owners=found.item.field_owners,
-            readable=found.readable,
         )
         tree = self.read.patch.made_on(live)
         if not isinstance(tree, dict):
@@ -142,12 +153,15 @@ class Patching(Generic[ItemT, WriteT]):
     def _write_of(
         self, tree: JsonObject, transfer: FieldsTransfer | None = None
     ) -> tuple[WriteT, tuple[str, ...]]:
-        problems = problems_in(tree, self.representation.schema, self.read.repeated)
-        warnings = warnings_of(problems, self.asked.validation)
+        warnings = self._warnings(tree)
         manager = FieldManager(transfer=transfer)
         manager.MergeFrom(self.read.manager)
         write = self.representation.write_from(tree, self.target, manager)
         return write, warnings
+
+    def _warnings(self, tree: object) -> tuple[str, ...]:
+        problems = problems_in(tree, self.representation.schema, self.read.repeated)
+        return warnings_of(problems, self.asked.validation)
 
 
 def _pins(tree: JsonObject) -> JsonObject:

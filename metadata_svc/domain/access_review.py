@@ -17,6 +17,7 @@ from metadata_svc.domain.text import is_namespace
 
 EVERY = "*"
 ACTIVATION = "keepers/activate"
+EDIT, KEEPER_EDIT = "securevalues/edit", "keepers/edit"
 # What each resource's verbs need, in the order in which rules tell them.
 VERBS: Mapping[str, Mapping[str, Action]] = MappingProxyType(
     {
@@ -46,6 +47,8 @@ VERBS: Mapping[str, Mapping[str, Action]] = MappingProxyType(
         ),
         # A POST, which Kubernetes calls create; the verb `activate` asks the same.
         ACTIVATION: MappingProxyType({"create": Action.WRITE_KEEPER}),
+        EDIT: MappingProxyType({"create": Action.WRITE}),
+        KEEPER_EDIT: MappingProxyType({"create": Action.WRITE_KEEPER}),
     }
 )
 _COLLECTION_VERBS = frozenset({"list", "watch", "deletecollection"})

@@ -15,8 +15,14 @@ from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from chassis.caller import Principal
-from chassis.errors import AlreadyExistsError, ConflictError, NotFoundError
+from chassis.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    InvalidArgumentError,
+    NotFoundError,
+)
 from metadata_svc.domain.field_owners import (
+    FieldChanges,
     FieldManager,
     FieldOwner,
     Fields,
@@ -128,10 +134,15 @@ class Operation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Who writes, and when."""
+    """Who writes, and when.
+
+    `blind`: who may not read the object. Whether anything changed must not be told to such a
+    writer, so each write is one, and none fails by what the object has.
+    """
 
     by: Principal
     at: datetime
+    blind: bool = False
 
 
 def not_found(kind: Kind, name: str) -> NotFoundError:
@@ -225,14 +236,16 @@ def revised(
     stamp: Stamp,
     rewritten: frozenset[str] = _NOTHING_REWRITTEN,
 ) -> ResourceT:
-    """`wanted` as the state that follows `live`; `live` itself when nothing differs.
+    """`wanted` as the state that follows `live`.
 
-    Labels and annotations are not spec: they leave the generation as it is. Raises
-    InvalidArgumentError for too many owners or owned fields.
+    `live` itself when nothing differs, unless the writer is blind. Labels and annotations are
+    not spec: they leave the generation as it is.
+
+    Raises InvalidArgumentError for too many owners or owned fields, unless the writer is blind.
     """
     changes = changes_between(live.fields, wanted.fields, rewritten=rewritten)
-    owners = owners_after(live.field_owners, changes, manager=manager, at=stamp.at)
-    if not changes.any and owners == live.field_owners:
+    owners = _owners_after(live, changes, manager, stamp)
+    if not changes.any and owners == live.field_owners and not stamp.blind:
         return live
     return replace(
         wanted,
@@ -242,3 +255,15 @@ def revised(
         updated_by=stamp.by.subject,
         updated_by_issuer=stamp.by.issuer,
     )
+
+
+def _owners_after(
+    live: Resource, changes: FieldChanges, manager: FieldManager, stamp: Stamp
+) -> tuple[FieldOwner, ...]:
+    """Who owns what; a blind writer for whom there is no room is not recorded."""
+    try:
+        return owners_after(live.field_owners, changes, manager=manager, at=stamp.at)
+    except InvalidArgumentError:
+        if not stamp.blind:
+            raise
+    return owners_after(live.field_owners, changes, manager=FieldManager(), at=stamp.at)

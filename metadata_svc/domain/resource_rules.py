@@ -97,10 +97,10 @@ def metadata_violations(draft: ResourceDraft, operation: Operation) -> Iterator[
         yield from _prefix_violations(draft.generate_name)
     else:
         yield from _name_violations(draft.name)
-    yield from _label_violations(draft.labels)
+    yield from label_violations(draft.labels)
     yield from _annotation_violations(stored_annotations(draft.annotations))
     yield from _owner_reference_violations(draft.owner_references)
-    yield from _manager_violations(draft.manager)
+    yield from manager_violations(draft.manager)
     yield from _applied_violations(draft)
 
 
@@ -136,7 +136,8 @@ def description_violations(description: str) -> Iterator[FieldViolation]:
         yield FieldViolation(path, Rule.INVALID, STORABLE_RULE)
 
 
-def _label_violations(labels: Mapping[str, str]) -> Iterator[FieldViolation]:
+def label_violations(labels: Mapping[str, str]) -> Iterator[FieldViolation]:
+    """Every rule that labels break."""
     counted = {key: value for key, value in labels.items() if key != EXEMPT_LABEL}
     if len(counted) > MAX_LABELS:
         message = f"must have at most {MAX_LABELS} items"
@@ -185,7 +186,8 @@ def _owner_reference_violations(
         yield FieldViolation(_OWNERS, Rule.FORBIDDEN, "is not supported yet")
 
 
-def _manager_violations(manager: FieldManager) -> Iterator[FieldViolation]:
+def manager_violations(manager: FieldManager) -> Iterator[FieldViolation]:
+    """Every rule that who writes breaks."""
     for path, text, limit in (
         ("fieldManager", manager.name, MAX_MANAGER_LENGTH),
         ("apiVersion", manager.api_version, MAX_API_VERSION_LENGTH),

@@ -31,10 +31,11 @@ def violations(draft: Draft, operation: Operation) -> Iterator[FieldViolation]:
     yield from description_violations(draft.description)
     if draft.ref:
         yield FieldViolation("spec.ref", Rule.FORBIDDEN, _NO_REFERENCE)
-    yield from _decrypter_violations(draft.decrypters)
+    yield from decrypter_violations(draft.decrypters)
 
 
-def _decrypter_violations(decrypters: tuple[str, ...]) -> Iterator[FieldViolation]:
+def decrypter_violations(decrypters: tuple[str, ...]) -> Iterator[FieldViolation]:
+    """Every rule that an allow-list breaks."""
     if len(decrypters) > MAX_DECRYPTERS:
         message = f"must have at most {MAX_DECRYPTERS} items"
         yield FieldViolation("spec.decrypters", Rule.TOO_MANY, message)

@@ -10,6 +10,7 @@ from metadata_svc.domain.keeper import Keeper
 from metadata_svc.grpc_api.disclosure import keeper_for
 from metadata_svc.grpc_api.keeper_messages import keeper_draft_from_proto, keeper_to_proto
 from metadata_svc.grpc_api.messages import preconditions_from_proto
+from metadata_svc.grpc_api.partial_edits import keeper_edit_from_proto
 from metadata_svc.grpc_api.selections import (
     EVENT_TYPES,
     delete_page_request_from_proto,
@@ -65,11 +66,14 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
         found = await self.reads.get(
             caller,
             GetRequest(
-                namespace=request.namespace, name=request.name, to_update=request.to_update
+                namespace=request.namespace,
+                name=request.name,
+                to_update=request.to_update,
+                identity_suffices=request.identity_suffices,
             ),
         )
         return keepers_pb2.GetKeeperResponse(
-            keeper=keeper_to_proto(found.resource), readable=found.readable
+            keeper=keeper_for(caller, found.resource), readable=found.readable
         )
 
     async def ListKeepers(
@@ -112,6 +116,13 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
             ),
         )
         return keepers_pb2.UpdateKeeperResponse(keeper=keeper_for(caller, keeper))
+
+    async def EditKeeper(
+        self, request: keepers_pb2.EditKeeperRequest, context: Any
+    ) -> keepers_pb2.EditKeeperResponse:
+        caller = await self.authenticator.caller(context.invocation_metadata())
+        after = await self.writes.edit(caller, keeper_edit_from_proto(request))
+        return keepers_pb2.EditKeeperResponse(keeper=keeper_for(caller, after))
 
     async def DeleteKeeper(
         self, request: keepers_pb2.DeleteKeeperRequest, context: Any

@@ -13,6 +13,7 @@ from metadata_svc.grpc_api.messages import (
     preconditions_from_proto,
     secure_value_to_proto,
 )
+from metadata_svc.grpc_api.partial_edits import secure_value_edit_from_proto
 from metadata_svc.grpc_api.selections import (
     EVENT_TYPES,
     delete_page_request_from_proto,
@@ -48,11 +49,14 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
         found = await self.reads.get(
             caller,
             GetRequest(
-                namespace=request.namespace, name=request.name, to_update=request.to_update
+                namespace=request.namespace,
+                name=request.name,
+                to_update=request.to_update,
+                identity_suffices=request.identity_suffices,
             ),
         )
         return secure_values_pb2.GetSecureValueResponse(
-            secure_value=secure_value_to_proto(found.resource), readable=found.readable
+            secure_value=secure_value_for(caller, found.resource), readable=found.readable
         )
 
     async def ListSecureValues(
@@ -96,6 +100,15 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
             ),
         )
         return secure_values_pb2.UpdateSecureValueResponse(
+            secure_value=secure_value_for(caller, after)
+        )
+
+    async def EditSecureValue(
+        self, request: secure_values_pb2.EditSecureValueRequest, context: Any
+    ) -> secure_values_pb2.EditSecureValueResponse:
+        caller = await self.authenticator.caller(context.invocation_metadata())
+        after = await self.edits.edit(caller, secure_value_edit_from_proto(request))
+        return secure_values_pb2.EditSecureValueResponse(
             secure_value=secure_value_for(caller, after)
         )
 

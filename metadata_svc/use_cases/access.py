@@ -1,11 +1,13 @@
 """Permission, decided before anything is looked up."""
 
+from datetime import datetime
+
 import structlog
 
 from chassis.caller import Caller
 from chassis.errors import PermissionDeniedError
 from metadata_svc.domain.access import Action, Scope, managing_scope
-from metadata_svc.domain.resource import Resource
+from metadata_svc.domain.resource import Kind, Resource, Stamp
 from metadata_svc.use_cases.kinds import READ
 
 
@@ -34,6 +36,12 @@ def may_read(caller: Caller, resource: Resource) -> bool:
     """Whether the caller may learn what stands in it; another right is none to read."""
     scope = managing_scope(caller, READ[resource.kind], resource.namespace)
     return scope.covers(resource.name)
+
+
+def stamp_of(caller: Caller, kind: Kind, namespace: str, name: str, at: datetime) -> Stamp:
+    """Who writes the named object, when, and whether blindly."""
+    sighted = managing_scope(caller, READ[kind], namespace).covers(name)
+    return Stamp(caller.principal, at, blind=not sighted)
 
 
 def _denied(caller: Caller, action: Action, scope: Scope) -> PermissionDeniedError:

@@ -29,7 +29,7 @@ from chassis.errors import (
 from metadata_svc.domain.generated_name import is_completion
 from metadata_svc.domain.idempotency import Idempotency, idempotency_violations
 from metadata_svc.domain.keeper import is_system
-from metadata_svc.domain.resource import Preconditions, Stamp
+from metadata_svc.domain.resource import Kind, Preconditions, Stamp
 from metadata_svc.domain.resource_rules import raise_if_any, stored_annotations
 from metadata_svc.domain.secure_value import (
     Draft,
@@ -46,6 +46,7 @@ from metadata_svc.domain.validation import require_valid
 from metadata_svc.domain.value_id import ValueKey, ValueRecord, ValueState
 from metadata_svc.ports.history import Change, ChangeType
 from metadata_svc.ports.transactions import Transaction, Transactions
+from metadata_svc.use_cases.access import stamp_of
 from metadata_svc.use_cases.idempotency import DAY, Repeatable, made_once, repeatable
 from metadata_svc.use_cases.prepare import KEEPER_IS_GONE, authorise_write
 
@@ -94,7 +95,9 @@ class ClaimWrite:
         draft = replace(
             request.draft, annotations=stored_annotations(request.draft.annotations)
         )
-        stamp = Stamp(caller.principal, self.clock.now())
+        stamp = stamp_of(
+            caller, Kind.SECURE_VALUE, draft.namespace, request.write.name, self.clock.now()
+        )
         wanted = replace(request, draft=draft)
         sent = repeatable(
             caller, draft.namespace, request.idempotency, self.idempotency_retention

@@ -30,6 +30,7 @@ from metadata_svc.domain.keeper import (
     too_many_keepers,
 )
 from metadata_svc.domain.keeper_validation import keeper_violations, require_valid_keeper
+from metadata_svc.domain.partial_edit import edit_violations, partly_edited_keeper
 from metadata_svc.domain.resource import (
     Kind,
     Operation,
@@ -46,8 +47,8 @@ from metadata_svc.domain.resource_rules import (
 from metadata_svc.domain.selector import while_selected
 from metadata_svc.ports.history import Change, ChangeType
 from metadata_svc.ports.transactions import Transaction, Transactions
-from metadata_svc.use_cases.access import authorise
-from metadata_svc.use_cases.edits import DeleteRequest
+from metadata_svc.use_cases.access import authorise, stamp_of
+from metadata_svc.use_cases.edits import DeleteRequest, PartialEditRequest, Wanted
 from metadata_svc.use_cases.idempotency import DAY, made_once, repeatable
 
 T = TypeVar("T")
@@ -137,9 +138,33 @@ class KeeperWrites:
         draft = request.draft
         authorise(caller, Action.WRITE_KEEPER, draft.namespace, draft.name)
         require_valid_keeper(draft, Operation.UPDATE)
-        wanted = replace(request, draft=_with_stored_annotations(draft))
-        stamp = Stamp(caller.principal, self.clock.now())
-        return await self.transactions.run(lambda tx: _update(tx, wanted, stamp))
+        wanted = _with_stored_annotations(draft)
+        stamp = stamp_of(caller, Kind.KEEPER, draft.namespace, draft.name, self.clock.now())
+        change: Wanted[Keeper] = Wanted(
+            namespace=draft.namespace,
+            name=draft.name,
+            preconditions=request.preconditions,
+            made_of=lambda live: edited_keeper(live, wanted, stamp),
+        )
+        return await self._changed(change, dry_run=request.dry_run)
+
+    async def edit(self, caller: Caller, request: PartialEditRequest) -> Keeper:
+        """The named parts are as the edit says; no difference, no write, unless it is blind.
+
+        Raises PermissionDeniedError, InvalidArgumentError, NotFoundError, ConflictError.
+        """
+        edit = request.edit
+        authorise(caller, Action.WRITE_KEEPER, edit.namespace, edit.name)
+        require_valid_address(edit.namespace, edit.name)
+        stamp = stamp_of(caller, Kind.KEEPER, edit.namespace, edit.name, self.clock.now())
+        raise_if_any(edit_violations(edit, blind=stamp.blind))
+        change: Wanted[Keeper] = Wanted(
+            namespace=edit.namespace,
+            name=edit.name,
+            preconditions=request.preconditions,
+            made_of=lambda live: partly_edited_keeper(live, edit, stamp),
+        )
+        return await self._changed(change, dry_run=request.dry_run)
 
     async def delete(self, caller: Caller, request: DeleteRequest) -> Keeper:
         """Gone; new values are kept by the vault itself if it was active. What it last was.
@@ -162,8 +187,11 @@ class KeeperWrites:
         name = None if system else request.name
         authorise(caller, Action.WRITE_KEEPER, request.namespace, name)
         require_valid_address(request.namespace, request.name)
-        stamp = Stamp(caller.principal, self.clock.now())
+        stamp = stamp_of(caller, Kind.KEEPER, request.namespace, request.name, self.clock.now())
         return await self.transactions.run(lambda tx: _activate(tx, request, stamp))
+
+    async def _changed(self, wanted: Wanted[Keeper], *, dry_run: bool) -> Keeper:
+        return await self.transactions.run(lambda tx: _update(tx, wanted, dry_run=dry_run))
 
     def _name(self, draft: KeeperDraft) -> str:
         return draft.name or completed(draft.generate_name, self.random_bytes(SUFFIX_LENGTH))
@@ -213,12 +241,11 @@ async def _create(tx: Transaction, keeper: Keeper, *, dry_run: bool) -> Keeper:
     return after
 
 
-async def _update(tx: Transaction, request: EditKeeperRequest, stamp: Stamp) -> Keeper:
-    draft = request.draft
-    locked = await tx.keepers.lock_to_change(draft.namespace, draft.name)
-    live = require_live(locked, request.preconditions, kind=Kind.KEEPER, name=draft.name)
-    edit = edited_keeper(live, draft, stamp)
-    if edit is live or request.dry_run:
+async def _update(tx: Transaction, wanted: Wanted[Keeper], *, dry_run: bool) -> Keeper:
+    locked = await tx.keepers.lock_to_change(wanted.namespace, wanted.name)
+    live = require_live(locked, wanted.preconditions, kind=Kind.KEEPER, name=wanted.name)
+    edit = wanted.made_of(live)
+    if edit is live or dry_run:
         return edit
     return await _replace(tx, edit, live)
 
@@ -249,7 +276,7 @@ async def _activate(tx: Transaction, request: ActivateRequest, stamp: Stamp) -> 
     for keeper in locked:
         if keeper.active and keeper is not chosen:
             await _replace(tx, switched(keeper, stamp, active=False), keeper)
-    if chosen is None or chosen.active:
+    if chosen is None or (chosen.active and not stamp.blind):
         return chosen
     after = switched(chosen, stamp, active=True)
     return after if request.dry_run else await _replace(tx, after, chosen)

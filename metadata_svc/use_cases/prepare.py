@@ -36,7 +36,7 @@ from metadata_svc.ports.idempotency import IdempotencyReader
 from metadata_svc.ports.keepers import KeeperReader
 from metadata_svc.ports.reader import Reader
 from metadata_svc.ports.transactions import Replication
-from metadata_svc.use_cases.access import authorise
+from metadata_svc.use_cases.access import authorise, stamp_of
 from metadata_svc.use_cases.idempotency import DAY, Repeatable, made_before, repeatable
 
 KEEPER_IS_GONE = "the keeper of this secure value does not exist any more"
@@ -110,7 +110,9 @@ class PrepareWrite:
         draft = replace(
             request.draft, annotations=stored_annotations(request.draft.annotations)
         )
-        stamp = Stamp(caller.principal, self.clock.now())
+        stamp = stamp_of(
+            caller, Kind.SECURE_VALUE, draft.namespace, draft.name, self.clock.now()
+        )
         sent = repeatable(
             caller, draft.namespace, request.idempotency, self.idempotency_retention
         )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from chassis.caller import Caller
+from chassis.errors import PermissionDeniedError
 from metadata_svc.domain.access import managing_scope
 from metadata_svc.domain.resource import Kind, not_found
 from metadata_svc.domain.resource_rules import require_valid_address
@@ -23,16 +24,20 @@ class Getter(Protocol[T_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetRequest:
-    """Which object; `to_update` asks for the right to write it instead of that to read it."""
+    """Which object; `to_update` asks for the right to write it instead of that to read it.
+
+    A caller who has only the former is refused, unless `identity_suffices`.
+    """
 
     namespace: str
     name: str
     to_update: bool = False
+    identity_suffices: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[T_co]):
-    """An object, and whether the caller may see it, or only make another of it."""
+    """An object, and whether the caller may see it, or only which one it is."""
 
     resource: T_co
     readable: bool
@@ -53,9 +58,14 @@ class Reads(Generic[T_co]):
         namespace, name = request.namespace, request.name
         needed = WRITE if request.to_update else READ
         authorise(caller, needed[self.kind], namespace, name)
+        readable = managing_scope(caller, READ[self.kind], namespace).covers(name)
+        if not readable and not request.identity_suffices:
+            raise PermissionDeniedError(
+                f"{READ[self.kind].value} is not granted here, and without it there are only "
+                "edits that do not read the object"
+            )
         require_valid_address(namespace, name)
         found = await self.reader.get(namespace, name)
         if found is None:
             raise not_found(self.kind, name)
-        readable = managing_scope(caller, READ[self.kind], namespace).covers(name)
         return Found(found, readable)

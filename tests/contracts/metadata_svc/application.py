@@ -8,10 +8,16 @@ from uuid import uuid4
 from chassis.caller import Caller
 from chassis.clock import Clock, RandomBytes
 from metadata_svc.domain.idempotency import Idempotency
+from metadata_svc.domain.partial_edit import PartialEdit
 from metadata_svc.domain.resource import Kind, Operation, Preconditions
 from metadata_svc.domain.secure_value import Draft, PreparedWrite, SecureValue
 from metadata_svc.use_cases.claim import ClaimRequest, ClaimWrite
-from metadata_svc.use_cases.edits import DeleteRequest, EditRequest, SecureValueEdits
+from metadata_svc.use_cases.edits import (
+    DeleteRequest,
+    EditRequest,
+    PartialEditRequest,
+    SecureValueEdits,
+)
 from metadata_svc.use_cases.lists import Lists
 from metadata_svc.use_cases.prepare import (
     Prepared,
@@ -122,10 +128,26 @@ class Application:
         return await self.claim(prepared.write, draft, preconditions=preconditions)
 
     async def edit(
-        self, draft: Draft, *, preconditions: Preconditions = ANYTHING, dry_run: bool = False
+        self,
+        draft: Draft,
+        *,
+        preconditions: Preconditions = ANYTHING,
+        dry_run: bool = False,
+        caller: Caller | None = None,
     ) -> SecureValue:
         request = EditRequest(draft=draft, preconditions=preconditions, dry_run=dry_run)
-        return await self.edits.update(a_caller(), request)
+        return await self.edits.update(caller or a_caller(), request)
+
+    async def edit_part(
+        self,
+        edit: PartialEdit,
+        *,
+        preconditions: Preconditions = ANYTHING,
+        dry_run: bool = False,
+        caller: Caller | None = None,
+    ) -> SecureValue:
+        request = PartialEditRequest(edit=edit, preconditions=preconditions, dry_run=dry_run)
+        return await self.edits.edit(caller or a_caller(), request)
 
     async def delete(
         self,

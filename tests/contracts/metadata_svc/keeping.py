@@ -6,8 +6,9 @@ from uuid import uuid4
 from chassis.caller import Caller
 from chassis.clock import Clock, RandomBytes
 from metadata_svc.domain.keeper import Keeper, KeeperDraft
+from metadata_svc.domain.partial_edit import PartialEdit
 from metadata_svc.domain.resource import Kind, Preconditions
-from metadata_svc.use_cases.edits import DeleteRequest
+from metadata_svc.use_cases.edits import DeleteRequest, PartialEditRequest
 from metadata_svc.use_cases.keepers import (
     ActivateRequest,
     CreateKeeperRequest,
@@ -57,9 +58,19 @@ class Keeping:
         return await self.writes.create(caller, request)
 
     async def get(
-        self, name: str, *, to_update: bool = False, caller: Caller = ADMIN
+        self,
+        name: str,
+        *,
+        to_update: bool = False,
+        identity_suffices: bool = False,
+        caller: Caller = ADMIN,
     ) -> Found[Keeper]:
-        request = GetRequest(namespace=NAMESPACE, name=name, to_update=to_update)
+        request = GetRequest(
+            namespace=NAMESPACE,
+            name=name,
+            to_update=to_update,
+            identity_suffices=identity_suffices,
+        )
         return await self.reads.get(caller, request)
 
     async def edit(
@@ -72,6 +83,17 @@ class Keeping:
     ) -> Keeper:
         request = EditKeeperRequest(draft=draft, preconditions=preconditions, dry_run=dry_run)
         return await self.writes.update(caller, request)
+
+    async def edit_part(
+        self,
+        edit: PartialEdit,
+        *,
+        preconditions: Preconditions = ANYTHING,
+        dry_run: bool = False,
+        caller: Caller = ADMIN,
+    ) -> Keeper:
+        request = PartialEditRequest(edit=edit, preconditions=preconditions, dry_run=dry_run)
+        return await self.writes.edit(caller, request)
 
     async def delete(
         self,

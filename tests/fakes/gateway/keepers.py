@@ -54,8 +54,10 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
     async def GetKeeper(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's
         right = "write" if request.to_update else "read"
         rights = self._store.admit(right, "keepers.Get", request, context)
+        self._store.admit_blind(request, rights)
         found = found_in(self._store.keepers, request.namespace, request.name)
-        return keepers_pb2.GetKeeperResponse(keeper=found, readable="read" in rights)
+        told = self._store.told(found, rights)
+        return keepers_pb2.GetKeeperResponse(keeper=told, readable="read" in rights)
 
     async def ListKeepers(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's
         self._store.admit("read", "keepers.List", request, context)
@@ -87,6 +89,15 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
         compare(request.preconditions, before)
         made = self._store.put_keeper(request.draft, dry_run=request.dry_run)
         return keepers_pb2.UpdateKeeperResponse(keeper=self._store.told(made, rights))
+
+    async def EditKeeper(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's
+        rights = self._store.admit("write", "keepers.Edit", request, context)
+        before = found_in(self._store.keepers, request.namespace, request.name)
+        compare(request.preconditions, before)
+        draft = self._store.edited(KeeperDraft(providers=["aws"]), before, request)
+        draft.aws.CopyFrom(before.aws)
+        made = self._store.put_keeper(draft, dry_run=request.dry_run)
+        return keepers_pb2.EditKeeperResponse(keeper=self._store.told(made, rights))
 
     async def DeleteKeeper(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's
         rights = self._store.admit("delete", "keepers.Delete", request, context)

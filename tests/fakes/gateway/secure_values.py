@@ -50,9 +50,10 @@ class MetadataServicer(metadata_grpc.SecureValuesServicer):
     async def GetSecureValue(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's
         right = "write" if request.to_update else "read"
         rights = self._store.admit(right, "metadata.Get", request, context)
+        self._store.admit_blind(request, rights)
         found = self._store.named(request.namespace, request.name)
         return metadata_pb2.GetSecureValueResponse(
-            secure_value=found, readable="read" in rights
+            secure_value=self._store.told(found, rights), readable="read" in rights
         )
 
     async def ListSecureValues(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's
@@ -89,6 +90,20 @@ class MetadataServicer(metadata_grpc.SecureValuesServicer):
         made = self._store.put(request.draft, version=before.version, dry_run=request.dry_run)
         told = self._store.told(made, rights)
         return metadata_pb2.UpdateSecureValueResponse(secure_value=told)
+
+    async def EditSecureValue(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's
+        rights = self._store.admit("write", "metadata.Edit", request, context)
+        before = self._store.named(request.namespace, request.name)
+        compare(request.preconditions, before)
+        draft = self._store.edited(SecureValueDraft(), before, request)
+        added = [name for name in request.add_decrypters if name not in before.decrypters]
+        kept = [n for n in before.decrypters if n not in request.remove_decrypters]
+        whole = request.HasField("decrypters")
+        draft.decrypters.extend(request.decrypters.names if whole else [*kept, *added])
+        check(draft)
+        made = self._store.put(draft, version=before.version, dry_run=request.dry_run)
+        told = self._store.told(made, rights)
+        return metadata_pb2.EditSecureValueResponse(secure_value=told)
 
     async def DeleteSecureValue(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's
         rights = self._store.admit("delete", "metadata.Delete", request, context)

@@ -131,6 +131,26 @@ class Store:
         return rights
 
     @staticmethod
+    def admit_blind(request: Any, rights: frozenset[str]) -> None:
+        """Who may only write gets no more than the identity, and only by asking for that."""
+        if "read" not in rights and not request.identity_suffices:
+            raise PermissionDeniedError
+
+    @staticmethod
+    def edited(draft: Any, before: Any, request: Any) -> Any:
+        """The draft with what both kinds have, as the edit leaves it."""
+        draft.namespace, draft.name = before.namespace, before.name
+        given = request.HasField("description")
+        draft.description = request.description if given else before.description
+        draft.annotations.update(before.annotations)
+        draft.labels.update(
+            {k: v for k, v in before.labels.items() if k not in request.remove_labels}
+        )
+        draft.labels.update(request.put_labels)
+        draft.manager.CopyFrom(request.manager)
+        return draft
+
+    @staticmethod
     def told(item: ItemT, rights: frozenset[str]) -> ItemT:
         """The item to who may read it, else which one it is."""
         if "read" in rights:

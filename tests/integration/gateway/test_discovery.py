@@ -86,11 +86,25 @@ async def test_a_version_lists_its_resources(gateway: Gateway, version: str) -> 
                 "verbs": ["create"],
             },
             {
+                "name": "keepers/edit",
+                "singularName": "",
+                "namespaced": True,
+                "kind": "Keeper",
+                "verbs": ["create"],
+            },
+            {
                 "name": "securevalues",
                 "singularName": "securevalue",
                 "namespaced": True,
                 "kind": "SecureValue",
                 "verbs": ALL_VERBS,
+            },
+            {
+                "name": "securevalues/edit",
+                "singularName": "",
+                "namespaced": True,
+                "kind": "SecureValue",
+                "verbs": ["create"],
             },
         ],
     }
@@ -124,7 +138,8 @@ async def test_everything_is_told_at_once_to_who_asks_for_it(
         "Namespaced",
         ALL_VERBS,
     )
-    assert [each["subresource"] for each in keepers["subresources"]] == ["activate"]
+    below = [each["subresource"] for each in keepers["subresources"]]
+    assert below == ["activate", "edit"]
 
 
 async def test_kubectl_gets_the_newest_form_that_it_names(gateway: Gateway) -> None:

@@ -8,8 +8,10 @@ import pytest
 
 from chassis.errors import ConflictError
 from gateway.resources.patching import ATTEMPTS
+from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldManager
 from protos.splitkeep.metadata.v1.keepers_pb2 import AwsAssumeRole, AwsKeeper, KeeperDraft
-from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValueDraft
+from protos.splitkeep.metadata.v1.secure_value_pb2 import Preconditions, SecureValueDraft
+from protos.splitkeep.metadata.v1.secure_values_pb2 import Decrypters, EditSecureValueRequest
 from tests.fakes.gateway.services import CREATOR, READER, WRITER
 from tests.integration.gateway.conftest import KEEPERS, VALUES, Gateway
 
@@ -316,11 +318,10 @@ async def test_a_dry_run_writes_nothing(
 
 
 @pytest.mark.parametrize("token", [WRITER, CREATOR])
-@pytest.mark.parametrize("content_type", LABEL)
-async def test_who_may_write_and_not_read_is_told_the_identity_only(
-    gateway: Gateway, content_type: str, token: str
+async def test_who_may_write_and_not_read_edits_by_a_merge_patch_and_is_told_the_identity(
+    gateway: Gateway, token: str
 ) -> None:
-    answer = await patched(gateway, LABEL[content_type], content_type, token=token)
+    answer = await patched(gateway, LABEL[MERGE_PATCH], token=token)
 
     found = gateway.store.objects["default", "pg-main"]
     assert answer.status_code == 200
@@ -335,6 +336,79 @@ async def test_who_may_write_and_not_read_is_told_the_identity_only(
         },
     }
     assert found.labels["env"] == "prod"
+    assert gateway.store.rpcs() == ["metadata.Get", "metadata.Edit"]
+    assert gateway.store.calls[0][1].identity_suffices
+
+
+@pytest.mark.parametrize(
+    ("patch", "edit"),
+    [
+        ({}, {}),
+        (
+            {"metadata": {"labels": {"a": "1", "b": None}}},
+            {"put_labels": {"a": "1"}, "remove_labels": ["b"]},
+        ),
+        ({"spec": {"description": "e"}}, {"description": "e"}),
+        ({"spec": {"decrypters": ["x"]}}, {"decrypters": Decrypters(names=["x"])}),
+        ({"spec": {"decrypters": None}}, {"decrypters": Decrypters()}),
+        (
+            {"metadata": {"uid": "u", "resourceVersion": "7"}},
+            {"preconditions": Preconditions(uid="u", resource_version="7")},
+        ),
+        (
+            {
+                "apiVersion": "secret.grafana.app/v1beta1",
+                "kind": "SecureValue",
+                "metadata": {
+                    "name": "pg-main",
+                    "managedFields": None,
+                    "annotations": {"grafana.app/createdBy": "user:other"},
+                },
+                "status": {"version": 7},
+            },
+            {},
+        ),
+    ],
+)
+async def test_a_merge_patch_of_who_may_not_read_is_an_edit_that_means_the_same(
+    gateway: Gateway, patch: Any, edit: dict[str, Any]
+) -> None:
+    await patched(gateway, patch, path=f"{ONE}?fieldManager=m&dryRun=All", token=WRITER)
+
+    (_, sent) = gateway.store.calls[-1]
+    assert sent == EditSecureValueRequest(
+        namespace="default",
+        name="pg-main",
+        manager=FieldManager(name="m", api_version="secret.grafana.app/v1beta1"),
+        dry_run=True,
+        **({"preconditions": Preconditions()} | edit),
+    )
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        {"metadata": None},
+        {"spec": None},
+        {"metadata": {"labels": None}},
+        {"metadata": {"annotations": None}},
+        {"metadata": {"annotations": {"a": "1"}}},
+        {"metadata": {"annotations": {"a": None}}},
+        {"metadata": {"ownerReferences": [{}]}},
+        {"spec": {"value": "new"}},
+        {"spec": {"value": None}},
+        {"spec": {"ref": "r"}},
+    ],
+)
+async def test_any_other_merge_patch_needs_the_right_to_read(
+    gateway: Gateway, patch: Any
+) -> None:
+    answer = await patched(gateway, patch, token=WRITER)
+
+    assert (answer.status_code, gateway.store.rpcs()) == (403, ["metadata.Get"])
+    message = answer.json()["message"]
+    assert "secret.securevalues:read is not granted here" in message
+    assert "POST securevalues/pg-main/edit" in message
 
 
 @pytest.mark.parametrize(
@@ -343,6 +417,10 @@ async def test_who_may_write_and_not_read_is_told_the_identity_only(
         {"op": "test", "path": "/spec/description", "value": "d"},
         {"op": "copy", "from": "/spec/description", "path": "/metadata/labels/a"},
         {"op": "move", "from": "/metadata/labels/team", "path": "/metadata/labels/a"},
+        {"op": "add", "path": "/metadata/labels/a", "value": "1"},
+        {"op": "remove", "path": "/metadata/labels/team"},
+        {"op": "replace", "path": "/spec/decrypters/0", "value": "x"},
+        {"op": "add", "path": "/spec/decrypters/1", "value": "x"},
     ],
 )
 async def test_who_may_not_read_cannot_ask_by_patching(

@@ -283,40 +283,59 @@ async def test_a_client_without_the_right_is_refused_whatever_there_is(
         await call(getattr(stub, method), request_, deadline_seconds=SECONDS)
 
 
-async def test_who_may_write_but_not_read_gets_what_a_patch_starts_from(wire: Wire) -> None:
+def identity_of(item: Any) -> Any:
+    """All that a caller is told who may not read it."""
+    return type(item)(
+        namespace=item.namespace,
+        name=item.name,
+        uid=item.uid,
+        resource_version=item.resource_version,
+    )
+
+
+async def test_who_may_write_but_not_read_is_told_the_identity_and_only_if_it_suffices(
+    wire: Wire,
+) -> None:
     created = await create(wire)
     writer = {
         "roles": [],
         "grants": [{"action": "secret.keepers:write", "scope": "secret.keepers:uid:aws-main"}],
     }
-    request = pb.GetKeeperRequest(**HERE, to_update=True)
+    request = pb.GetKeeperRequest(**HERE, to_update=True, identity_suffices=True)
 
     found = await ask(wire, "GetKeeper", request, **writer)
 
-    assert found == pb.GetKeeperResponse(keeper=created, readable=False)
+    assert found == pb.GetKeeperResponse(keeper=identity_of(created), readable=False)
+    with pytest.raises(PermissionDeniedError, match="read is not granted"):
+        await ask(wire, "GetKeeper", pb.GetKeeperRequest(**HERE, to_update=True), **writer)
     with pytest.raises(PermissionDeniedError):
         await get(wire, **writer)
     with pytest.raises(PermissionDeniedError):
         await ask(wire, "GetKeeper", request, roles=["fixed:secret.keepers:reader"])
 
 
-async def test_a_secure_value_too_is_read_to_be_updated(wire: Wire, database: Database) -> None:
+async def test_a_secure_value_too_is_told_to_a_writer_by_its_identity(
+    wire: Wire, database: Database
+) -> None:
     await put(postgres_stores(database), a_secure_value())
     stub = values_grpc.SecureValuesStub(wire.clients)
 
-    async def read(*, to_update: bool, role: str) -> Any:
+    async def read(*, to_update: bool, role: str, identity_suffices: bool = False) -> Any:
         request = values_pb.GetSecureValueRequest(
-            namespace="default", name="pg-main", to_update=to_update
+            namespace="default",
+            name="pg-main",
+            to_update=to_update,
+            identity_suffices=identity_suffices,
         )
         token = wire.credentials.token(roles=[f"fixed:secret.securevalues:{role}"])
         return await call(stub.GetSecureValue, request, deadline_seconds=SECONDS, token=token)
 
-    written = await read(to_update=True, role="updater")
+    written = await read(to_update=True, role="updater", identity_suffices=True)
     shown = await read(to_update=False, role="reader")
 
-    assert (written.secure_value, written.readable) == (shown.secure_value, False)
+    assert (written.secure_value, written.readable) == (identity_of(shown.secure_value), False)
     assert shown.readable
-    for to_update, role in ((True, "reader"), (False, "updater")):
+    for to_update, role in ((True, "reader"), (False, "updater"), (True, "updater")):
         with pytest.raises(PermissionDeniedError):
             await read(to_update=to_update, role=role)
 

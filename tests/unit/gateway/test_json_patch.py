@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.errors import PermissionDeniedError
 from gateway.bodies.request_json import parse_json
 from gateway.bodies.request_tree import Document
 from gateway.errors import BadRequestError, BodyTooLargeError, UnprocessableError
@@ -18,7 +17,6 @@ from gateway.patches.json_patch import (
     JsonPatch,
     json_patch_from,
 )
-from gateway.patches.patch import Live
 
 MARK = "never-quoted"
 VALUE = (("spec", "value"),)
@@ -232,20 +230,6 @@ def test_what_can_only_be_written_is_never_read(operation: dict[str, object]) ->
 )
 def test_it_can_be_written_and_the_rest_read(operation: dict[str, object]) -> None:
     patch_of([operation], VALUE)
-
-
-def live(tree: Any, *, readable: bool) -> Live:
-    return Live(tree=tree, owners=(), readable=readable)
-
-
-@pytest.mark.parametrize("name", ["test", "copy", "move"])
-def test_who_may_not_read_gets_no_answer_from_a_patch(name: str) -> None:
-    operation = {"op": name, "path": "/a", "from": "/a", "value": 1}
-    patch = patch_of([operation])
-
-    assert patch.made_on(live({"a": 1}, readable=True)) == {"a": 1}
-    with pytest.raises(PermissionDeniedError):
-        patch.made_on(live({"a": 1}, readable=False))
 
 
 def test_the_number_of_operations_is_bounded() -> None:

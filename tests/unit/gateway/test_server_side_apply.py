@@ -40,8 +40,8 @@ def applied(tree: Any, *, manager: str = "me", force: bool = False) -> ApplyPatc
     return apply_patch_from(tree, manager=manager, spec_fields=SPEC, force=force)
 
 
-def made(patch: ApplyPatch, *owners: FieldOwner, readable: bool = True) -> Any:
-    return patch.made_on(Live(tree=LIVE, owners=owners, readable=readable))
+def made(patch: ApplyPatch, *owners: FieldOwner) -> Any:
+    return patch.made_on(Live(tree=LIVE, owners=owners))
 
 
 def test_what_is_applied_joins_what_is_there() -> None:
@@ -79,9 +79,9 @@ def test_a_value_that_i_leave_out_is_not_removed() -> None:
     assert "value" not in made(applied({"spec": {"description": "d"}}), mine)["spec"]
 
 
-def conflicts_of(patch: ApplyPatch, *owners: FieldOwner, readable: bool = True) -> Any:
+def conflicts_of(patch: ApplyPatch, *owners: FieldOwner) -> Any:
     with pytest.raises(ApplyConflictError) as refused:
-        made(patch, *owners, readable=readable)
+        made(patch, *owners)
     target = Target(kind=SECURE_VALUE, version="v1beta1", namespace="default", name="a")
     return failure_of(refused.value, target=target, request_id="r").body
 
@@ -131,12 +131,6 @@ def test_the_same_content_is_no_conflict_but_shared(tree: Any) -> None:
     others = owner("o", "spec.description", "spec.decrypters", "metadata.labels[team]")
 
     made(applied(tree), others)
-
-
-def test_who_may_not_read_cannot_find_out_contents_by_conflicts() -> None:
-    patch = applied({"spec": {"description": "d"}})
-
-    conflicts_of(patch, owner("o", "spec.description"), readable=False)
 
 
 def test_a_value_of_another_is_a_conflict_whatever_it_is() -> None:

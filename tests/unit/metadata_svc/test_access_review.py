@@ -209,6 +209,8 @@ def test_rules_name_what_they_are_about() -> None:
         Rule(verbs=("update", "patch"), resources=("securevalues",), names=("a", "b")),
         Rule(verbs=("update", "patch"), resources=("keepers",), names=("k",)),
         Rule(verbs=("create",), resources=("keepers/activate",), names=("k",)),
+        Rule(verbs=("create",), resources=("securevalues/edit",), names=("a", "b")),
+        Rule(verbs=("create",), resources=("keepers/edit",), names=("k",)),
     )
 
 
@@ -242,7 +244,7 @@ def test_rules_and_reviews_say_what_the_decision_says(grants: list[tuple[str, st
         kind, _, subresource = resource.partition("/")
         for verb, action in verbs.items():
             for name in NAMES:
-                whole = subresource and name == "system"
+                whole = (subresource, name) == ("activate", "system")
                 may = managing_scope(caller, action, NAMESPACE).covers(None if whole else name)
                 asked = {"subresource": subresource, "name": name}
                 assert allowed(caller, verb, kind, **asked) == may

@@ -8,6 +8,7 @@ import pytest
 
 from chassis.caller import Caller
 from chassis.errors import InvalidArgumentError, PermissionDeniedError
+from metadata_svc.domain.partial_edit import PartialEdit
 from tests.contracts.metadata_svc.keeper_writes import KeeperWritesContract
 from tests.contracts.metadata_svc.keeping import Keeping
 from tests.contracts.metadata_svc.stores import Stores
@@ -20,11 +21,16 @@ from tests.fakes.metadata_svc.builders import (
 
 DRAFT = a_keeper_draft()
 HOUR = timedelta(hours=1)
+A_PART = PartialEdit(namespace=DRAFT.namespace, name="a", description="changed")
 Ask = Callable[[Keeping, Caller], Awaitable[object]]
 ASKS: dict[str, tuple[str, Ask]] = {
     "create": ("create", lambda k, c: k.create(replace(DRAFT, name="b"), caller=c)),
     "get": ("read", lambda k, c: k.get("a", caller=c)),
-    "get to update": ("write", lambda k, c: k.get("a", to_update=True, caller=c)),
+    "get to update": (
+        "write",
+        lambda k, c: k.get("a", to_update=True, identity_suffices=True, caller=c),
+    ),
+    "edit a part": ("write", lambda k, c: k.edit_part(A_PART, caller=c)),
     "edit": ("write", lambda k, c: k.edit(replace(DRAFT, name="a"), caller=c)),
     "activate": ("write", lambda k, c: k.activate("a", caller=c)),
     "delete": ("delete", lambda k, c: k.delete("a", caller=c)),
@@ -95,9 +101,11 @@ async def test_who_may_write_but_not_read_is_told_so(keeping: Keeping) -> None:
     await keeping.create(replace(DRAFT, name="a"))
     writer = a_caller_granted(("secret.keepers:write", "secret.keepers:*"))
 
-    found = await keeping.get("a", to_update=True, caller=writer)
+    found = await keeping.get("a", to_update=True, identity_suffices=True, caller=writer)
 
     assert not found.readable
+    with pytest.raises(PermissionDeniedError, match=r"secret\.keepers:read is not granted"):
+        await keeping.get("a", to_update=True, caller=writer)
     assert (await keeping.get("a", to_update=True)).readable
     assert (await keeping.get("a")).readable
 

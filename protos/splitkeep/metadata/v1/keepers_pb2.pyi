@@ -383,20 +383,28 @@ class GetKeeperRequest(_message.Message):
     NAMESPACE_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     TO_UPDATE_FIELD_NUMBER: _builtins.int
+    IDENTITY_SUFFICES_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     name: _builtins.str
     to_update: _builtins.bool
-    """Authorised by the right to write instead of the right to read."""
+    """Authorised by the right to write instead of the right to read. A caller who may not read it
+    as well is refused, unless identity_suffices.
+    """
+    identity_suffices: _builtins.bool
+    """With to_update: a caller who may not read it is told namespace, name, uid and
+    resource_version only.
+    """
     def __init__(
         self,
         *,
         namespace: _builtins.str = ...,
         name: _builtins.str = ...,
         to_update: _builtins.bool = ...,
+        identity_suffices: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "namespace", b"namespace", "to_update", b"to_update"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity_suffices", b"identity_suffices", "name", b"name", "namespace", b"namespace", "to_update", b"to_update"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -607,6 +615,99 @@ class UpdateKeeperResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateKeeperResponse: _TypeAlias = UpdateKeeperResponse  # noqa: Y015
+
+@_typing.final
+class EditKeeperRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class PutLabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    PUT_LABELS_FIELD_NUMBER: _builtins.int
+    REMOVE_LABELS_FIELD_NUMBER: _builtins.int
+    PRECONDITIONS_FIELD_NUMBER: _builtins.int
+    MANAGER_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    name: _builtins.str
+    description: _builtins.str
+    """Not set: it stays."""
+    dry_run: _builtins.bool
+    @_builtins.property
+    def put_labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def remove_labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Keys; one that is not there is no error."""
+
+    @_builtins.property
+    def preconditions(self) -> _secure_value_pb2.Preconditions: ...
+    @_builtins.property
+    def manager(self) -> _field_owner_pb2.FieldManager:
+        """Its `applied` and `transfer` are ignored."""
+
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        name: _builtins.str = ...,
+        description: _builtins.str | None = ...,
+        put_labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        remove_labels: _abc.Iterable[_builtins.str] | None = ...,
+        preconditions: _secure_value_pb2.Preconditions | None = ...,
+        manager: _field_owner_pb2.FieldManager | None = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "description", b"description", "manager", b"manager", "preconditions", b"preconditions"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "description", b"description", "dry_run", b"dry_run", "manager", b"manager", "name", b"name", "namespace", b"namespace", "preconditions", b"preconditions", "put_labels", b"put_labels", "remove_labels", b"remove_labels"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
+    _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
+
+Global___EditKeeperRequest: _TypeAlias = EditKeeperRequest  # noqa: Y015
+
+@_typing.final
+class EditKeeperResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEEPER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def keeper(self) -> Global___Keeper:
+        """To a caller who may not read it, namespace, name, uid and resource_version only."""
+
+    def __init__(
+        self,
+        *,
+        keeper: Global___Keeper | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["keeper", b"keeper"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keeper", b"keeper"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EditKeeperResponse: _TypeAlias = EditKeeperResponse  # noqa: Y015
 
 @_typing.final
 class DeleteKeeperRequest(_message.Message):

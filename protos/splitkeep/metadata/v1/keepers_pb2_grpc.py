@@ -60,6 +60,11 @@ class KeepersStub(object):
                 request_serializer=splitkeep_dot_metadata_dot_v1_dot_keepers__pb2.UpdateKeeperRequest.SerializeToString,
                 response_deserializer=splitkeep_dot_metadata_dot_v1_dot_keepers__pb2.UpdateKeeperResponse.FromString,
                 _registered_method=True)
+        self.EditKeeper = channel.unary_unary(
+                '/splitkeep.metadata.v1.Keepers/EditKeeper',
+                request_serializer=splitkeep_dot_metadata_dot_v1_dot_keepers__pb2.EditKeeperRequest.SerializeToString,
+                response_deserializer=splitkeep_dot_metadata_dot_v1_dot_keepers__pb2.EditKeeperResponse.FromString,
+                _registered_method=True)
         self.DeleteKeeper = channel.unary_unary(
                 '/splitkeep.metadata.v1.Keepers/DeleteKeeper',
                 request_serializer=splitkeep_dot_metadata_dot_v1_dot_keepers__pb2.DeleteKeeperRequest.SerializeToString,
@@ -113,6 +118,13 @@ class KeepersServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EditKeeper(self, request, context):
+        """Changes the parts that the request names, whatever the rest is. The right to write is enough.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteKeeper(self, request, context):
         """Fails while a secure value is kept there. The namespace goes back to "system" if it was active.
         """
@@ -161,6 +173,11 @@ def add_KeepersServicer_to_server(servicer, server):
                     servicer.UpdateKeeper,
                     request_deserializer=splitkeep_dot_metadata_dot_v1_dot_keepers__pb2.UpdateKeeperRequest.FromString,
                     response_serializer=splitkeep_dot_metadata_dot_v1_dot_keepers__pb2.UpdateKeeperResponse.SerializeToString,
+            ),
+            'EditKeeper': grpc.unary_unary_rpc_method_handler(
+                    servicer.EditKeeper,
+                    request_deserializer=splitkeep_dot_metadata_dot_v1_dot_keepers__pb2.EditKeeperRequest.FromString,
+                    response_serializer=splitkeep_dot_metadata_dot_v1_dot_keepers__pb2.EditKeeperResponse.SerializeToString,
             ),
             'DeleteKeeper': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteKeeper,
@@ -314,6 +331,33 @@ class Keepers(object):
             '/splitkeep.metadata.v1.Keepers/UpdateKeeper',
             splitkeep_dot_metadata_dot_v1_dot_keepers__pb2.UpdateKeeperRequest.SerializeToString,
             splitkeep_dot_metadata_dot_v1_dot_keepers__pb2.UpdateKeeperResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EditKeeper(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/splitkeep.metadata.v1.Keepers/EditKeeper',
+            splitkeep_dot_metadata_dot_v1_dot_keepers__pb2.EditKeeperRequest.SerializeToString,
+            splitkeep_dot_metadata_dot_v1_dot_keepers__pb2.EditKeeperResponse.FromString,
             options,
             channel_credentials,
             insecure,

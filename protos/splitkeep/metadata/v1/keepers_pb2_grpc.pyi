@@ -40,6 +40,8 @@ class KeepersStub:
     WatchKeepers: _grpc.UnaryStreamMultiCallable[_keepers_pb2.WatchKeepersRequest, _keepers_pb2.WatchKeepersResponse]
     """What happens to those that the caller may read, in the order of resource versions."""
     UpdateKeeper: _grpc.UnaryUnaryMultiCallable[_keepers_pb2.UpdateKeeperRequest, _keepers_pb2.UpdateKeeperResponse]
+    EditKeeper: _grpc.UnaryUnaryMultiCallable[_keepers_pb2.EditKeeperRequest, _keepers_pb2.EditKeeperResponse]
+    """Changes the parts that the request names, whatever the rest is. The right to write is enough."""
     DeleteKeeper: _grpc.UnaryUnaryMultiCallable[_keepers_pb2.DeleteKeeperRequest, _keepers_pb2.DeleteKeeperResponse]
     """Fails while a secure value is kept there. The namespace goes back to "system" if it was active."""
     DeleteKeepers: _grpc.UnaryUnaryMultiCallable[_keepers_pb2.DeleteKeepersRequest, _keepers_pb2.DeleteKeepersResponse]
@@ -59,6 +61,8 @@ class KeepersAsyncStub(KeepersStub):
     WatchKeepers: _aio.UnaryStreamMultiCallable[_keepers_pb2.WatchKeepersRequest, _keepers_pb2.WatchKeepersResponse]  # type: ignore[assignment]
     """What happens to those that the caller may read, in the order of resource versions."""
     UpdateKeeper: _aio.UnaryUnaryMultiCallable[_keepers_pb2.UpdateKeeperRequest, _keepers_pb2.UpdateKeeperResponse]  # type: ignore[assignment]
+    EditKeeper: _aio.UnaryUnaryMultiCallable[_keepers_pb2.EditKeeperRequest, _keepers_pb2.EditKeeperResponse]  # type: ignore[assignment]
+    """Changes the parts that the request names, whatever the rest is. The right to write is enough."""
     DeleteKeeper: _aio.UnaryUnaryMultiCallable[_keepers_pb2.DeleteKeeperRequest, _keepers_pb2.DeleteKeeperResponse]  # type: ignore[assignment]
     """Fails while a secure value is kept there. The namespace goes back to "system" if it was active."""
     DeleteKeepers: _aio.UnaryUnaryMultiCallable[_keepers_pb2.DeleteKeepersRequest, _keepers_pb2.DeleteKeepersResponse]  # type: ignore[assignment]
@@ -105,6 +109,14 @@ class KeepersServicer(metaclass=_abc_1.ABCMeta):
         request: _keepers_pb2.UpdateKeeperRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_keepers_pb2.UpdateKeeperResponse, _abc.Awaitable[_keepers_pb2.UpdateKeeperResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def EditKeeper(
+        self,
+        request: _keepers_pb2.EditKeeperRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_keepers_pb2.EditKeeperResponse, _abc.Awaitable[_keepers_pb2.EditKeeperResponse]]:
+        """Changes the parts that the request names, whatever the rest is. The right to write is enough."""
 
     @_abc_1.abstractmethod
     def DeleteKeeper(

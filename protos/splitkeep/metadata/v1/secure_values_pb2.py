@@ -22,42 +22,53 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from protos.splitkeep.metadata.v1 import field_owner_pb2 as splitkeep_dot_metadata_dot_v1_dot_field__owner__pb2
 from protos.splitkeep.metadata.v1 import secure_value_pb2 as splitkeep_dot_metadata_dot_v1_dot_secure__value__pb2
 from protos.splitkeep.metadata.v1 import selector_pb2 as splitkeep_dot_metadata_dot_v1_dot_selector__pb2
 from protos.splitkeep.metadata.v1 import watch_pb2 as splitkeep_dot_metadata_dot_v1_dot_watch__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)splitkeep/metadata/v1/secure_values.proto\x12\x15splitkeep.metadata.v1\x1a(splitkeep/metadata/v1/secure_value.proto\x1a$splitkeep/metadata/v1/selector.proto\x1a!splitkeep/metadata/v1/watch.proto\"K\n\x15GetSecureValueRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tto_update\x18\x03 \x01(\x08\"d\n\x16GetSecureValueResponse\x12\x38\n\x0csecure_value\x18\x01 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\x12\x10\n\x08readable\x18\x02 \x01(\x08\"\xe5\x01\n\x17ListSecureValuesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\nafter_name\x18\x05 \x01(\t\x12\x31\n\x08selector\x18\x06 \x01(\x0b\x32\x1f.splitkeep.metadata.v1.Selector\x12\x1e\n\x16since_resource_version\x18\x07 \x01(\x03\x12\x1e\n\x16\x65xact_resource_version\x18\x08 \x01(\x03J\x04\x08\x02\x10\x03J\x04\x08\x03\x10\x04R\x06labelsR\tdecrypter\"}\n\x18ListSecureValuesResponse\x12\x39\n\rsecure_values\x18\x01 \x03(\x0b\x32\".splitkeep.metadata.v1.SecureValue\x12\x0c\n\x04more\x18\x02 \x01(\x08\x12\x18\n\x10resource_version\x18\x03 \x01(\x03\"\x91\x01\n\x18WatchSecureValuesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x31\n\x08selector\x18\x02 \x01(\x0b\x32\x1f.splitkeep.metadata.v1.Selector\x12\x1e\n\x16\x61\x66ter_resource_version\x18\x03 \x01(\x03\x12\x0f\n\x07initial\x18\x04 \x01(\x08\"\xb4\x01\n\x19WatchSecureValuesResponse\x12.\n\x04type\x18\x01 \x01(\x0e\x32 .splitkeep.metadata.v1.EventType\x12\x18\n\x10resource_version\x18\x02 \x01(\x03\x12\x38\n\x0csecure_value\x18\x03 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\x12\x13\n\x0binitial_end\x18\x04 \x01(\x08\"\xa0\x01\n\x18UpdateSecureValueRequest\x12\x36\n\x05\x64raft\x18\x01 \x01(\x0b\x32\'.splitkeep.metadata.v1.SecureValueDraft\x12;\n\rpreconditions\x18\x02 \x01(\x0b\x32$.splitkeep.metadata.v1.Preconditions\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"U\n\x19UpdateSecureValueResponse\x12\x38\n\x0csecure_value\x18\x01 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\"\x89\x01\n\x18\x44\x65leteSecureValueRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12;\n\rpreconditions\x18\x03 \x01(\x0b\x32$.splitkeep.metadata.v1.Preconditions\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\"U\n\x19\x44\x65leteSecureValueResponse\x12\x38\n\x0csecure_value\x18\x01 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\"\xd6\x01\n\x19\x44\x65leteSecureValuesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x31\n\x08selector\x18\x02 \x01(\x0b\x32\x1f.splitkeep.metadata.v1.Selector\x12;\n\rpreconditions\x18\x03 \x01(\x0b\x32$.splitkeep.metadata.v1.Preconditions\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\x12\x12\n\nafter_name\x18\x05 \x01(\t\x12\x11\n\tpage_size\x18\x06 \x01(\x05\"G\n\x1a\x44\x65leteSecureValuesResponse\x12\x15\n\rdeleted_names\x18\x01 \x03(\t\x12\x12\n\nafter_name\x18\x02 \x01(\t2\xd7\x05\n\x0cSecureValues\x12m\n\x0eGetSecureValue\x12,.splitkeep.metadata.v1.GetSecureValueRequest\x1a-.splitkeep.metadata.v1.GetSecureValueResponse\x12s\n\x10ListSecureValues\x12..splitkeep.metadata.v1.ListSecureValuesRequest\x1a/.splitkeep.metadata.v1.ListSecureValuesResponse\x12x\n\x11WatchSecureValues\x12/.splitkeep.metadata.v1.WatchSecureValuesRequest\x1a\x30.splitkeep.metadata.v1.WatchSecureValuesResponse0\x01\x12v\n\x11UpdateSecureValue\x12/.splitkeep.metadata.v1.UpdateSecureValueRequest\x1a\x30.splitkeep.metadata.v1.UpdateSecureValueResponse\x12v\n\x11\x44\x65leteSecureValue\x12/.splitkeep.metadata.v1.DeleteSecureValueRequest\x1a\x30.splitkeep.metadata.v1.DeleteSecureValueResponse\x12y\n\x12\x44\x65leteSecureValues\x12\x30.splitkeep.metadata.v1.DeleteSecureValuesRequest\x1a\x31.splitkeep.metadata.v1.DeleteSecureValuesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)splitkeep/metadata/v1/secure_values.proto\x12\x15splitkeep.metadata.v1\x1a\'splitkeep/metadata/v1/field_owner.proto\x1a(splitkeep/metadata/v1/secure_value.proto\x1a$splitkeep/metadata/v1/selector.proto\x1a!splitkeep/metadata/v1/watch.proto\"f\n\x15GetSecureValueRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tto_update\x18\x03 \x01(\x08\x12\x19\n\x11identity_suffices\x18\x04 \x01(\x08\"d\n\x16GetSecureValueResponse\x12\x38\n\x0csecure_value\x18\x01 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\x12\x10\n\x08readable\x18\x02 \x01(\x08\"\xe5\x01\n\x17ListSecureValuesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\nafter_name\x18\x05 \x01(\t\x12\x31\n\x08selector\x18\x06 \x01(\x0b\x32\x1f.splitkeep.metadata.v1.Selector\x12\x1e\n\x16since_resource_version\x18\x07 \x01(\x03\x12\x1e\n\x16\x65xact_resource_version\x18\x08 \x01(\x03J\x04\x08\x02\x10\x03J\x04\x08\x03\x10\x04R\x06labelsR\tdecrypter\"}\n\x18ListSecureValuesResponse\x12\x39\n\rsecure_values\x18\x01 \x03(\x0b\x32\".splitkeep.metadata.v1.SecureValue\x12\x0c\n\x04more\x18\x02 \x01(\x08\x12\x18\n\x10resource_version\x18\x03 \x01(\x03\"\x91\x01\n\x18WatchSecureValuesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x31\n\x08selector\x18\x02 \x01(\x0b\x32\x1f.splitkeep.metadata.v1.Selector\x12\x1e\n\x16\x61\x66ter_resource_version\x18\x03 \x01(\x03\x12\x0f\n\x07initial\x18\x04 \x01(\x08\"\xb4\x01\n\x19WatchSecureValuesResponse\x12.\n\x04type\x18\x01 \x01(\x0e\x32 .splitkeep.metadata.v1.EventType\x12\x18\n\x10resource_version\x18\x02 \x01(\x03\x12\x38\n\x0csecure_value\x18\x03 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\x12\x13\n\x0binitial_end\x18\x04 \x01(\x08\"\xa0\x01\n\x18UpdateSecureValueRequest\x12\x36\n\x05\x64raft\x18\x01 \x01(\x0b\x32\'.splitkeep.metadata.v1.SecureValueDraft\x12;\n\rpreconditions\x18\x02 \x01(\x0b\x32$.splitkeep.metadata.v1.Preconditions\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"U\n\x19UpdateSecureValueResponse\x12\x38\n\x0csecure_value\x18\x01 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\"\x80\x04\n\x16\x45\x64itSecureValueRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x00\x88\x01\x01\x12P\n\nput_labels\x18\x04 \x03(\x0b\x32<.splitkeep.metadata.v1.EditSecureValueRequest.PutLabelsEntry\x12\x15\n\rremove_labels\x18\x05 \x03(\t\x12\x16\n\x0e\x61\x64\x64_decrypters\x18\x06 \x03(\t\x12\x19\n\x11remove_decrypters\x18\x07 \x03(\t\x12:\n\ndecrypters\x18\x08 \x01(\x0b\x32!.splitkeep.metadata.v1.DecryptersH\x01\x88\x01\x01\x12;\n\rpreconditions\x18\t \x01(\x0b\x32$.splitkeep.metadata.v1.Preconditions\x12\x34\n\x07manager\x18\n \x01(\x0b\x32#.splitkeep.metadata.v1.FieldManager\x12\x0f\n\x07\x64ry_run\x18\x0b \x01(\x08\x1a\x30\n\x0ePutLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0e\n\x0c_descriptionB\r\n\x0b_decrypters\"\x1b\n\nDecrypters\x12\r\n\x05names\x18\x01 \x03(\t\"S\n\x17\x45\x64itSecureValueResponse\x12\x38\n\x0csecure_value\x18\x01 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\"\x89\x01\n\x18\x44\x65leteSecureValueRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12;\n\rpreconditions\x18\x03 \x01(\x0b\x32$.splitkeep.metadata.v1.Preconditions\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\"U\n\x19\x44\x65leteSecureValueResponse\x12\x38\n\x0csecure_value\x18\x01 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\"\xd6\x01\n\x19\x44\x65leteSecureValuesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x31\n\x08selector\x18\x02 \x01(\x0b\x32\x1f.splitkeep.metadata.v1.Selector\x12;\n\rpreconditions\x18\x03 \x01(\x0b\x32$.splitkeep.metadata.v1.Preconditions\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\x12\x12\n\nafter_name\x18\x05 \x01(\t\x12\x11\n\tpage_size\x18\x06 \x01(\x05\"G\n\x1a\x44\x65leteSecureValuesResponse\x12\x15\n\rdeleted_names\x18\x01 \x03(\t\x12\x12\n\nafter_name\x18\x02 \x01(\t2\xc9\x06\n\x0cSecureValues\x12m\n\x0eGetSecureValue\x12,.splitkeep.metadata.v1.GetSecureValueRequest\x1a-.splitkeep.metadata.v1.GetSecureValueResponse\x12s\n\x10ListSecureValues\x12..splitkeep.metadata.v1.ListSecureValuesRequest\x1a/.splitkeep.metadata.v1.ListSecureValuesResponse\x12x\n\x11WatchSecureValues\x12/.splitkeep.metadata.v1.WatchSecureValuesRequest\x1a\x30.splitkeep.metadata.v1.WatchSecureValuesResponse0\x01\x12v\n\x11UpdateSecureValue\x12/.splitkeep.metadata.v1.UpdateSecureValueRequest\x1a\x30.splitkeep.metadata.v1.UpdateSecureValueResponse\x12p\n\x0f\x45\x64itSecureValue\x12-.splitkeep.metadata.v1.EditSecureValueRequest\x1a..splitkeep.metadata.v1.EditSecureValueResponse\x12v\n\x11\x44\x65leteSecureValue\x12/.splitkeep.metadata.v1.DeleteSecureValueRequest\x1a\x30.splitkeep.metadata.v1.DeleteSecureValueResponse\x12y\n\x12\x44\x65leteSecureValues\x12\x30.splitkeep.metadata.v1.DeleteSecureValuesRequest\x1a\x31.splitkeep.metadata.v1.DeleteSecureValuesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.splitkeep.metadata.v1.secure_values_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETSECUREVALUEREQUEST']._serialized_start=183
-  _globals['_GETSECUREVALUEREQUEST']._serialized_end=258
-  _globals['_GETSECUREVALUERESPONSE']._serialized_start=260
-  _globals['_GETSECUREVALUERESPONSE']._serialized_end=360
-  _globals['_LISTSECUREVALUESREQUEST']._serialized_start=363
-  _globals['_LISTSECUREVALUESREQUEST']._serialized_end=592
-  _globals['_LISTSECUREVALUESRESPONSE']._serialized_start=594
-  _globals['_LISTSECUREVALUESRESPONSE']._serialized_end=719
-  _globals['_WATCHSECUREVALUESREQUEST']._serialized_start=722
-  _globals['_WATCHSECUREVALUESREQUEST']._serialized_end=867
-  _globals['_WATCHSECUREVALUESRESPONSE']._serialized_start=870
-  _globals['_WATCHSECUREVALUESRESPONSE']._serialized_end=1050
-  _globals['_UPDATESECUREVALUEREQUEST']._serialized_start=1053
-  _globals['_UPDATESECUREVALUEREQUEST']._serialized_end=1213
-  _globals['_UPDATESECUREVALUERESPONSE']._serialized_start=1215
-  _globals['_UPDATESECUREVALUERESPONSE']._serialized_end=1300
-  _globals['_DELETESECUREVALUEREQUEST']._serialized_start=1303
-  _globals['_DELETESECUREVALUEREQUEST']._serialized_end=1440
-  _globals['_DELETESECUREVALUERESPONSE']._serialized_start=1442
-  _globals['_DELETESECUREVALUERESPONSE']._serialized_end=1527
-  _globals['_DELETESECUREVALUESREQUEST']._serialized_start=1530
-  _globals['_DELETESECUREVALUESREQUEST']._serialized_end=1744
-  _globals['_DELETESECUREVALUESRESPONSE']._serialized_start=1746
-  _globals['_DELETESECUREVALUESRESPONSE']._serialized_end=1817
-  _globals['_SECUREVALUES']._serialized_start=1820
-  _globals['_SECUREVALUES']._serialized_end=2547
+  _globals['_EDITSECUREVALUEREQUEST_PUTLABELSENTRY']._loaded_options = None
+  _globals['_EDITSECUREVALUEREQUEST_PUTLABELSENTRY']._serialized_options = b'8\001'
+  _globals['_GETSECUREVALUEREQUEST']._serialized_start=224
+  _globals['_GETSECUREVALUEREQUEST']._serialized_end=326
+  _globals['_GETSECUREVALUERESPONSE']._serialized_start=328
+  _globals['_GETSECUREVALUERESPONSE']._serialized_end=428
+  _globals['_LISTSECUREVALUESREQUEST']._serialized_start=431
+  _globals['_LISTSECUREVALUESREQUEST']._serialized_end=660
+  _globals['_LISTSECUREVALUESRESPONSE']._serialized_start=662
+  _globals['_LISTSECUREVALUESRESPONSE']._serialized_end=787
+  _globals['_WATCHSECUREVALUESREQUEST']._serialized_start=790
+  _globals['_WATCHSECUREVALUESREQUEST']._serialized_end=935
+  _globals['_WATCHSECUREVALUESRESPONSE']._serialized_start=938
+  _globals['_WATCHSECUREVALUESRESPONSE']._serialized_end=1118
+  _globals['_UPDATESECUREVALUEREQUEST']._serialized_start=1121
+  _globals['_UPDATESECUREVALUEREQUEST']._serialized_end=1281
+  _globals['_UPDATESECUREVALUERESPONSE']._serialized_start=1283
+  _globals['_UPDATESECUREVALUERESPONSE']._serialized_end=1368
+  _globals['_EDITSECUREVALUEREQUEST']._serialized_start=1371
+  _globals['_EDITSECUREVALUEREQUEST']._serialized_end=1883
+  _globals['_EDITSECUREVALUEREQUEST_PUTLABELSENTRY']._serialized_start=1804
+  _globals['_EDITSECUREVALUEREQUEST_PUTLABELSENTRY']._serialized_end=1852
+  _globals['_DECRYPTERS']._serialized_start=1885
+  _globals['_DECRYPTERS']._serialized_end=1912
+  _globals['_EDITSECUREVALUERESPONSE']._serialized_start=1914
+  _globals['_EDITSECUREVALUERESPONSE']._serialized_end=1997
+  _globals['_DELETESECUREVALUEREQUEST']._serialized_start=2000
+  _globals['_DELETESECUREVALUEREQUEST']._serialized_end=2137
+  _globals['_DELETESECUREVALUERESPONSE']._serialized_start=2139
+  _globals['_DELETESECUREVALUERESPONSE']._serialized_end=2224
+  _globals['_DELETESECUREVALUESREQUEST']._serialized_start=2227
+  _globals['_DELETESECUREVALUESREQUEST']._serialized_end=2441
+  _globals['_DELETESECUREVALUESRESPONSE']._serialized_start=2443
+  _globals['_DELETESECUREVALUESRESPONSE']._serialized_end=2514
+  _globals['_SECUREVALUES']._serialized_start=2517
+  _globals['_SECUREVALUES']._serialized_end=3358
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from protos.splitkeep.metadata.v1 import field_owner_pb2 as _field_owner_pb2
 from protos.splitkeep.metadata.v1 import secure_value_pb2 as _secure_value_pb2
 from protos.splitkeep.metadata.v1 import selector_pb2 as _selector_pb2
 from protos.splitkeep.metadata.v1 import watch_pb2 as _watch_pb2
@@ -28,20 +29,28 @@ class GetSecureValueRequest(_message.Message):
     NAMESPACE_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     TO_UPDATE_FIELD_NUMBER: _builtins.int
+    IDENTITY_SUFFICES_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     name: _builtins.str
     to_update: _builtins.bool
-    """Authorised by the right to write instead of the right to read."""
+    """Authorised by the right to write instead of the right to read. A caller who may not read it
+    as well is refused, unless identity_suffices.
+    """
+    identity_suffices: _builtins.bool
+    """With to_update: a caller who may not read it is told namespace, name, uid and
+    resource_version only.
+    """
     def __init__(
         self,
         *,
         namespace: _builtins.str = ...,
         name: _builtins.str = ...,
         to_update: _builtins.bool = ...,
+        identity_suffices: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "namespace", b"namespace", "to_update", b"to_update"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity_suffices", b"identity_suffices", "name", b"name", "namespace", b"namespace", "to_update", b"to_update"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -252,6 +261,142 @@ class UpdateSecureValueResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateSecureValueResponse: _TypeAlias = UpdateSecureValueResponse  # noqa: Y015
+
+@_typing.final
+class EditSecureValueRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class PutLabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    PUT_LABELS_FIELD_NUMBER: _builtins.int
+    REMOVE_LABELS_FIELD_NUMBER: _builtins.int
+    ADD_DECRYPTERS_FIELD_NUMBER: _builtins.int
+    REMOVE_DECRYPTERS_FIELD_NUMBER: _builtins.int
+    DECRYPTERS_FIELD_NUMBER: _builtins.int
+    PRECONDITIONS_FIELD_NUMBER: _builtins.int
+    MANAGER_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    name: _builtins.str
+    description: _builtins.str
+    """Not set: it stays."""
+    dry_run: _builtins.bool
+    @_builtins.property
+    def put_labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def remove_labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Keys; one that is not there is no error."""
+
+    @_builtins.property
+    def add_decrypters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Appended, where they are not on the list yet."""
+
+    @_builtins.property
+    def remove_decrypters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """One that is not on the list is no error."""
+
+    @_builtins.property
+    def decrypters(self) -> Global___Decrypters:
+        """Set: the whole list, instead of additions and removals."""
+
+    @_builtins.property
+    def preconditions(self) -> _secure_value_pb2.Preconditions: ...
+    @_builtins.property
+    def manager(self) -> _field_owner_pb2.FieldManager:
+        """Its `applied` and `transfer` are ignored."""
+
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        name: _builtins.str = ...,
+        description: _builtins.str | None = ...,
+        put_labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        remove_labels: _abc.Iterable[_builtins.str] | None = ...,
+        add_decrypters: _abc.Iterable[_builtins.str] | None = ...,
+        remove_decrypters: _abc.Iterable[_builtins.str] | None = ...,
+        decrypters: Global___Decrypters | None = ...,
+        preconditions: _secure_value_pb2.Preconditions | None = ...,
+        manager: _field_owner_pb2.FieldManager | None = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_decrypters", b"_decrypters", "_description", b"_description", "decrypters", b"decrypters", "description", b"description", "manager", b"manager", "preconditions", b"preconditions"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_decrypters", b"_decrypters", "_description", b"_description", "add_decrypters", b"add_decrypters", "decrypters", b"decrypters", "description", b"description", "dry_run", b"dry_run", "manager", b"manager", "name", b"name", "namespace", b"namespace", "preconditions", b"preconditions", "put_labels", b"put_labels", "remove_decrypters", b"remove_decrypters", "remove_labels", b"remove_labels"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__decrypters: _TypeAlias = _typing.Literal["decrypters"]  # noqa: Y015
+    _WhichOneofArgType__decrypters: _TypeAlias = _typing.Literal["_decrypters", b"_decrypters"]  # noqa: Y015
+    _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
+    _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__decrypters) -> _WhichOneofReturnType__decrypters | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
+
+Global___EditSecureValueRequest: _TypeAlias = EditSecureValueRequest  # noqa: Y015
+
+@_typing.final
+class Decrypters(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Decrypters: _TypeAlias = Decrypters  # noqa: Y015
+
+@_typing.final
+class EditSecureValueResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SECURE_VALUE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def secure_value(self) -> _secure_value_pb2.SecureValue:
+        """To a caller who may not read it, namespace, name, uid and resource_version only."""
+
+    def __init__(
+        self,
+        *,
+        secure_value: _secure_value_pb2.SecureValue | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["secure_value", b"secure_value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["secure_value", b"secure_value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EditSecureValueResponse: _TypeAlias = EditSecureValueResponse  # noqa: Y015
 
 @_typing.final
 class DeleteSecureValueRequest(_message.Message):

@@ -55,6 +55,11 @@ class SecureValuesStub(object):
                 request_serializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.UpdateSecureValueRequest.SerializeToString,
                 response_deserializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.UpdateSecureValueResponse.FromString,
                 _registered_method=True)
+        self.EditSecureValue = channel.unary_unary(
+                '/splitkeep.metadata.v1.SecureValues/EditSecureValue',
+                request_serializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.EditSecureValueRequest.SerializeToString,
+                response_deserializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.EditSecureValueResponse.FromString,
+                _registered_method=True)
         self.DeleteSecureValue = channel.unary_unary(
                 '/splitkeep.metadata.v1.SecureValues/DeleteSecureValue',
                 request_serializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.DeleteSecureValueRequest.SerializeToString,
@@ -98,6 +103,13 @@ class SecureValuesServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EditSecureValue(self, request, context):
+        """Changes the parts that the request names, whatever the rest is. The right to write is enough.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteSecureValue(self, request, context):
         """Gone for every reader at once.
         """
@@ -134,6 +146,11 @@ def add_SecureValuesServicer_to_server(servicer, server):
                     servicer.UpdateSecureValue,
                     request_deserializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.UpdateSecureValueRequest.FromString,
                     response_serializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.UpdateSecureValueResponse.SerializeToString,
+            ),
+            'EditSecureValue': grpc.unary_unary_rpc_method_handler(
+                    servicer.EditSecureValue,
+                    request_deserializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.EditSecureValueRequest.FromString,
+                    response_serializer=splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.EditSecureValueResponse.SerializeToString,
             ),
             'DeleteSecureValue': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteSecureValue,
@@ -255,6 +272,33 @@ class SecureValues(object):
             '/splitkeep.metadata.v1.SecureValues/UpdateSecureValue',
             splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.UpdateSecureValueRequest.SerializeToString,
             splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.UpdateSecureValueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EditSecureValue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/splitkeep.metadata.v1.SecureValues/EditSecureValue',
+            splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.EditSecureValueRequest.SerializeToString,
+            splitkeep_dot_metadata_dot_v1_dot_secure__values__pb2.EditSecureValueResponse.FromString,
             options,
             channel_credentials,
             insecure,

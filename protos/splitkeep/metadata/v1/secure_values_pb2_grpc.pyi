@@ -40,6 +40,8 @@ class SecureValuesStub:
     """What happens to those that the caller may read, in the order of resource versions."""
     UpdateSecureValue: _grpc.UnaryUnaryMultiCallable[_secure_values_pb2.UpdateSecureValueRequest, _secure_values_pb2.UpdateSecureValueResponse]
     """Replaces everything but the value: the version stays."""
+    EditSecureValue: _grpc.UnaryUnaryMultiCallable[_secure_values_pb2.EditSecureValueRequest, _secure_values_pb2.EditSecureValueResponse]
+    """Changes the parts that the request names, whatever the rest is. The right to write is enough."""
     DeleteSecureValue: _grpc.UnaryUnaryMultiCallable[_secure_values_pb2.DeleteSecureValueRequest, _secure_values_pb2.DeleteSecureValueResponse]
     """Gone for every reader at once."""
     DeleteSecureValues: _grpc.UnaryUnaryMultiCallable[_secure_values_pb2.DeleteSecureValuesRequest, _secure_values_pb2.DeleteSecureValuesResponse]
@@ -57,6 +59,8 @@ class SecureValuesAsyncStub(SecureValuesStub):
     """What happens to those that the caller may read, in the order of resource versions."""
     UpdateSecureValue: _aio.UnaryUnaryMultiCallable[_secure_values_pb2.UpdateSecureValueRequest, _secure_values_pb2.UpdateSecureValueResponse]  # type: ignore[assignment]
     """Replaces everything but the value: the version stays."""
+    EditSecureValue: _aio.UnaryUnaryMultiCallable[_secure_values_pb2.EditSecureValueRequest, _secure_values_pb2.EditSecureValueResponse]  # type: ignore[assignment]
+    """Changes the parts that the request names, whatever the rest is. The right to write is enough."""
     DeleteSecureValue: _aio.UnaryUnaryMultiCallable[_secure_values_pb2.DeleteSecureValueRequest, _secure_values_pb2.DeleteSecureValueResponse]  # type: ignore[assignment]
     """Gone for every reader at once."""
     DeleteSecureValues: _aio.UnaryUnaryMultiCallable[_secure_values_pb2.DeleteSecureValuesRequest, _secure_values_pb2.DeleteSecureValuesResponse]  # type: ignore[assignment]
@@ -95,6 +99,14 @@ class SecureValuesServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_secure_values_pb2.UpdateSecureValueResponse, _abc.Awaitable[_secure_values_pb2.UpdateSecureValueResponse]]:
         """Replaces everything but the value: the version stays."""
+
+    @_abc_1.abstractmethod
+    def EditSecureValue(
+        self,
+        request: _secure_values_pb2.EditSecureValueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_secure_values_pb2.EditSecureValueResponse, _abc.Awaitable[_secure_values_pb2.EditSecureValueResponse]]:
+        """Changes the parts that the request names, whatever the rest is. The right to write is enough."""
 
     @_abc_1.abstractmethod
     def DeleteSecureValue(
