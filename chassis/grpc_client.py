@@ -4,6 +4,7 @@ The peer's INTERNAL is our UnavailableError: its caller can do nothing else abou
 text is not ours to show.
 """
 
+import re
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +30,8 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 # What is on its way to a reader of a stream; the peer sends no more before it is read.
 UNREAD_BYTES = 262_144
 METADATA_BYTES = 65_536  # an error may list many violations (chassis/grpc_status.py)
+
+PROXY = re.compile(r"[^\s/@]+:[0-9]{1,5}")  # no scheme, no password
 
 _OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.lb_policy_name", "round_robin"),
@@ -88,11 +91,14 @@ def channel_options(
 
     Its certificate must bear `server_name`, if one is given. The connection goes through the
     HTTP proxy at `proxy` (host:port) by CONNECT, if one is given, and otherwise through none.
+    Raises ValueError for a proxy in another form.
     """
     options = dict(_OPTIONS)
     if server_name:
         options["grpc.ssl_target_name_override"] = server_name
-    if proxy:
+    if proxy is not None:
+        if PROXY.fullmatch(proxy) is None:
+            raise ValueError("a proxy is given as HOST:PORT")
         options |= {"grpc.enable_http_proxy": 1, "grpc.http_proxy": f"http://{proxy}"}
     return list(options.items())
 

@@ -32,12 +32,17 @@ _KEYS = frozenset(
         "algorithm",
         "jwks_file",
         "jwks_url",
+        "jwks_proxy",
         "jwks_ca",
         "may_grant_decrypt",
         "subjects",
         *_BOUNDS,
     }
 )
+
+
+_KEY_SCHEMES = frozenset({"https"})
+_PROXY_SCHEMES = frozenset({"http", "https"})
 
 
 class IssuersFileError(StartRefusedError):
@@ -52,7 +57,7 @@ class Issuer:
     """One trusted issuer, its one algorithm, where its keys are, and its bounds.
 
     `jwks_ca` is the PEM file of the authority that signs the certificate of `jwks_url`'s host;
-    without it the machine's own trust store decides.
+    without it the machine's own trust store decides. `jwks_proxy` is the URL of a proxy to it.
     """
 
     issuer: str
@@ -61,6 +66,7 @@ class Issuer:
     jwks_file: Path | None = None
     jwks_url: str | None = None
     jwks_ca: Path | None = None
+    jwks_proxy: str | None = None
     namespaces: frozenset[str] = frozenset()
     service_identities: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
@@ -142,14 +148,20 @@ def _key_source_problems(entry: dict[str, Any]) -> Iterator[str]:
         yield "exactly one of jwks_file and jwks_url is needed"
     yield from (
         f"{key} must be a non-empty string"
-        for key in ("jwks_file", "jwks_url", "jwks_ca")
+        for key in ("jwks_file", "jwks_url", "jwks_ca", "jwks_proxy")
         if key in entry and not _is_text(entry[key])
     )
     url = entry.get("jwks_url")
-    if isinstance(url, str) and not _is_https(url):
+    if isinstance(url, str) and not _is_url(url, _KEY_SCHEMES):
         yield "jwks_url must be an https URL without user, password or fragment"
-    if "jwks_ca" in entry and "jwks_url" not in entry:
-        yield "jwks_ca goes with jwks_url only"
+    proxy = entry.get("jwks_proxy")
+    if isinstance(proxy, str) and not _is_url(proxy, _PROXY_SCHEMES):
+        yield "jwks_proxy must be an http or https URL without user, password or fragment"
+    yield from (
+        f"{key} goes with jwks_url only"
+        for key in ("jwks_ca", "jwks_proxy")
+        if key in entry and "jwks_url" not in entry
+    )
 
 
 def _is_text(value: Any) -> bool:
@@ -160,13 +172,13 @@ def _is_texts(value: Any) -> bool:
     return isinstance(value, list) and all(_is_text(item) for item in value)
 
 
-def _is_https(url: str) -> bool:
+def _is_url(url: str, schemes: frozenset[str]) -> bool:
     try:
         parts = urlsplit(url)
     except ValueError:
         return False
     plain = not (parts.username or parts.password or parts.fragment)
-    return parts.scheme == "https" and bool(parts.hostname) and plain
+    return parts.scheme in schemes and bool(parts.hostname) and plain
 
 
 def _issuer(entry: dict[str, Any], folder: Path) -> Issuer:
@@ -177,6 +189,7 @@ def _issuer(entry: dict[str, Any], folder: Path) -> Issuer:
         jwks_file=folder / entry["jwks_file"] if "jwks_file" in entry else None,
         jwks_url=entry.get("jwks_url"),
         jwks_ca=folder / entry["jwks_ca"] if "jwks_ca" in entry else None,
+        jwks_proxy=entry.get("jwks_proxy"),
         subjects=frozenset(entry.get("subjects", [ANY])),
         may_grant_decrypt=entry.get("may_grant_decrypt", False),
         **{key: frozenset(entry.get(key, [])) for key in _BOUNDS},

@@ -53,8 +53,31 @@ def key_source(issuer: Issuer, clock: Clock) -> KeySource:
         return FileKeySource(issuer.jwks_file, issuer.algorithm, clock)
     if issuer.jwks_url is None:
         raise ValueError("an issuer needs a jwks_file or a jwks_url")
-    context = ssl.create_default_context(cafile=issuer.jwks_ca) if issuer.jwks_ca else None
-    return UrlKeySource(issuer.jwks_url, issuer.algorithm, clock, context)
+    route = Route(client_context(issuer.jwks_ca), issuer.jwks_proxy)
+    return UrlKeySource(issuer.jwks_url, issuer.algorithm, clock, route)
+
+
+def client_context(ca: Path | None = None) -> ssl.SSLContext:
+    """Verifies servers by the authority in the file, or else by the machine's trust store.
+
+    ssl.create_default_context() would write the keys of every session to the file that
+    SSLKEYLOGFILE names. Raises OSError.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca is None:
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(ca)
+    return context
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How a key set is reached: whom to trust, and the URL of a proxy, if it needs one."""
+
+    tls: ssl.SSLContext
+    proxy: str | None = None
 
 
 class FileKeySource:
@@ -110,11 +133,12 @@ class UrlKeySource:
     """Keys behind an https URL. See KeySource."""
 
     def __init__(
-        self, url: str, algorithm: str, clock: Clock, tls: ssl.SSLContext | None = None
+        self, url: str, algorithm: str, clock: Clock, route: Route | None = None
     ) -> None:
         if not url.startswith("https://"):
             raise ValueError("keys are fetched over https only")
-        self._url, self._algorithm, self._clock, self._tls = url, algorithm, clock, tls
+        self._url, self._algorithm, self._clock = url, algorithm, clock
+        self._route = route or Route(client_context())
         self._fetched: _Fetched | None = None
         self._tried_at: datetime | None = None
         self._fetching: asyncio.Task[None] | None = None
@@ -172,9 +196,8 @@ class UrlKeySource:
             _log.warning("key set not fetched", reason=type(error).__name__, rule=_rule(error))
 
     async def _download(self) -> bytes:
-        tls = self._tls or ssl.create_default_context()
         async with (
-            httpx2.AsyncClient(verify=tls, follow_redirects=False, trust_env=False) as client,
+            self._client() as client,
             client.stream("GET", self._url, headers={"accept": "application/json"}) as response,
         ):
             if response.status_code != httpx2.codes.OK:
@@ -185,6 +208,13 @@ class UrlKeySource:
                 if len(document) > MAX_DOCUMENT_BYTES:
                     raise KeySetError("the key set is too long")
             return document
+
+    def _client(self) -> httpx2.AsyncClient:
+        """Proxies that the environment names are not used: the issuers file names one."""
+        route = self._route
+        return httpx2.AsyncClient(
+            verify=route.tls, proxy=route.proxy, follow_redirects=False, trust_env=False
+        )
 
 
 def _parsed(document: bytes, algorithm: str) -> KeySet:

@@ -34,6 +34,12 @@ __all__ = ["base", "docker_engine", "pytest_xdist_make_scheduler"]
 for _variable in [name for name in os.environ if name.startswith("PG")]:
     del os.environ[_variable]
 
+# The tests' own HTTP clients reach servers on this machine, whatever proxy it has to use.
+for _variable in ("no_proxy", "NO_PROXY"):
+    os.environ[_variable] = ",".join(
+        filter(None, (os.environ.get(_variable), "localhost,127.0.0.1,::1"))
+    )
+
 T = TypeVar("T")
 Clone = Callable[[], Sensitive[str]]
 

@@ -90,7 +90,7 @@ def run(arguments: Namespace, _environ: Mapping[str, str]) -> int:
         outcomes = asyncio.run(_decrypt(vault, arguments))
     except UnavailableError as error:
         return fail(f"{error}{_hint(str(error))}")
-    except (MissingError, KnownError, OSError) as error:
+    except (MissingError, KnownError, OSError, ValueError) as error:
         return fail(error)
     try:
         printed = _as_asked(outcomes, arguments)

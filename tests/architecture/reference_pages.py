@@ -58,7 +58,8 @@ A claim outside an issuer's bounds makes the whole token invalid.
 
 `algorithm` is one of ES256, ES384, RS256 and EdDSA.
 The keys are in a file beside this one (`jwks_file`, read again when it changes) or behind
-`https` (`jwks_url`, with `jwks_ca` for an authority of your own).
+`https` (`jwks_url`, with `jwks_ca` for an authority of your own and `jwks_proxy` for an HTTP
+proxy on the way; proxies that the environment names are not used).
 `actions` bounds what a token's `grants` may name, `may_grant_decrypt` whether its
 `permissions` may decrypt.
 `subjects` bounds `sub`: each item is exact, or a prefix followed by `*`.

@@ -20,6 +20,7 @@ from splitkeep.client import (
     Reason,
     Secret,
 )
+from tests.fakes.proxies import recording_proxy
 from tests.integration.chassis.harness import until
 from tests.integration.splitkeep.conftest import Connect
 from tests.integration.splitkeep.scripted_vault import (
@@ -305,3 +306,32 @@ async def test_a_token_that_was_written_in_part_is_not_what_a_read_fails_by(
         await client.read("a", namespace="default")
 
     assert vault.tokens == ["whole-token", "whole-to", "whole-token"]
+
+
+@pytest.mark.parametrize("asked_for", [False, True], ids=["not asked for", "asked for"])
+async def test_a_client_goes_through_the_proxy_that_it_is_given_and_through_no_other(
+    ca: Path, monkeypatch: pytest.MonkeyPatch, *, asked_for: bool
+) -> None:
+    async with recording_proxy() as proxy, serving(ScriptedVault(), ca) as port:
+        for name, value in proxy.environment.items():
+            monkeypatch.setenv(name, value)
+        if asked_for:
+            monkeypatch.setenv("no_proxy", "127.0.0.1")
+        given = f"127.0.0.1:{proxy.port}" if asked_for else None
+        target, token = f"127.0.0.1:{port}", "canary-token"
+        async with DecryptClient.connect(
+            target, ca=ca, token=lambda: token, proxy=given
+        ) as client:
+            await client.read("a", namespace="default")
+        with BlockingDecryptClient(target, ca=ca, token=lambda: token, proxy=given) as blocking:
+            await asyncio.to_thread(blocking.read, "a", namespace="default")
+
+    heads = [head.split()[:2] for head in proxy.heads]
+    assert heads == ([["CONNECT", target]] * 2 if asked_for else [])
+    assert not any(token in head for head in proxy.heads)
+
+
+@pytest.mark.parametrize("proxy", ["", "proxy", "http://proxy:3128", "u:p@proxy:3128", "a b:1"])
+def test_a_proxy_that_is_not_host_and_port_is_refused(ca: Path, proxy: str) -> None:
+    with pytest.raises(ValueError, match="HOST:PORT"):
+        DecryptClient.connect("127.0.0.1:1", ca=ca, token=lambda: "t", proxy=proxy)

@@ -23,6 +23,7 @@ import pytest
 from splitkeep.environment import ROOT
 from splitkeep.local.settings import PORT_OPTIONS
 from splitkeep.local.state import State
+from tests.fakes.proxies import environment_of_proxy
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -304,3 +305,37 @@ def test_a_taken_port_is_named_before_anything_starts(workplace: Workplace) -> N
 
     assert refused.returncode == 1
     assert "--gateway-port" in refused.stderr
+
+
+@contextmanager
+def an_unvisited_port() -> Iterator[int]:
+    """Somebody listens there, and nobody comes."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+        listener.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+def test_proxies_key_logs_and_traces_that_the_environment_names_are_not_used(
+    tmp_path: Path,
+) -> None:
+    key_log = tmp_path / "keys.log"
+    with an_unvisited_port() as port, a_workplace(tmp_path / "state") as quiet:
+        hostile = {
+            **environment_of_proxy(port),
+            "SSLKEYLOGFILE": str(key_log),
+            "GRPC_VERBOSITY": "debug",
+            "GRPC_TRACE": "http,call_error,http2_stream_state",
+        }
+        workplace = Workplace(quiet.state, {**quiet.environ, **hostile})
+        with workplace.running() as stack:
+            create(stack, "db-password")
+            read = workplace.run("decrypt", "db-password")
+            logs = [path.read_text() for path in quiet.state.directory.rglob("*.log")]
+
+    assert (read.returncode, read.stdout, read.stderr) == (0, SECRET, "")
+    assert logs
+    for told in (SECRET, *stack["tokens"].values()):
+        assert not any(told in log for log in logs)
+    assert not key_log.exists()

@@ -81,6 +81,15 @@ PROBLEMS: dict[str, tuple[dict[str, Any], str]] = {
         "an https URL",
     ),
     "url without host": ({"jwks_file": None, "jwks_url": "https:///k"}, "an https URL"),
+    "a proxy that is no URL": (
+        {"jwks_file": None, "jwks_url": "https://x.example/k", "jwks_proxy": "proxy:3128"},
+        "jwks_proxy must be an http or https URL",
+    ),
+    "a password for the proxy": (
+        {"jwks_file": None, "jwks_url": "https://x.example/k", "jwks_proxy": "http://u:p@x:1"},
+        "jwks_proxy must be an http or https URL",
+    ),
+    "proxy without url": ({"jwks_proxy": "http://x:1"}, "jwks_proxy goes with jwks_url"),
     "ca without url": ({"jwks_ca": "ca.pem"}, "jwks_ca goes with jwks_url"),
 }
 
