@@ -23,7 +23,8 @@ class SingleFlight(Generic[K, V]):
     async def run(self, key: K, work: Callable[[], Awaitable[V]]) -> V:
         """The outcome of the work. Raises what the work raises."""
         flight = self._flights.get(key)
-        if flight is None:
+        # One that has ended and not yet landed is over: waiting for it would not even yield.
+        if flight is None or flight.done():
             with deadline.unbound():
                 flight = asyncio.create_task(_run(work))
             self._flights[key] = flight
@@ -31,7 +32,8 @@ class SingleFlight(Generic[K, V]):
         return await asyncio.shield(flight)
 
     def _land(self, key: K, flight: asyncio.Task[V]) -> None:
-        del self._flights[key]
+        if self._flights.get(key) is flight:
+            del self._flights[key]
         if not flight.cancelled():
             flight.exception()  # seen, even if all who waited have left
 

@@ -134,6 +134,15 @@ class Pair:
             os.kill(pid, signal.SIGSTOP)
         self._stopped.extend(pids)
 
+    async def cut_standby_off(self) -> None:
+        """The standby runs and has no connection to the primary."""
+        connection = await asyncpg.connect(self.standby.admin_dsn.reveal())
+        try:
+            await connection.execute("ALTER SYSTEM SET primary_conninfo = ''")
+            await connection.execute("SELECT pg_reload_conf()")
+        finally:
+            connection.terminate()
+
     def resume(self) -> None:
         """What was stalled goes on."""
         for pid in self._stopped:
@@ -158,10 +167,10 @@ class Pair:
 
     async def fail_over(self) -> None:
         """The primary is dead, its standby has taken over and waits for no standby yet."""
-        if not self.standby_runs:
-            raise NodesError("a standby that is not running cannot take over")
         await self.kill_primary()
         self.resume()
+        if not self.standby_runs:
+            await self.standby.start()
         await self.promote()
 
     @property

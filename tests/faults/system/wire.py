@@ -113,6 +113,9 @@ class _Stream:
     async def read(self) -> Any:
         return await self.ask(self.request)
 
+    def add_done_callback(self, _callback: Callable[[Any], None]) -> None:
+        """It does not end before whoever holds it is done with it."""
+
     def cancel(self) -> None:
         """Nothing is left of a call that has ended."""
 
