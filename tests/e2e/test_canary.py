@@ -23,6 +23,7 @@ def used(stack: Stack) -> Stack:
     assert stack.create(NAME, first, description=DESCRIPTION).status_code == 201
     assert stack.put(NAME, second).status_code == 200
     assert stack.put(NAME, description=DESCRIPTION).status_code == 200
+    apply_client_side(stack, second)
     with stack.http() as http:
         listed = http.get(f"{stack.url}/securevalues")
         refused = [
@@ -38,6 +39,28 @@ def used(stack: Stack) -> Stack:
     assert all(answer.is_client_error for answer in refused)
     assert stack.decrypt([NAME]) == {NAME: {"value": second}}
     return stack
+
+
+def apply_client_side(stack: Stack, value: str) -> None:
+    """What kubectl sends, with the plaintext in its annotation, and worse."""
+    key = "kubectl.kubernetes.io/last-applied-configuration"
+    pointer = f"/metadata/annotations/{key.replace('/', '~1')}"
+    spec = {"description": DESCRIPTION, "value": value}
+    texts = [
+        json.dumps({"kind": "SecureValue", "spec": spec}),
+        json.dumps({"kind": "SecureValue", "spec": {"Value": value}, "x": [value]}),
+        json.dumps({"kind": "List", "items": [{"spec": spec}]}),
+        value,
+    ]
+    with stack.http() as http:
+        url = f"{stack.url}/securevalues/{NAME}"
+        for text in texts:
+            merge = {"metadata": {"annotations": {key: text}}}
+            operations = [{"op": "add", "path": pointer, "value": text}]
+            for kind, patch in (("merge", merge), ("json", operations)):
+                content_type = f"application/{kind}-patch+json"
+                answer = http.patch(url, json=patch, headers={"Content-Type": content_type})
+                assert (answer.status_code, MARK in answer.text) == (200, False)
 
 
 def test_no_canary_is_in_a_log(used: Stack) -> None:

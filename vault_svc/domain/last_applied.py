@@ -51,9 +51,12 @@ def without_value(annotations: Mapping[str, str]) -> dict[str, str]:
 
 
 def texts_of(annotations: Mapping[str, str]) -> Iterator[str]:
-    """Every key and value, and as they read the texts inside of what was applied last."""
+    """Every key and value, and the strings inside of a value that is JSON, as they read.
+
+    Other tools than kubectl keep what they applied in annotations of their own.
+    """
     for key, text in annotations.items():
         yield key
         yield text
-        if key == LAST_APPLIED:
+        if text.lstrip().startswith("{"):
             yield from texts_in(text)

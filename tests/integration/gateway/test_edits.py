@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chassis.errors import ConflictError, UnavailableError
+from chassis.errors import ConflictError
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldManager
 from protos.splitkeep.metadata.v1.keepers_pb2 import (
     AwsKeeper,
@@ -148,11 +148,3 @@ async def test_a_patch_without_the_right_to_read_is_one_write_and_no_retry(
 
     assert answer.status_code == 409
     assert gateway.store.rpcs() == ["metadata.Get", "metadata.Edit"]
-
-
-async def test_a_metadata_that_does_not_know_edits_is_a_part_that_cannot_be_reached(
-    gateway: Gateway,
-) -> None:
-    gateway.store.failing_rpcs["metadata.Edit"] = UnavailableError()
-
-    assert (await edited(gateway, ONE, {})).status_code == 503

@@ -15,6 +15,7 @@ from chassis.errors import (
 )
 from chassis.postgres import Database
 from chassis.sensitive import Sensitive
+from metadata_svc.domain.partial_edit import PartialEdit
 from metadata_svc.domain.resource import Operation
 from metadata_svc.domain.secure_value import Draft, SecureValue
 from metadata_svc.domain.value_id import ValueKey, ValueState
@@ -320,3 +321,23 @@ def _application(database: Database, queries: TransactionQueries) -> Application
     transactions = cast(PostgresTransactions, stores.transactions)
     mutant = replace(transactions, queries=queries)
     return Application(replace(stores, transactions=mutant))
+
+
+async def test_edits_of_parts_that_meet_all_happen(application: Application) -> None:
+    """Nobody reads what it replaces, so no addition undoes another."""
+    await application.create(DRAFT)
+    names = [f"added-{number}" for number in range(16)]
+
+    results = await outcomes(
+        [
+            application.edit_part(
+                PartialEdit(namespace=NAMESPACE, name=DRAFT.name, add_decrypters=(name,))
+            )
+            for name in names
+        ]
+    )
+
+    assert errors(results) == set()
+    now = await application.get(DRAFT.name)
+    assert set(now.decrypters) == {*DRAFT.decrypters, *names}
+    assert now.resource_version == 17

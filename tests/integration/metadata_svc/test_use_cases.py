@@ -4,6 +4,7 @@ from tests.contracts.metadata_svc.claims import ClaimsContract
 from tests.contracts.metadata_svc.edits import EditsContract
 from tests.contracts.metadata_svc.keeper_repeats import KeeperRepeatsContract
 from tests.contracts.metadata_svc.late_claims import LateClaimsContract
+from tests.contracts.metadata_svc.partial_edits import PartialEditsContract
 from tests.contracts.metadata_svc.repeats import RepeatsContract
 from tests.contracts.metadata_svc.resolves import ResolvesContract
 
@@ -21,6 +22,10 @@ class TestResolves(ResolvesContract):
 
 
 class TestEdits(EditsContract):
+    pass
+
+
+class TestPartialEdits(PartialEditsContract):
     pass
 
 

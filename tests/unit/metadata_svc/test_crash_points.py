@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from chassis.errors import AlreadyExistsError, ConflictError, KnownError
+from metadata_svc.domain.partial_edit import PartialEdit
 from metadata_svc.domain.resource import Operation
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.value_id import ValueKey, ValueState
@@ -17,6 +18,7 @@ from tests.fakes.metadata_svc.stores import FakeDatabase, fake_stores
 from tests.fakes.metadata_svc.tables import Tables
 
 DRAFT = a_draft()
+A_PART = PartialEdit(namespace=NAMESPACE, name=DRAFT.name, add_decrypters=("added",))
 LONGEST_WRITE = 20
 Write = Callable[[Application], Awaitable[SecureValue]]
 
@@ -132,6 +134,7 @@ async def test_a_claim_that_failed_and_died_before_it_said_so_is_all_that_may_ha
     "write",
     [
         pytest.param(lambda a: a.edit(described(DRAFT, "x")), id="edit"),
+        pytest.param(lambda a: a.edit_part(A_PART), id="edit a part"),
         pytest.param(lambda a: a.delete(NAMESPACE, DRAFT.name), id="delete"),
     ],
 )

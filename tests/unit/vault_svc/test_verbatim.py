@@ -38,6 +38,10 @@ REVEALING: dict[str, tuple[dict[str, Any], str]] = {
         {"annotations": {LAST_APPLIED: f'{{"spec":{{"description":"{ESCAPED}"}}}}'}},
         "metadata.annotations",
     ),
+    "an escape in what another tool applied": (
+        {"annotations": {"kapp.k14s.io/original": f'{{"spec":{{"value":"{ESCAPED}"}}}}'}},
+        "metadata.annotations",
+    ),
     "an owner": ({"owner_references": (OWNER,)}, "metadata.ownerReferences"),
     "the description": ({"description": f"it is {VALUE}"}, "spec.description"),
     "a decrypter": ({"decrypters": ("k6", VALUE)}, "spec.decrypters"),
