@@ -20,8 +20,23 @@ from vault_svc.ports.values import ValueKey
 
 # Of a prefix metadata keeps so much at least, whatever it completes it with (a name has 253).
 KEPT_PREFIX_CHARACTERS = 243
+MAXIMUM_NAMESPACE_CHARACTERS = 63
 
 _log = structlog.get_logger(__name__)
+
+
+def askable(keys: Sequence[ValueKey]) -> list[ValueKey]:
+    """Without those that metadata takes no question about.
+
+    A damaged row must not fail the page that it is on; it stays where it is.
+    """
+    asked = [key for key in keys if len(key.namespace) <= MAXIMUM_NAMESPACE_CHARACTERS]
+    if len(asked) < len(keys):
+        _log.error(
+            "values of an impossible namespace are left as they are",
+            left_count=len(keys) - len(asked),
+        )
+    return asked
 
 
 def check_prepared(

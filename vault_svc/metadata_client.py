@@ -28,6 +28,7 @@ from protos.splitkeep.metadata.v1 import secure_value_pb2, vault_peer_pb2
 from protos.splitkeep.metadata.v1.vault_peer_pb2_grpc import VaultPeerStub
 from vault_svc.domain.draft import Draft, Operation, OwnerReference
 from vault_svc.metadata_answers import (
+    askable,
     check_claimed,
     check_page,
     check_prepared,
@@ -156,7 +157,7 @@ class GrpcMetadataClient:
 
     async def refuse(self, keys: Sequence[ValueKey]) -> tuple[tuple[ValueKey, ValueState], ...]:
         """See ports.MetadataClient.refuse."""
-        request = vault_peer_pb2.RefuseRequest(values=map(_key_to_proto, keys))
+        request = vault_peer_pb2.RefuseRequest(values=map(_key_to_proto, askable(keys)))
         answer = await _own(
             call(self._stub.Refuse, request, deadline_seconds=SWEEP_DEADLINE_SECONDS)
         )
@@ -186,7 +187,7 @@ class GrpcMetadataClient:
 
     async def acknowledge(self, keys: Sequence[ValueKey]) -> None:
         """See ports.MetadataClient.acknowledge."""
-        request = vault_peer_pb2.AcknowledgeRequest(values=map(_key_to_proto, keys))
+        request = vault_peer_pb2.AcknowledgeRequest(values=map(_key_to_proto, askable(keys)))
         await _own(
             call(self._stub.Acknowledge, request, deadline_seconds=SWEEP_DEADLINE_SECONDS)
         )

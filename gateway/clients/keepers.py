@@ -102,6 +102,7 @@ class KeepersClient:
             answer.more,
             answer.resource_version,
             answer.ByteSize(),
+            tuple(answer.damaged_names),
         )
 
     async def watch(

@@ -78,6 +78,8 @@ class PageOf(Generic[ItemT_co]):
     resource_version: int
     wire_bytes: int = 0
     """How long the page was on the wire."""
+    damaged_names: tuple[str, ...] = ()
+    """Those that match as well, and cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,6 +132,7 @@ class SecureValuesClient:
             answer.more,
             answer.resource_version,
             answer.ByteSize(),
+            tuple(answer.damaged_names),
         )
 
     async def watch(

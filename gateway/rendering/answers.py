@@ -44,13 +44,17 @@ def answer(
 
 
 def list_answer(
-    head: JsonObject, pages: AsyncGenerator[Iterable[JsonObject], None], request: Request
+    head: JsonObject,
+    pages: AsyncGenerator[Iterable[JsonObject], None],
+    request: Request,
+    *,
+    warnings: Sequence[str] = (),
 ) -> Response:
     """A list whose document, but for its items, is `head`, written while it is read.
 
     What `pages` raises is raised before anything is sent, or else cuts the answer off.
     """
-    return ListAnswer(head, pages, form_of(request.scope))
+    return ListAnswer(head, pages, form_of(request.scope), warnings=warnings)
 
 
 class DocumentAnswer(Response):
@@ -100,8 +104,11 @@ class ListAnswer(Response):
         head: JsonObject,
         pages: AsyncGenerator[Iterable[JsonObject], None],
         form: Form,
+        *,
+        warnings: Sequence[str] = (),
     ) -> None:
         super().__init__(media_type=form.media_type)
+        self._warnings = warnings
         self._head = head
         self._pages = pages
         self._form = form
@@ -117,6 +124,8 @@ class ListAnswer(Response):
                 whole = StreamingResponse(
                     stream, headers=headers, media_type=self._form.media_type
                 )
+                for warning in self._warnings:
+                    whole.headers.append("warning", warning)
                 await whole(scope, receive, send)
 
     async def _written(self) -> AsyncGenerator[bytes, None]:

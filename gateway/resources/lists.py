@@ -5,7 +5,8 @@
   a watch from there misses nothing.
 """
 
-from collections.abc import AsyncGenerator, Iterable
+import re
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
@@ -42,6 +43,9 @@ below what one gRPC answer may be.
 
 ENOUGH_BYTES = 8 * 1024 * 1024
 """A page that is this long on the wire is not filled up to its limit."""
+
+MAX_DAMAGED_TOLD = 10
+_NAME = re.compile(r"[a-z0-9.-]{1,253}")
 
 START = Position(resource_version=0, after_name="")
 
@@ -89,20 +93,32 @@ class Lists(Generic[ItemT, WriteT]):
         """GET of the collection: a page if a limit is given, else all of it as a stream."""
         asked = list_query_from(query_from(request.scope["query_string"]), target)
         if asked.limit:
-            return answer(await self._page(asked, token), request)
+            document, damaged = await self._page(asked, token)
+            return answer(document, request, warnings=_warnings(damaged))
         pages = self._pages(asked, token)
         first = await anext(pages)
         head = _head(asked, first.resource_version, last="")
-        return list_answer(head, self._rendered(target, first, pages), request)
+        # Headers come first: of damaged objects on later pages only metadata's log tells.
+        warnings = _warnings(first.damaged_names)
+        return list_answer(
+            head, self._rendered(target, first, pages), request, warnings=warnings
+        )
 
-    async def _page(self, asked: ListQuery, token: Sensitive[str]) -> JsonObject:
-        """At most `asked.limit` items, and where the list goes on, if it does."""
+    async def _page(
+        self, asked: ListQuery, token: Sensitive[str]
+    ) -> tuple[JsonObject, Sequence[str]]:
+        """At most `asked.limit` items, and where the list goes on, if it does.
+
+        And the names of those that are damaged.
+        """
         items: list[ItemT] = []
+        damaged: list[str] = []
         version, more, held = 0, False, 0
         async with aclosing(self._pages(asked, token)) as pages:
             async for page in pages:
                 version = version or page.resource_version
                 items += page.items
+                damaged += page.damaged_names
                 held += page.wire_bytes
                 more = page.more or len(items) > asked.limit
                 if len(items) >= asked.limit or held > ENOUGH_BYTES:
@@ -110,7 +126,7 @@ class Lists(Generic[ItemT, WriteT]):
         del items[asked.limit :]
         head = _head(asked, version, last=items[-1].name if more else "")
         to_json, target = self._representation.to_json, asked.identity.target
-        return head | {"items": [to_json(item, target) for item in items]}
+        return head | {"items": [to_json(item, target) for item in items]}, damaged
 
     async def _pages(
         self, asked: ListQuery, token: Sensitive[str]
@@ -154,6 +170,16 @@ class Lists(Generic[ItemT, WriteT]):
             del first
             async for page in rest:
                 yield (to_json(item, target) for item in page.items)
+
+
+def _warnings(damaged: Sequence[str]) -> tuple[str, ...]:
+    """One header for all damaged objects (RFC 9111 §5.5, code 299)."""
+    if not damaged:
+        return ()
+    # What is damaged may have any name: a header takes those that are names.
+    told = [name for name in damaged if _NAME.fullmatch(name)][:MAX_DAMAGED_TOLD]
+    names = ": " + ", ".join(told) if told else ""
+    return (f'299 - "left out because damaged in the database: {len(damaged)}{names}"',)
 
 
 def _head(asked: ListQuery, version: int, *, last: str) -> JsonObject:

@@ -20,6 +20,7 @@ from chassis.errors import (
     ConflictError,
     InvalidArgumentError,
     NotFoundError,
+    UnavailableError,
 )
 from metadata_svc.domain.field_owners import (
     FieldChanges,
@@ -143,6 +144,16 @@ class Stamp:
     by: Principal
     at: datetime
     blind: bool = False
+
+
+class DamagedObjectError(UnavailableError):
+    """What the database holds of the object is not what its kind needs. Deleting it works."""
+
+    def __init__(self, kind: Kind, name: str) -> None:
+        super().__init__(
+            f'{kind.singular}.{GROUP} "{name}" is damaged in the database and cannot be read; '
+            "it can be deleted"
+        )
 
 
 def not_found(kind: Kind, name: str) -> NotFoundError:

@@ -85,6 +85,7 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
             keepers=map(keeper_to_proto, page.items),
             more=page.more,
             resource_version=page.resource_version,
+            damaged_names=page.damaged,
         )
 
     async def WatchKeepers(

@@ -68,6 +68,7 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
             secure_values=map(secure_value_to_proto, page.items),
             more=page.more,
             resource_version=page.resource_version,
+            damaged_names=page.damaged,
         )
 
     async def WatchSecureValues(

@@ -29,7 +29,14 @@ class KeeperStore(Protocol):
         ...
 
     async def lock_to_change(self, namespace: str, name: str) -> Keeper | None:
-        """The keeper, if there is one; nobody else locks or changes it meanwhile."""
+        """The keeper, if there is one; nobody else locks or changes it meanwhile.
+
+        Raises DamagedObjectError.
+        """
+        ...
+
+    async def lock_to_remove(self, namespace: str, name: str) -> Keeper | None:
+        """As lock_to_change(); of one that is damaged, which one it is and nothing else."""
         ...
 
     async def lock_to_activate(self, namespace: str, name: str) -> tuple[Keeper, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from metadata_svc.domain.access import Location, Scope
+from metadata_svc.domain.resource import Resource
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.selector import Selector
 
@@ -13,7 +14,7 @@ MAX_PAGE_BYTES = 2 * 1024 * 1024
 
 Address: TypeAlias = tuple[str, str]  # a namespace and a name in it
 
-T_co = TypeVar("T_co", covariant=True)
+T_co = TypeVar("T_co", covariant=True, bound=Resource)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +37,18 @@ class Page(Generic[T_co]):
     """Some resources in name order, and whether more match after the last one here.
 
     They are the namespace as its write number `resource_version` left it, 0 being no write.
+    `damaged` names those that match and cannot be read: they are not among the items.
     """
 
     items: tuple[T_co, ...]
     more: bool
     resource_version: int
+    damaged: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name on the page, the damaged ones included, in order."""
+        return tuple(sorted((*(item.name for item in self.items), *self.damaged)))
 
 
 class Pages(Protocol[T_co]):
@@ -51,6 +59,8 @@ class Pages(Protocol[T_co]):
 
     async def page(self, query: PageQuery) -> Page[T_co]:
         """At most `limit` resources; fewer, but at least one, when they are large.
+
+        Of several pages' worth of damaged ones it may have none, and more match all the same.
 
         Raises UnavailableError.
         """

@@ -16,7 +16,14 @@ class SecureValueStore(Protocol):
         ...
 
     async def lock(self, namespace: str, name: str) -> SecureValue | None:
-        """The live secure value, if there is one; nobody else locks or writes it meanwhile."""
+        """The live secure value, if there is one; nobody else locks or writes it meanwhile.
+
+        Raises DamagedObjectError.
+        """
+        ...
+
+    async def lock_to_remove(self, namespace: str, name: str) -> SecureValue | None:
+        """As lock(); of one that is damaged, which one it is and nothing else."""
         ...
 
     async def insert(self, secure_value: SecureValue) -> None:

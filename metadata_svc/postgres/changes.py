@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import asyncpg
+import structlog
 
 from chassis.postgres import Database
 from chassis.queries import load_queries
@@ -14,9 +15,16 @@ from metadata_svc.domain.resource import Kind
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.ports.changes import ChangesQuery, Entry, Past, PastChange
 from metadata_svc.ports.history import ChangeType
-from metadata_svc.postgres.rows import keeper_from_json, secure_value_from_json
+from metadata_svc.postgres.rows import (
+    DAMAGE,
+    check_sound,
+    keeper_from_json,
+    secure_value_from_json,
+)
 
-T = TypeVar("T")
+T = TypeVar("T", SecureValue, Keeper)
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +84,19 @@ class PostgresChanges(Generic[T]):
 
     def _entry(self, row: asyncpg.Record) -> Entry[T]:
         number: int = row["resource_version"]
-        return Entry(number, None if row["object"] is None else self._change(row))
+        if row["object"] is None:
+            return Entry(number, None)
+        try:
+            return Entry(number, self._change(row))
+        except DAMAGE as error:
+            _log.error(  # frames would quote what the row holds
+                "a recorded change is damaged; watches pass it over",
+                kind=self.stored.kind.value,
+                name=row["name"],
+                resource_version=number,
+                reason=type(error).__name__,
+            )
+            return Entry(number, None)
 
     def _change(self, row: asyncpg.Record) -> PastChange[T]:
         after, labels = self.stored.read(row["object"]), row["previous_labels"]
@@ -84,6 +104,7 @@ class PostgresChanges(Generic[T]):
         if labels is not None:
             decrypters = row["previous_decrypters"] or ()
             before = self.stored.before(after, json.loads(labels), decrypters)
+            check_sound(before)
         return PastChange(type=ChangeType(row["type"]), after=after, before=before)
 
 

@@ -7,13 +7,14 @@ import asyncpg
 from chassis.postgres import Connection, Database
 from chassis.queries import load_queries
 from metadata_svc.domain.keeper import Keeper
-from metadata_svc.domain.resource import already_exists
+from metadata_svc.domain.resource import DamagedObjectError, already_exists
 from metadata_svc.postgres.rows import (
     AWS_TYPE,
     aws_to_json,
     keeper_from_row,
     map_to_json,
     owners_to_json,
+    salvaged_keeper,
     size_bytes,
 )
 
@@ -72,6 +73,15 @@ class PostgresKeeperStore:
     async def lock_to_change(self, namespace: str, name: str) -> Keeper | None:
         row = await self.connection.fetchrow(self.queries.lock_to_change, namespace, name)
         return None if row is None else keeper_from_row(row)
+
+    async def lock_to_remove(self, namespace: str, name: str) -> Keeper | None:
+        row = await self.connection.fetchrow(self.queries.lock_to_change, namespace, name)
+        if row is None:
+            return None
+        try:
+            return keeper_from_row(row)
+        except DamagedObjectError:
+            return salvaged_keeper(row)
 
     async def lock_to_activate(self, namespace: str, name: str) -> tuple[Keeper, ...]:
         await self.connection.execute(self.queries.hold_activation, namespace)

@@ -1,3 +1,18 @@
+-- part: columns
+    namespace, name, uid, resource_version, generation, active, description, config, labels,
+    annotations, created_by, updated_by,
+    -- A time that no answer can carry is null.
+    CASE
+        WHEN created_at >= '0001-01-02 00:00Z' AND created_at < '9999-12-31 00:00Z'
+            THEN created_at
+    END AS created_at,
+    CASE
+        WHEN updated_at >= '0001-01-02 00:00Z' AND updated_at < '9999-12-31 00:00Z'
+            THEN updated_at
+    END AS updated_at,
+    field_owners, created_by_issuer,
+    CASE WHEN issuers_of = resource_version THEN updated_by_issuer ELSE '' END AS updated_by_issuer
+
 -- name: active
 -- $1 namespace
 SELECT name FROM keepers WHERE namespace = $1 AND active
@@ -5,10 +20,7 @@ SELECT name FROM keepers WHERE namespace = $1 AND active
 -- name: read
 -- $1 namespace, $2 name
 SELECT
-    namespace, name, uid, resource_version, generation, active, description, config, labels,
-    annotations, created_at, created_by, updated_at, updated_by,
-    field_owners, created_by_issuer,
-    CASE WHEN issuers_of = resource_version THEN updated_by_issuer ELSE '' END AS updated_by_issuer
+    -- include: columns
 FROM keepers
 WHERE namespace = $1 AND name = $2
 
@@ -20,10 +32,7 @@ SELECT name FROM keepers WHERE namespace = $1 AND name = $2 FOR SHARE
 -- name: lock_to_change
 -- $1 namespace, $2 name
 SELECT
-    namespace, name, uid, resource_version, generation, active, description, config, labels,
-    annotations, created_at, created_by, updated_at, updated_by,
-    field_owners, created_by_issuer,
-    CASE WHEN issuers_of = resource_version THEN updated_by_issuer ELSE '' END AS updated_by_issuer
+    -- include: columns
 FROM keepers
 WHERE namespace = $1 AND name = $2
 FOR UPDATE
@@ -39,10 +48,7 @@ ON CONFLICT (namespace) DO UPDATE SET count = k.count + 1
 -- After hold_activation, and a statement of its own: it sees which one the last holder activated.
 -- Nobody makes another one active meanwhile; one that is deleted before its lock is not here.
 SELECT
-    namespace, name, uid, resource_version, generation, active, description, config, labels,
-    annotations, created_at, created_by, updated_at, updated_by,
-    field_owners, created_by_issuer,
-    CASE WHEN issuers_of = resource_version THEN updated_by_issuer ELSE '' END AS updated_by_issuer
+    -- include: columns
 FROM keepers
 WHERE namespace = $1 AND (active OR name = $2)
 ORDER BY name

@@ -9,9 +9,10 @@ import asyncpg
 from chassis.postgres import Database
 from chassis.queries import load_queries
 from metadata_svc.domain.keeper import Keeper
+from metadata_svc.domain.resource import DamagedObjectError
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.ports.reader import Page, PageQuery
-from metadata_svc.postgres.rows import keeper_from_row, secure_value_from_row
+from metadata_svc.postgres.rows import keeper_from_row, secure_value_from_row, size_bytes
 from metadata_svc.postgres.selection import (
     Leader,
     excluded_names,
@@ -21,7 +22,7 @@ from metadata_svc.postgres.selection import (
     names_selected,
 )
 
-T = TypeVar("T")
+T = TypeVar("T", SecureValue, Keeper)
 
 # How many names of a leader are passed to see how far it reaches, and of how many leaders.
 PROBED_NAMES = 200
@@ -77,7 +78,7 @@ class PostgresSecureValuePages:
         while asked.names and _is_cut(rows, query.limit):
             asked = asked.with_more_names()
             rows = await self.database.fetch(asked.statement, *asked.parameters)
-        return _page(rows, query.limit, secure_value_from_row)
+        return _page(rows, query, secure_value_from_row)
 
     async def asked(self, query: PageQuery) -> Asked:
         """The statement that reads fewest rows to answer the query."""
@@ -142,7 +143,7 @@ class PostgresKeeperPages:
             excluded_names(query.selector),
             names_selected(query.selector, query.scope),
         )
-        return _page(rows, query.limit, keeper_from_row)
+        return _page(rows, query, keeper_from_row)
 
 
 def _bounds(query: PageQuery) -> tuple[object, ...]:
@@ -155,11 +156,23 @@ def _is_cut(rows: Sequence[asyncpg.Record], limit: int) -> bool:
 
 
 def _page(
-    rows: Sequence[asyncpg.Record], limit: int, item: Callable[[asyncpg.Record], T]
+    rows: Sequence[asyncpg.Record], query: PageQuery, item: Callable[[asyncpg.Record], T]
 ) -> Page[T]:
     counter: int = rows[0]["counter"]
     if rows[0]["name"] is None:
         return Page((), more=False, resource_version=counter)
-    kept = rows[:limit]
-    more = rows[0]["found"] > len(kept)
-    return Page(tuple(map(item, kept)), more=more, resource_version=counter)
+    items: list[T] = []
+    damaged: list[str] = []
+    room = query.max_bytes
+    for row in rows[: query.limit]:
+        try:
+            read = item(row)
+        except DamagedObjectError:
+            damaged.append(row["name"])
+            continue
+        room -= size_bytes(read)
+        if room < 0 and items:  # what the statement knew of its weight was less than the truth
+            break
+        items.append(read)
+    more = rows[0]["found"] > len(items) + len(damaged)
+    return Page(tuple(items), more, counter, tuple(damaged))

@@ -5,33 +5,83 @@
 -- rows than it must.
 --
 -- `found` counts what matched, up to $3; what would make the page too heavy is left off, but never
--- the first. `counter` is the namespace's in the very state that the rows are of; with no row on
--- the page it stands alone. LIMIT 1 has the planner look up each name in turn, where it might else
--- read the whole namespace beside the selected part.
+-- the first. Of a row that is heavier than any object may be (1 MiB, see rows.py) or has a time that
+-- no answer can carry, the contents are not read: they are null, and the row is damaged.
+-- `counter` is the namespace's in the very state that the rows are of; with no row on the page it
+-- stands alone. LIMIT 1 has the planner look up each name in turn, where it might else read the whole
+-- namespace beside the selected part.
+
+-- part: common
+    w.namespace, w.name, w.uid, w.resource_version, w.generation,
+    CASE WHEN w.readable THEN w.description END AS description,
+    CASE WHEN w.readable THEN w.labels END AS labels,
+    CASE WHEN w.readable THEN w.annotations END AS annotations,
+    CASE WHEN w.readable THEN w.created_at END AS created_at,
+    CASE WHEN w.readable THEN w.created_by END AS created_by,
+    CASE WHEN w.readable THEN w.updated_at END AS updated_at,
+    CASE WHEN w.readable THEN w.updated_by END AS updated_by,
+    CASE WHEN w.readable THEN w.field_owners END AS field_owners,
+    CASE WHEN w.readable THEN w.created_by_issuer END AS created_by_issuer,
+    CASE
+        WHEN NOT w.readable THEN NULL
+        WHEN w.issuers_of = w.resource_version THEN w.updated_by_issuer
+        ELSE ''
+    END AS updated_by_issuer,
+    w.found, c.counter
 
 -- part: columns
-    w.namespace, w.name, w.uid, w.resource_version, w.generation, w.version, w.value_id, w.keeper,
-    w.description, w.decrypters, w.labels, w.annotations, w.created_at, w.created_by,
-    w.updated_at, w.updated_by, w.field_owners, w.created_by_issuer,
-    CASE WHEN w.issuers_of = w.resource_version THEN w.updated_by_issuer ELSE '' END
-        AS updated_by_issuer,
-    w.found, c.counter
+    w.version, w.value_id, w.keeper,
+    CASE WHEN w.readable THEN w.decrypters END AS decrypters,
+    -- include: common
 
 -- part: counted
 FROM (SELECT coalesce((SELECT value FROM counters WHERE namespace = $1), 0) AS counter) AS c
 LEFT JOIN (
-    SELECT page.*, count(*) OVER () AS found,
-        sum(page.size_bytes) OVER (ORDER BY page.name) - page.size_bytes AS bytes_before
+    SELECT page.*, judged.readable, count(*) OVER () AS found,
+        sum(weighed.weight) OVER (ORDER BY page.name) - weighed.weight AS bytes_before
     FROM (
 
--- part: bounded
+-- part: measured
         LIMIT $3
     ) AS page
+    CROSS JOIN LATERAL (
+        SELECT octet_length(page.description)::bigint
+            + octet_length(page.created_by) + octet_length(page.created_by_issuer)
+            + octet_length(page.updated_by) + octet_length(page.updated_by_issuer)
+            + pg_column_size(page.labels) + pg_column_size(page.annotations)
+            + pg_column_size(page.field_owners)
+
+-- part: judged
+            AS size
+    ) AS measured
+    CROSS JOIN LATERAL (
+        SELECT measured.size <= 1048576
+            AND page.created_at >= '0001-01-02 00:00Z' AND page.created_at < '9999-12-31 00:00Z'
+            AND page.updated_at >= '0001-01-02 00:00Z' AND page.updated_at < '9999-12-31 00:00Z'
+            AS readable
+    ) AS judged
+    CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN judged.readable THEN greatest(measured.size, least(page.size_bytes, 1048576))
+            ELSE 0
+        END AS weight
+    ) AS weighed
 ) AS w ON w.bytes_before < $4
 ORDER BY w.name
 
+-- part: bounded
+-- include: measured
+            + pg_column_size(page.decrypters)
+-- include: judged
+
+-- part: bounded_keepers
+-- include: measured
+            + pg_column_size(page.config)
+-- include: judged
+
 -- part: labels
-AND s.labels @> $5
+-- Without a requirement of labels, those that are none match as well: the row is damaged.
+AND (s.labels @> $5 OR ($5::jsonb = '{}' AND jsonb_typeof(s.labels) <> 'object'))
 AND ($6::jsonb IS NULL OR NOT EXISTS (
     SELECT FROM jsonb_to_recordset($6) AS r (
         key text, one_of jsonb, none_of jsonb, present boolean,
@@ -42,7 +92,7 @@ AND ($6::jsonb IS NULL OR NOT EXISTS (
         WHEN r.none_of IS NOT NULL
             THEN coalesce(NOT r.none_of ? (s.labels ->> r.key), true)
         WHEN r.present IS NOT NULL THEN (s.labels ? r.key) = r.present
-        WHEN (s.labels ->> r.key) ~ '^[0-9]+$'
+        WHEN (s.labels ->> r.key) ~ '^[0-9]{1,63}$'
             THEN (s.labels ->> r.key)::numeric
                 BETWEEN coalesce(r.above + 1, 0)
                 AND coalesce(r.below - 1, 9223372036854775807)
@@ -142,7 +192,7 @@ SELECT
         WHERE leader.namespace = $1 AND leader.label = $12 AND leader.name > $2
         AND ($13::text [] IS NULL OR leader.value = ANY ($13))
         AND ($14::numeric IS NULL OR CASE
-            WHEN leader.value ~ '^[0-9]+$'
+            WHEN leader.value ~ '^[0-9]{1,63}$'
                 THEN leader.value::numeric BETWEEN $14 AND $15::numeric
             ELSE false
         END)
@@ -211,12 +261,8 @@ ORDER BY l.position
 -- name: page_of_keepers
 -- $1 to $6 as above, $7 names that it has not, $8 names or null
 SELECT
-    w.namespace, w.name, w.uid, w.resource_version, w.generation, w.active, w.config,
-    w.description, w.labels, w.annotations, w.created_at, w.created_by, w.updated_at,
-    w.updated_by, w.field_owners, w.created_by_issuer,
-    CASE WHEN w.issuers_of = w.resource_version THEN w.updated_by_issuer ELSE '' END
-        AS updated_by_issuer,
-    w.found, c.counter
+    w.active, CASE WHEN w.readable THEN w.config END AS config,
+    -- include: common
 -- include: counted
         SELECT s.*
         FROM keepers AS s
@@ -224,4 +270,4 @@ SELECT
         AND s.name <> ALL ($7::text []) AND ($8::text [] IS NULL OR s.name = ANY ($8))
         -- include: labels
         ORDER BY s.name
--- include: bounded
+-- include: bounded_keepers

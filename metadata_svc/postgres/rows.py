@@ -6,57 +6,97 @@ fields, which then have their defaults; what a newer version added is passed ove
 
 import dataclasses
 import json
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 import asyncpg
+import structlog
 
 from metadata_svc.domain.field_owners import FieldOwner, OwnerOperation
 from metadata_svc.domain.keeper import AwsAssumeRole, AwsKeeper, Keeper
-from metadata_svc.domain.resource import Resource
+from metadata_svc.domain.resource import DamagedObjectError, Kind, Resource
 from metadata_svc.domain.secure_value import SecureValue
+
+ResourceT = TypeVar("ResourceT", SecureValue, Keeper)
 
 AWS_TYPE = "aws"
 _FIXED_SIZE_BYTES = 256  # ids, numbers and times, about
 _ITEM_OVERHEAD_BYTES = 8  # tags and lengths of one map entry or list item, about
+# No object that was written here weighs a third of it; pages.sql reads nothing heavier.
+MAX_OBJECT_BYTES = 1024 * 1024
+_NUMBER_LIMIT = 2**63
+# What reading raises that does not hold what it should.
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EMPTY: Mapping[str, object] = {
+    "description": "",
+    "labels": "{}",
+    "annotations": "{}",
+    "field_owners": "[]",
+    "decrypters": (),
+    "config": "{}",
+    "created_at": _EPOCH,
+    "created_by": "",
+    "created_by_issuer": "",
+    "updated_at": _EPOCH,
+    "updated_by": "",
+    "updated_by_issuer": "",
+}
+
+Row: TypeAlias = asyncpg.Record | Mapping[str, Any]
+
+_log = structlog.get_logger(__name__)
 
 
-def secure_value_from_row(row: asyncpg.Record) -> SecureValue:
-    """The secure value of a row that has all of its columns."""
-    return SecureValue(
-        **_resource_columns(row),
-        decrypters=tuple(row["decrypters"]),
-        keeper=row["keeper"],
-        version=row["version"],
-        value_id=row["value_id"],
-    )
+def secure_value_from_row(row: Row) -> SecureValue:
+    """The secure value of a row that has all of its columns. Raises DamagedObjectError."""
+    return _sound(Kind.SECURE_VALUE, row, _secure_value)
 
 
-def keeper_from_row(row: asyncpg.Record) -> Keeper:
-    """The keeper of a row that has all of its columns."""
-    return Keeper(
-        **_resource_columns(row), active=row["active"], aws=aws_from_json(row["config"])
-    )
+def keeper_from_row(row: Row) -> Keeper:
+    """The keeper of a row that has all of its columns. Raises DamagedObjectError."""
+    return _sound(Kind.KEEPER, row, _keeper)
+
+
+def salvaged_secure_value(row: Row) -> SecureValue:
+    """Which secure value it is, and nothing else: of a row that is damaged."""
+    return secure_value_from_row(_emptied(row))
+
+
+def salvaged_keeper(row: Row) -> Keeper:
+    """Which keeper it is, and nothing else: of a row that is damaged."""
+    return keeper_from_row(_emptied(row))
 
 
 def secure_value_from_json(text: str) -> SecureValue:
-    """The secure value of a stored object."""
+    """The secure value of a stored object. Raises one of DAMAGE if it is none."""
     stored = json.loads(text)
-    return SecureValue(
+    made = SecureValue(
         **_stored_fields(stored, SecureValue)
         | {
             "decrypters": tuple(stored["decrypters"]),
             "value_id": UUID(stored["value_id"]),
         }
     )
+    check_sound(made)
+    return made
 
 
 def keeper_from_json(text: str) -> Keeper:
-    """The keeper of a stored object."""
+    """The keeper of a stored object. Raises one of DAMAGE if it is none."""
     stored = json.loads(text)
-    return Keeper(**_stored_fields(stored, Keeper) | {"aws": _aws(stored["aws"])})
+    made = Keeper(**_stored_fields(stored, Keeper) | {"aws": _aws(stored["aws"])})
+    check_sound(made)
+    return made
 
 
 def resource_to_json(resource: Resource) -> str:
@@ -100,7 +140,62 @@ def size_bytes(resource: SecureValue | Keeper) -> int:
     return _FIXED_SIZE_BYTES + sum(len(text.encode()) + _ITEM_OVERHEAD_BYTES for text in texts)
 
 
-def _resource_columns(row: asyncpg.Record) -> dict[str, Any]:
+def _sound(kind: Kind, row: Row, read: Callable[[Row], ResourceT]) -> ResourceT:
+    try:
+        made = read(row)
+        check_sound(made)
+    except DAMAGE as error:
+        _log.error(  # frames would quote what the row holds
+            "a stored object is damaged",
+            kind=kind.value,
+            namespace=row["namespace"],
+            name=row["name"],
+            reason=type(error).__name__,
+        )
+        raise DamagedObjectError(kind, row["name"]) from None
+    return made
+
+
+def _emptied(row: Row) -> Row:
+    columns = dict(row.items())
+    return columns | {name: empty for name, empty in _EMPTY.items() if name in columns}
+
+
+def check_sound(made: SecureValue | Keeper) -> None:
+    """Every field is of its type, and the whole fits into an answer. Raises one of DAMAGE."""
+    issuers: tuple[object, ...] = (made.created_by_issuer, made.updated_by_issuer)
+    numbers: tuple[object, ...] = (made.resource_version, made.generation)
+    if not all(isinstance(text, str) for text in issuers):
+        raise TypeError
+    if not all(isinstance(n, int) and abs(n) < _NUMBER_LIMIT for n in numbers):
+        raise TypeError
+    if size_bytes(made) > MAX_OBJECT_BYTES:  # encodes each text, so each is one
+        raise ValueError
+
+
+def _secure_value(row: Row) -> SecureValue:
+    return SecureValue(
+        **_resource_columns(row),
+        decrypters=tuple(row["decrypters"]),
+        keeper=row["keeper"],
+        version=row["version"],
+        value_id=row["value_id"],
+    )
+
+
+def _keeper(row: Row) -> Keeper:
+    return Keeper(
+        **_resource_columns(row), active=row["active"], aws=aws_from_json(row["config"])
+    )
+
+
+def _moment(content: object) -> datetime:
+    if not isinstance(content, datetime):
+        raise TypeError
+    return content
+
+
+def _resource_columns(row: Row) -> dict[str, Any]:
     """What both kinds have in common."""
     return {
         "namespace": row["namespace"],
@@ -108,10 +203,10 @@ def _resource_columns(row: asyncpg.Record) -> dict[str, Any]:
         "uid": row["uid"],
         "resource_version": row["resource_version"],
         "generation": row["generation"],
-        "created_at": row["created_at"],
+        "created_at": _moment(row["created_at"]),
         "created_by": row["created_by"],
         "created_by_issuer": row["created_by_issuer"],
-        "updated_at": row["updated_at"],
+        "updated_at": _moment(row["updated_at"]),
         "updated_by": row["updated_by"],
         "updated_by_issuer": row["updated_by_issuer"],
         "description": row["description"],
@@ -132,7 +227,9 @@ def _stored_fields(stored: dict[str, Any], kind: type[Resource]) -> dict[str, An
     }
 
 
-def _owners(stored: list[dict[str, Any]]) -> tuple[FieldOwner, ...]:
+def _owners(stored: object) -> tuple[FieldOwner, ...]:
+    if not isinstance(stored, (list, tuple)):
+        raise TypeError
     return tuple(
         FieldOwner(
             manager=owner["manager"],

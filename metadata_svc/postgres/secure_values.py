@@ -6,11 +6,12 @@ import asyncpg
 
 from chassis.postgres import Connection
 from chassis.queries import load_queries
-from metadata_svc.domain.resource import already_exists
+from metadata_svc.domain.resource import DamagedObjectError, already_exists
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.postgres.rows import (
     map_to_json,
     owners_to_json,
+    salvaged_secure_value,
     secure_value_from_row,
     size_bytes,
 )
@@ -22,6 +23,8 @@ class SecureValueQueries:
 
     next_version: str
     lock: str
+    lock_to_remove: str
+    unindex: str
     insert: str
     replace: str
     remove: str
@@ -49,6 +52,17 @@ class PostgresSecureValueStore:
     async def lock(self, namespace: str, name: str) -> SecureValue | None:
         row = await self.connection.fetchrow(self.queries.lock, namespace, name)
         return None if row is None else secure_value_from_row(row)
+
+    async def lock_to_remove(self, namespace: str, name: str) -> SecureValue | None:
+        row = await self.connection.fetchrow(self.queries.lock_to_remove, namespace, name)
+        if row is None:
+            return None
+        try:
+            return secure_value_from_row(row)
+        except DamagedObjectError:
+            # Its labels and decrypters are not found by what it says of itself.
+            await self.connection.execute(self.queries.unindex, namespace, name)
+            return salvaged_secure_value(row)
 
     async def insert(self, secure_value: SecureValue) -> None:
         row = secure_value

@@ -1,3 +1,14 @@
+-- part: times
+    -- A time that no answer can carry is null.
+    CASE
+        WHEN created_at >= '0001-01-02 00:00Z' AND created_at < '9999-12-31 00:00Z'
+            THEN created_at
+    END AS created_at,
+    CASE
+        WHEN updated_at >= '0001-01-02 00:00Z' AND updated_at < '9999-12-31 00:00Z'
+            THEN updated_at
+    END AS updated_at,
+
 -- name: next_version
 -- $1 namespace, $2 name
 INSERT INTO names AS n (namespace, name, last_version)
@@ -9,12 +20,42 @@ RETURNING last_version
 -- $1 namespace, $2 name
 SELECT
     namespace, name, uid, resource_version, generation, version, value_id, keeper, description,
-    decrypters, labels, annotations, created_at, created_by, updated_at, updated_by,
+    decrypters, labels, annotations, created_by, updated_by,
+    -- include: times
     field_owners, created_by_issuer,
     CASE WHEN issuers_of = resource_version THEN updated_by_issuer ELSE '' END AS updated_by_issuer
 FROM secure_values
 WHERE namespace = $1 AND name = $2
 FOR UPDATE
+
+-- name: lock_to_remove
+-- $1 namespace, $2 name
+-- Whatever is in the row: what is too large to be read, or not what it should be, is null.
+SELECT
+    namespace, name, uid, resource_version, generation, version, value_id, keeper,
+    CASE WHEN octet_length(description) <= 1048576 THEN description END AS description,
+    CASE WHEN pg_column_size(decrypters) <= 1048576 THEN decrypters END AS decrypters,
+    CASE
+        WHEN pg_column_size(labels) <= 1048576 AND jsonb_typeof(labels) = 'object' THEN labels
+    END AS labels,
+    CASE WHEN pg_column_size(annotations) <= 1048576 THEN annotations END AS annotations,
+    -- include: times
+    CASE WHEN octet_length(created_by) <= 1048576 THEN created_by END AS created_by,
+    CASE WHEN octet_length(updated_by) <= 1048576 THEN updated_by END AS updated_by,
+    CASE WHEN pg_column_size(field_owners) <= 1048576 THEN field_owners END AS field_owners,
+    created_by_issuer,
+    CASE WHEN issuers_of = resource_version THEN updated_by_issuer ELSE '' END AS updated_by_issuer
+FROM secure_values
+WHERE namespace = $1 AND name = $2
+FOR UPDATE
+
+-- name: unindex
+-- $1 namespace, $2 name
+-- Reads all labels and decrypters of the namespace.
+WITH unlabelled AS (
+    DELETE FROM secure_value_labels WHERE namespace = $1 AND name = $2
+)
+DELETE FROM secure_value_decrypters WHERE namespace = $1 AND name = $2
 
 -- name: insert
 -- $1 namespace, $2 name, $3 uid, $4 resource_version, $5 generation, $6 version, $7 value_id,
@@ -72,7 +113,9 @@ WHERE namespace = $1 AND name = $2
 -- name: remove
 -- $1 namespace, $2 name
 WITH was AS (
-    SELECT labels, decrypters FROM secure_values WHERE namespace = $1 AND name = $2
+    SELECT CASE WHEN jsonb_typeof(labels) = 'object' THEN labels END AS labels, decrypters
+    FROM secure_values
+    WHERE namespace = $1 AND name = $2
 ), unlabelled AS (
     DELETE FROM secure_value_labels AS l
     USING was, jsonb_each_text(was.labels) AS w

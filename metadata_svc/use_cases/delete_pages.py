@@ -81,7 +81,7 @@ class DeletePages(Generic[ResourceT]):
                 limit=request.page_size or MAX_PAGE_SIZE,
             )
         )
-        names = [item.name for item in page.items]
+        names = page.names
         gone = [name for name in names if await self._deleted(caller, request, name)]
         if not gone:
             # That nothing is left to delete is an answer, too.

@@ -160,7 +160,7 @@ async def _update(tx: Transaction, wanted: Wanted[SecureValue]) -> SecureValue:
 
 
 async def _delete(tx: Transaction, request: DeleteRequest) -> SecureValue:
-    locked = await tx.secure_values.lock(request.namespace, request.name)
+    locked = await tx.secure_values.lock_to_remove(request.namespace, request.name)
     live = _selected(locked, request)
     await tx.value_ids.release(ValueKey(live.namespace, live.value_id))
     await tx.secure_values.remove(live)

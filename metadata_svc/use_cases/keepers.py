@@ -252,7 +252,7 @@ async def _update(tx: Transaction, wanted: Wanted[Keeper], *, dry_run: bool) -> 
 
 async def _delete(tx: Transaction, request: DeleteRequest) -> Keeper:
     namespace, name = request.namespace, request.name
-    locked = await tx.keepers.lock_to_change(namespace, name)
+    locked = await tx.keepers.lock_to_remove(namespace, name)
     selected = while_selected(locked, request.selector)
     live = require_live(selected, request.preconditions, kind=Kind.KEEPER, name=name)
     # Whoever claims a value for this keeper locks it first, so none is added from here on.

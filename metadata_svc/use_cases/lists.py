@@ -1,12 +1,12 @@
 """Lists: pages of what a caller may read, of one kind."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from chassis.caller import Caller
 from chassis.errors import ExpiredError, FieldViolation, InvalidArgumentError, Rule
 from metadata_svc.domain.access import Scope
-from metadata_svc.domain.resource import Kind
+from metadata_svc.domain.resource import Kind, Resource
 from metadata_svc.domain.resource_rules import require_valid_namespace
 from metadata_svc.domain.selector import Selector, require_valid_selector
 from metadata_svc.domain.text import is_storable
@@ -16,7 +16,7 @@ from metadata_svc.use_cases.access import readable
 from metadata_svc.use_cases.history import require_kept
 from metadata_svc.use_cases.kinds import FIELDS, READ
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Resource)
 
 MAX_PAGE_SIZE = 500
 
@@ -48,6 +48,8 @@ class Lists(Generic[T]):
     async def page(self, caller: Caller, request: ListRequest) -> Page[T]:
         """A page of what the caller may read; what it may not read shapes nothing of it.
 
+        What is damaged is named and left out; if more match, the page has an item.
+
         Raises PermissionDeniedError without any read right, InvalidArgumentError, and
         ExpiredError when the state or the history that is asked for is not kept.
         """
@@ -57,18 +59,26 @@ class Lists(Generic[T]):
         _require_valid_page(request)
         if request.since:
             await self._require_history(request)
-        page = await self.pages.page(
-            PageQuery(
-                namespace=request.namespace,
-                scope=scope,
-                selector=request.selector,
-                after_name=request.after_name,
-                limit=request.page_size or MAX_PAGE_SIZE,
-            )
+        query = PageQuery(
+            namespace=request.namespace,
+            scope=scope,
+            selector=request.selector,
+            after_name=request.after_name,
+            limit=request.page_size or MAX_PAGE_SIZE,
         )
+        page = await self._page_with_an_item(query)
         if request.exact and page.resource_version != request.exact:
             raise ExpiredError
         return page
+
+    async def _page_with_an_item(self, query: PageQuery) -> Page[T]:
+        """Whoever lists goes on after the last item: if more match, there is one."""
+        page = await self.pages.page(query)
+        damaged = page.damaged
+        while page.more and not page.items:
+            page = await self.pages.page(replace(query, after_name=page.names[-1]))
+            damaged += page.damaged
+        return replace(page, damaged=damaged)
 
     async def _require_history(self, request: ListRequest) -> None:
         first = ChangesQuery(

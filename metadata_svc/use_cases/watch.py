@@ -157,7 +157,7 @@ class _Watch(Generic[ResourceT]):
             for item in page.items
         ]
         if page.more:
-            self._listed = page.items[-1].name
+            self._listed = page.names[-1]
             return added
         end: Event[ResourceT] = Event(
             type=EventType.BOOKMARK, resource_version=self._position, initial_end=True

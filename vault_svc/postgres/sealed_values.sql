@@ -38,14 +38,21 @@ FROM
     unnest((SELECT string_to_array($1, ' ')), (SELECT string_to_array($2, ' ')))
     WITH ORDINALITY AS asked (namespace, value_id, position)
 CROSS JOIN LATERAL (
-    SELECT namespace, data_key_id, wrapped_value_key, sealed_value
+    -- What is larger than the vault makes it opens under no key: it is not read, so that it is not
+    -- in the way of others.
+    SELECT namespace, data_key_id,
+        CASE WHEN octet_length(wrapped_value_key) <= 1024 THEN wrapped_value_key ELSE '' END
+            AS wrapped_value_key,
+        CASE WHEN octet_length(sealed_value) <= 32768 THEN sealed_value ELSE '' END
+            AS sealed_value
     FROM sealed_values
     WHERE sealed_values.namespace = asked.namespace
         AND sealed_values.value_id = asked.value_id::uuid
     OFFSET 0
 ) AS found
 CROSS JOIN LATERAL (
-    SELECT kek_id, state, wrapped_key, purpose
+    SELECT kek_id, state, purpose,
+        CASE WHEN octet_length(wrapped_key) <= 4096 THEN wrapped_key ELSE '' END AS wrapped_key
     FROM data_keys
     WHERE data_keys.namespace = found.namespace AND data_keys.data_key_id = found.data_key_id
     OFFSET 0

@@ -17,6 +17,8 @@ class FakeKeeperStore:
     async def lock_to_change(self, namespace: str, name: str) -> Keeper | None:
         return self._keepers.get((namespace, name))
 
+    lock_to_remove = lock_to_change
+
     async def lock_to_activate(self, namespace: str, name: str) -> tuple[Keeper, ...]:
         here = (k for k in self._keepers.values() if k.namespace == namespace)
         return tuple(sorted((k for k in here if k.active or k.name == name), key=_name))

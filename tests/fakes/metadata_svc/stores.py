@@ -47,6 +47,8 @@ class FakeSecureValueStore:
     async def lock(self, namespace: str, name: str) -> SecureValue | None:
         return self._tables.live.get((namespace, name))
 
+    lock_to_remove = lock
+
     async def insert(self, secure_value: SecureValue) -> None:
         address = secure_value.namespace, secure_value.name
         if address in self._tables.live:

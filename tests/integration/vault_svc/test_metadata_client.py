@@ -26,7 +26,7 @@ from tests.integration.vault_svc.peer import InMemoryPeer
 from vault_svc.domain.draft import Operation
 from vault_svc.domain.fingerprint import Fingerprint
 from vault_svc.metadata_client import GrpcMetadataClient
-from vault_svc.ports.metadata import Decision, Idempotency, Question
+from vault_svc.ports.metadata import Decision, Idempotency, Question, ValueState
 from vault_svc.ports.values import ValueKey
 
 A_QUESTION = Question(NAMESPACE, ["a"], IDENTITY)
@@ -288,3 +288,17 @@ async def test_a_page_of_released_ids_is_no_longer_than_asked(
 
     with pytest.raises(UnavailableError):
         await client.released(after=None, limit=2)
+
+
+async def test_values_of_an_impossible_namespace_do_not_fail_the_questions_about_others(
+    client: GrpcMetadataClient, peer: InMemoryPeer
+) -> None:
+    possible, other = ValueKey(NAMESPACE, UUID(int=1)), ValueKey("n" * 64, UUID(int=2))
+
+    with structlog.testing.capture_logs() as logged:
+        states = await client.refuse([possible, other])
+        await client.acknowledge([other, possible])
+
+    assert states == ((possible, ValueState.REFUSED),)
+    assert [len(request.values) for request in peer.requests] == [1, 1]
+    assert [(line["log_level"], line["left_count"]) for line in logged] == [("error", 1)] * 2

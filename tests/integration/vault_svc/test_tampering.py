@@ -164,3 +164,23 @@ async def decrypt_in(vault: Vault, namespace: str, name: str) -> bytes | Answer:
     call = DecryptCall(a_caller(namespace=namespace), "", namespace, [name])
     (outcome,) = await vault.decrypter.decrypt(call)
     return shown(outcome)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "sealed_value = repeat('x', 5000000)::bytea",
+        "sealed_value = repeat('x', 40000)::bytea",
+        "sealed_value = ''",
+        "wrapped_value_key = repeat('x', 5000000)::bytea",
+        "wrapped_value_key = ''",
+    ],
+)
+async def test_a_row_that_was_made_huge_or_empty_fails_its_own_name_alone(
+    vault: Vault, database: Database, change: str
+) -> None:
+    await database.execute(
+        f"UPDATE sealed_values SET {change} WHERE value_id = '{await value_id(vault, 'a')}'"
+    )
+
+    assert await opened(vault) == {"a": FAILED, "b": b"value of b"}

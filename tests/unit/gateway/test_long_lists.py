@@ -109,3 +109,37 @@ async def test_a_page_in_yaml_is_a_part_of_the_list() -> None:
 
     assert reader.headers[b"content-type"] == YAML.encode()
     assert reader.rows == 120
+
+
+class Damaged:
+    """A client one of whose pages leaves objects out."""
+
+    async def list_page(self, ask: PageAsk, *, token: Sensitive[str]) -> PageOf[SecureValue]:
+        return PageOf(
+            (SecureValue(name="a"),),
+            more=False,
+            resource_version=7,
+            damaged_names=("b", 'c"\r\nx: y'),
+        )
+
+
+@pytest.mark.parametrize("query", [b"", b"limit=5"], ids=["the whole", "a page"])
+async def test_a_list_warns_of_objects_that_are_left_out_because_they_are_damaged(
+    query: bytes,
+) -> None:
+    lists = Lists(Damaged(), SecureValueRepresentation())  # type: ignore[arg-type]  # lists use no more
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "GET",
+        "path": "",
+        "query_string": query,
+        "headers": [],
+    }
+    set_form(scope, Form())
+    answer = await lists.list(TARGET, Request(scope), Sensitive("token"))
+    reader = Reader()
+
+    await answer(scope, receive, reader.send)
+
+    told = b'299 - "left out because damaged in the database: 2: b"'
+    assert reader.headers[b"warning"] == told

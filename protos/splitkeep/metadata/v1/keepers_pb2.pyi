@@ -482,22 +482,28 @@ class ListKeepersResponse(_message.Message):
     KEEPERS_FIELD_NUMBER: _builtins.int
     MORE_FIELD_NUMBER: _builtins.int
     RESOURCE_VERSION_FIELD_NUMBER: _builtins.int
+    DAMAGED_NAMES_FIELD_NUMBER: _builtins.int
     more: _builtins.bool
     """Whether names after the last one here match too."""
     resource_version: _builtins.int
     """The namespace's counter, read before the first row."""
     @_builtins.property
     def keepers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Keeper]: ...
+    @_builtins.property
+    def damaged_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Those that match as well but are damaged in the database: they are not among the keepers."""
+
     def __init__(
         self,
         *,
         keepers: _abc.Iterable[Global___Keeper] | None = ...,
         more: _builtins.bool = ...,
         resource_version: _builtins.int = ...,
+        damaged_names: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["keepers", b"keepers", "more", b"more", "resource_version", b"resource_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["damaged_names", b"damaged_names", "keepers", b"keepers", "more", b"more", "resource_version", b"resource_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

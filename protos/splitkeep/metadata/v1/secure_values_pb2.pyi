@@ -128,22 +128,28 @@ class ListSecureValuesResponse(_message.Message):
     SECURE_VALUES_FIELD_NUMBER: _builtins.int
     MORE_FIELD_NUMBER: _builtins.int
     RESOURCE_VERSION_FIELD_NUMBER: _builtins.int
+    DAMAGED_NAMES_FIELD_NUMBER: _builtins.int
     more: _builtins.bool
     """Whether names after the last one here match too."""
     resource_version: _builtins.int
     """The namespace's counter, read before the first row."""
     @_builtins.property
     def secure_values(self) -> _containers.RepeatedCompositeFieldContainer[_secure_value_pb2.SecureValue]: ...
+    @_builtins.property
+    def damaged_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Those that match as well but are damaged in the database: they are not among the secure values."""
+
     def __init__(
         self,
         *,
         secure_values: _abc.Iterable[_secure_value_pb2.SecureValue] | None = ...,
         more: _builtins.bool = ...,
         resource_version: _builtins.int = ...,
+        damaged_names: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["more", b"more", "resource_version", b"resource_version", "secure_values", b"secure_values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["damaged_names", b"damaged_names", "more", b"more", "resource_version", b"resource_version", "secure_values", b"secure_values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
