@@ -134,6 +134,7 @@ async def test_a_list_warns_of_objects_that_are_left_out_because_they_are_damage
         "path": "",
         "query_string": query,
         "headers": [],
+        "asgi": {"spec_version": "2.4"},
     }
     set_form(scope, Form())
     answer = await lists.list(TARGET, Request(scope), Sensitive("token"))
