@@ -12,11 +12,11 @@ from gateway.discovery.groups import Group, Resource
 DISCOVERY_GROUP = "apidiscovery.k8s.io"
 
 
-def api_versions(core: Group) -> JsonObject:
-    """Answers `/api`, the place of the group without a name."""
+def api_versions(versions: Iterable[str]) -> JsonObject:
+    """Answers `/api`, the place of the group without a name, which has these versions."""
     return {
         "kind": "APIVersions",
-        "versions": list(core.versions),
+        "versions": list(versions),
         "serverAddressByClientCIDRs": [],
     }
 
@@ -59,8 +59,12 @@ def _resource_entries(resource: Resource) -> list[JsonObject]:
     """The resource itself and everything below it."""
     kind = resource.kind
     shared: JsonObject = {"namespaced": resource.namespaced, "kind": kind.name}
-    whole = {"name": kind.plural, "singularName": kind.singular, "verbs": list(resource.verbs)}
-    below = [
+    whole: JsonObject = {
+        "name": kind.plural,
+        "singularName": kind.singular,
+        "verbs": list(resource.verbs),
+    } | _short_names(resource)
+    below: list[JsonObject] = [
         {"name": f"{kind.plural}/{sub.name}", "singularName": "", "verbs": list(sub.verbs)}
         for sub in resource.subresources
     ]
@@ -108,4 +112,8 @@ def _resource_discovery(resource: Resource, group: Group, version: str) -> JsonO
         {"subresource": sub.name, "responseKind": response_kind, "verbs": list(sub.verbs)}
         for sub in resource.subresources
     ]
-    return entry | ({"subresources": below} if below else {})
+    return entry | _short_names(resource) | ({"subresources": below} if below else {})
+
+
+def _short_names(resource: Resource) -> JsonObject:
+    return {"shortNames": list(resource.short_names)} if resource.short_names else {}

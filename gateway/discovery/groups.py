@@ -31,6 +31,7 @@ class Resource:
     kind: Kind
     namespaced: bool
     verbs: tuple[str, ...]
+    short_names: tuple[str, ...] = ()
     subresources: tuple[Subresource, ...] = ()
 
 
@@ -74,9 +75,16 @@ SECRETS = Group(
             kind=KEEPER,
             namespaced=True,
             verbs=ALL_VERBS,
+            short_names=("kp",),
             subresources=(Subresource(name="activate", verbs=("create",)), EDIT),
         ),
-        Resource(kind=SECURE_VALUE, namespaced=True, verbs=ALL_VERBS, subresources=(EDIT,)),
+        Resource(
+            kind=SECURE_VALUE,
+            namespaced=True,
+            verbs=ALL_VERBS,
+            short_names=("sv",),
+            subresources=(EDIT,),
+        ),
     ),
 )
 
@@ -89,11 +97,27 @@ AUTHORIZATION = Group(
     ),
 )
 
-GROUPS = (SECRETS, AUTHORIZATION)
+AUTHENTICATION_GROUP = "authentication.k8s.io"
+
+IDENTITY_REVIEW = Kind(
+    name="SelfSubjectReview",
+    plural="selfsubjectreviews",
+    singular="selfsubjectreview",
+    words="self subject review",
+    group=AUTHENTICATION_GROUP,
+)
+
+AUTHENTICATION = Group(
+    name=AUTHENTICATION_GROUP,
+    versions=("v1",),
+    resources=(Resource(kind=IDENTITY_REVIEW, namespaced=False, verbs=("create",)),),
+)
+
+GROUPS = (SECRETS, AUTHORIZATION, AUTHENTICATION)
 
 CORE = Group(name="", versions=("v1",), resources=())
 """Kubernetes' group without a name, with nothing in it.
 
-Its version is told of all the same: kubectl writes several objects down as a `v1` `List`, and
-reads such a document only where the server has that version.
+kubectl writes several objects down as a `v1` `List`, and reads such a document only where the
+server lists that version.
 """

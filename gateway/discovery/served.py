@@ -1,6 +1,7 @@
 """The discovery paths: every document is made once, at start. Nobody needs a token for them."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from starlette.requests import Request
@@ -22,13 +23,16 @@ from gateway.published import Answer, Published
 from gateway.rendering.accept import MediaRange, media_ranges
 
 JSON = "application/json"
+_KUBECTL = re.compile(r"kubectl[^/ ]*/")
+"""What client-go makes of the program's name; some distributions add a version to it."""
+_VARIES_BY_CLIENT = {"vary": "accept, accept-encoding, user-agent"}
 AGGREGATED_VERSIONS = ("v2", "v2beta1")
 
 
 def discovery_paths(*, namespace: str) -> dict[str, Answer]:
     """What is answered where; `namespace` is what clients are told that theirs is."""
     documents: dict[str, Answer] = {
-        "/api": AggregatedDocument(api_versions(CORE), (CORE,)).answer,
+        "/api": CoreVersions(CORE).answer,
         **_of_versions(CORE, "/api"),
         "/api/v1/namespaces/{namespace}": _refuse_namespaces,
         "/apis": AggregatedDocument(group_list(GROUPS), GROUPS).answer,
@@ -84,7 +88,9 @@ class AggregatedDocument:
             for version in AGGREGATED_VERSIONS
         }
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(
+        self, request: Request, headers: Mapping[str, str] | None = None
+    ) -> Response:
         """The first form that the client names and that there is. Raises NotAcceptableError."""
         for taken in _ranges(request):
             if taken.parameters.get("as") == "APIGroupDiscoveryList":
@@ -92,8 +98,32 @@ class AggregatedDocument:
             else:
                 published = self._plain if takes_plain_json(taken) else None
             if published is not None and not taken.is_refused:
-                return await published.answer(request)
+                return await published.answer(request, headers)
         raise NotAcceptableError
+
+
+class CoreVersions:
+    """Answers `/api`: the version of the group without a name, to clients that need it.
+
+    gcx and grafanactl read every version that is listed as `group/version` and end at one
+    without a group. kubectl reads a `v1` `List` only where `v1` is listed. So it is listed
+    below the prefix for Kubernetes' clients, and to kubectl everywhere: a kubeconfig from
+    before there was a prefix names the server alone.
+    """
+
+    def __init__(self, core: Group) -> None:
+        self._listed = AggregatedDocument(api_versions(core.versions), (core,))
+        self._unlisted = AggregatedDocument(api_versions(()), ())
+
+    async def answer(self, request: Request) -> Response:
+        """Raises NotAcceptableError."""
+        document = self._listed if _needs_core(request) else self._unlisted
+        return await document.answer(request, _VARIES_BY_CLIENT)
+
+
+def _needs_core(request: Request) -> bool:
+    agent = request.headers.get("user-agent", "")
+    return bool(request.scope["root_path"]) or _KUBECTL.match(agent) is not None
 
 
 def _published(document: JsonObject, media_type: str) -> Published:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from chassis.request_id import accepted_or_new, bind_request_id
 from gateway.edge.exchange import REQUEST_ID_HEADER, Exchange
 from gateway.edge.http_metrics import WATCH, HttpMetrics
-from gateway.edge.paths import canonical_path, check_path
+from gateway.edge.paths import canonical_path, check_path, prefix_of
 from gateway.edge.request_state import is_watch, route_of, target_of
 from gateway.edge.websocket import WatchSocket
 from gateway.errors import ClientGoneError
@@ -53,6 +53,7 @@ class Edge:
                 socket.admit()
             check_path(scope["raw_path"])
             scope["path"] = canonical_path(scope["path"])
+            scope["root_path"] = prefix_of(scope["path"])
             await self._app(scope, exchange.receive, exchange.send)
         except ClientGoneError:
             exchange.status = exchange.status or CLIENT_GONE

@@ -9,6 +9,9 @@ from urllib.parse import unquote_to_bytes
 
 from gateway.errors import BadRequestError
 
+KUBERNETES_PREFIX = "/k8s"
+"""Every path is also served below it, as Kubernetes' own clients expect a server to be."""
+
 _AMBIGUOUS = re.compile(r"[/\\;%A-Z\x00-\x20\x7f]")
 _ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
@@ -33,6 +36,11 @@ def check_path(raw_path: bytes) -> None:
 def canonical_path(path: str) -> str:
     """The decoded path without a slash at its end, which changes nothing."""
     return path.removesuffix("/") or "/"
+
+
+def prefix_of(path: str) -> str:
+    """`KUBERNETES_PREFIX` for a path below it, nothing for any other."""
+    return KUBERNETES_PREFIX if path.startswith(f"{KUBERNETES_PREFIX}/") else ""
 
 
 def _is_ambiguous(part: bytes) -> bool:

@@ -32,6 +32,8 @@ from splitkeep.local.state import State, no_stack, read_description
 from splitkeep.terminal import tell
 
 MARK = b"# Made by `splitkeep kubeconfig`, which may overwrite it.\n"
+KUBERNETES_PATH = "/k8s"
+"""Below it the gateway lists what kubectl needs and Grafana's clients do not understand."""
 DEFAULT_ROLE = "Admin"
 ALL_NAMESPACES = "*"
 
@@ -153,7 +155,8 @@ def _request(arguments: Namespace) -> TokenRequest:
 def render(access: Access, name: str) -> bytes:
     """A kubeconfig (`v1`, kind `Config`) with one context, which is the current one."""
     cluster = {
-        "server": access.server,
+        "server": access.server.removesuffix("/").removesuffix(KUBERNETES_PATH)
+        + KUBERNETES_PATH,
         "certificate-authority-data": b64encode(access.ca).decode(),
     }
     context = {"cluster": name, "user": name, "namespace": access.namespace}

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from typing import Any
 
 import pytest
@@ -22,12 +23,111 @@ async def get(gateway: Gateway, path: str, **headers: str) -> Any:
         return await http.get(path, headers=headers)
 
 
+async def test_grafanas_clients_are_told_that_all_is_well(gateway: Gateway) -> None:
+    """gcx parses the version and refuses to speak to what is older than 12.0.0."""
+    answer = await get(gateway, "/api/health")
+
+    told = answer.json()
+    assert (answer.status_code, told["database"]) == (200, "ok")
+    assert re.fullmatch(r"1[2-9]\.\d+\.\d+\+splitkeep-[0-9A-Za-z.-]+", told["version"])
+
+
+KUBECTL_AGENTS = {
+    "kubectl": "kubectl/v1.32.4 (linux/amd64) kubernetes/59526cd",
+    "kubectl under another name": "kubectl-1.33/v1.33.0 (linux/amd64) kubernetes/abc",
+    "kubectl on Windows": "kubectl.exe/v1.30.1 (windows/amd64) kubernetes/6911225",
+}
+GRAFANA_AGENTS = {
+    "gcx": "gcx/v0.4.0 (linux/amd64) kubernetes/$Format",
+    "grafanactl": "grafanactl/v0.1.7 (darwin/arm64) kubernetes/$Format",
+    "Terraform": "Terraform/1.11.4 terraform-provider-grafana/4.26.0",
+    "a name that has kubectl in it": "my-kubectl/v1",
+}
+
+
+@pytest.mark.parametrize("accept", [KUBECTL, "application/json, */*"])
+@pytest.mark.parametrize("agent", GRAFANA_AGENTS)
+async def test_a_client_of_grafana_finds_only_versions_of_groups(
+    gateway: Gateway, agent: str, accept: str
+) -> None:
+    """gcx and grafanactl split every version at its slash and end where there is none."""
+    headers = {"user-agent": GRAFANA_AGENTS[agent], "accept": accept}
+
+    listed = [(await get(gateway, path, **headers)).json() for path in ("/api", "/apis")]
+
+    versions = [version for document in listed for version in group_versions(document)]
+    assert len(versions) >= 3
+    assert all(version.count("/") == 1 and version.split("/")[0] for version in versions)
+
+
+@pytest.mark.parametrize("accept", [KUBECTL, "application/json, */*"])
+@pytest.mark.parametrize(
+    ("path", "agent"),
+    [
+        *(("/api", agent) for agent in KUBECTL_AGENTS.values()),
+        ("/k8s/api", KUBECTL_AGENTS["kubectl"]),
+        ("/k8s/api", "python-httpx"),
+    ],
+)
+async def test_kubectl_finds_the_version_of_the_group_without_a_name(
+    gateway: Gateway, path: str, agent: str, accept: str
+) -> None:
+    found = await get(gateway, path, **{"user-agent": agent, "accept": accept})
+
+    assert group_versions(found.json()) == ["v1"]
+    assert "user-agent" in found.headers["vary"]
+
+
+def group_versions(document: Any) -> list[str]:
+    """As client-go makes them of `/api` and `/apis`, in either form."""
+    if document["kind"] == "APIVersions":
+        return list(document["versions"])
+    if document["kind"] == "APIGroupList":
+        return [
+            each["groupVersion"] for group in document["groups"] for each in group["versions"]
+        ]
+    names = [(group["metadata"].get("name", ""), group) for group in document["items"]]
+    return [
+        f"{name}/{each['version']}" if name else each["version"]
+        for name, group in names
+        for each in group["versions"]
+    ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/apis",
+        "/apis/secret.grafana.app/v1beta1",
+        "/openapi/v3",
+        "/openapi/v2",
+        "/version",
+        "/healthz",
+        "/bootdata",
+    ],
+)
+async def test_every_document_is_the_same_below_the_prefix(gateway: Gateway, path: str) -> None:
+    assert (await get(gateway, f"/k8s{path}")).content == (await get(gateway, path)).content
+
+
+@pytest.mark.parametrize("path", ["/k8s", "/k8s/", "/k8s/k8s/api", "/k8sapi", "/k8s/apis/x"])
+async def test_the_prefix_is_no_path_of_its_own(gateway: Gateway, path: str) -> None:
+    assert (await get(gateway, path)).status_code == 404
+
+
+async def test_the_prefix_changes_nothing_of_an_access_decision(gateway: Gateway) -> None:
+    path = "/k8s/apis/secret.grafana.app/v1beta1/namespaces/default/securevalues"
+    async with gateway.http(token=None) as nobody, gateway.http() as admin:
+        assert (await nobody.get(path)).status_code == 401
+        assert (await admin.get(path)).status_code == 200
+
+
 async def test_the_group_without_a_name_has_a_version_and_nothing_in_it(
     gateway: Gateway,
 ) -> None:
     """Without it, kubectl can read no document of `apiVersion: v1` and `kind: List`."""
-    versions = (await get(gateway, "/api")).json()
-    resources = (await get(gateway, "/api/v1")).json()
+    versions = (await get(gateway, "/k8s/api")).json()
+    resources = (await get(gateway, "/k8s/api/v1")).json()
 
     assert (versions["kind"], versions["versions"]) == ("APIVersions", ["v1"])
     assert resources == {
@@ -46,7 +146,11 @@ async def test_the_groups_are_listed_with_v1beta1_preferred(
 
     groups = {group["name"]: group for group in listed["groups"]}
     assert (listed["kind"], listed["apiVersion"]) == ("APIGroupList", "v1")
-    assert groups.keys() == {"secret.grafana.app", "authorization.k8s.io"}
+    assert groups.keys() == {
+        "secret.grafana.app",
+        "authorization.k8s.io",
+        "authentication.k8s.io",
+    }
     assert groups["secret.grafana.app"]["versions"] == [
         {"groupVersion": "secret.grafana.app/v1beta1", "version": "v1beta1"},
         {"groupVersion": "secret.grafana.app/v1", "version": "v1"},
@@ -77,6 +181,7 @@ async def test_a_version_lists_its_resources(gateway: Gateway, version: str) -> 
                 "namespaced": True,
                 "kind": "Keeper",
                 "verbs": ALL_VERBS,
+                "shortNames": ["kp"],
             },
             {
                 "name": "keepers/activate",
@@ -98,6 +203,7 @@ async def test_a_version_lists_its_resources(gateway: Gateway, version: str) -> 
                 "namespaced": True,
                 "kind": "SecureValue",
                 "verbs": ALL_VERBS,
+                "shortNames": ["sv"],
             },
             {
                 "name": "securevalues/edit",
@@ -143,7 +249,7 @@ async def test_everything_is_told_at_once_to_who_asks_for_it(
 
 
 async def test_kubectl_gets_the_newest_form_that_it_names(gateway: Gateway) -> None:
-    answers = [await get(gateway, path, Accept=KUBECTL) for path in ("/api", "/apis")]
+    answers = [await get(gateway, path, Accept=KUBECTL) for path in ("/k8s/api", "/apis")]
 
     assert [answer.headers["content-type"] for answer in answers] == 2 * [
         AGGREGATED.format("v2")
@@ -189,6 +295,7 @@ async def test_the_index_names_each_description_with_its_hash(gateway: Gateway) 
         "apis/secret.grafana.app/v1beta1",
         "apis/secret.grafana.app/v1",
         "apis/authorization.k8s.io/v1",
+        "apis/authentication.k8s.io/v1",
     }
     for name, entry in index.items():
         path, _, tag = entry["serverRelativeURL"].partition("?hash=")

@@ -71,7 +71,7 @@ def test_it_has_the_gateway_its_certificate_the_namespace_and_a_token(
     document = printed(capsys)
     (cluster,), (context,) = document["clusters"], document["contexts"]
     assert (document["apiVersion"], document["kind"]) == ("v1", "Config")
-    assert cluster["cluster"]["server"] == GATEWAY
+    assert cluster["cluster"]["server"] == f"{GATEWAY}/k8s"
     assert b64decode(cluster["cluster"]["certificate-authority-data"]).decode() == PEM
     assert context["context"] == {
         "cluster": cluster["name"],
@@ -208,7 +208,7 @@ def test_another_gateway_is_named_with_its_certificate_and_a_token(
     assert run(elsewhere) == 0
 
     document = printed(capsys)
-    assert document["clusters"][0]["cluster"]["server"] == "https://secrets.example"
+    assert document["clusters"][0]["cluster"]["server"] == "https://secrets.example/k8s"
     assert document["users"][0]["user"]["token"] == "a.b.c"
 
 
