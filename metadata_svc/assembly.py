@@ -14,6 +14,7 @@ from chassis.identity import Authenticator, JwtVerifier, load_issuers
 from chassis.metrics import Metrics
 from chassis.postgres import Database
 from metadata_svc.config import Config
+from metadata_svc.domain.labels import LabelRules
 from metadata_svc.domain.resource import Kind
 from metadata_svc.grpc_api import access, keepers, secure_values, vault_peer
 from metadata_svc.grpc_api.access import AccessServicer
@@ -74,7 +75,7 @@ def assemble(config: Config, database: Database, metrics: Metrics) -> Parts:
     )
     return Parts(
         clients=(
-            _secure_values(authenticator, stores, watching),
+            _secure_values(config, authenticator, stores, watching),
             _keepers(config, authenticator, stores, watching),
             _access(authenticator),
         ),
@@ -121,6 +122,7 @@ def _keepers(
         new_id=uuid4,
         random_bytes=secrets.token_bytes,
         idempotency_retention=timedelta(seconds=config.idempotency_retention_seconds),
+        labels=LabelRules(qualified=config.qualified_labels),
     )
     servicer = KeepersServicer(
         authenticator=authenticator,
@@ -137,12 +139,15 @@ def _keepers(
 
 
 def _secure_values(
-    authenticator: Authenticator, stores: PostgresStores, watching: _Watching
+    config: Config, authenticator: Authenticator, stores: PostgresStores, watching: _Watching
 ) -> Service:
     kind, pages = Kind.SECURE_VALUE, stores.secure_value_pages
     changes = stores.secure_value_changes
     edits = SecureValueEdits(
-        transactions=stores.transactions, reader=stores.reader, clock=SystemClock()
+        transactions=stores.transactions,
+        reader=stores.reader,
+        clock=SystemClock(),
+        labels=LabelRules(qualified=config.qualified_labels),
     )
     servicer = SecureValuesServicer(
         authenticator=authenticator,
@@ -162,6 +167,7 @@ def _for_the_vault(
     config: Config, authenticator: Authenticator, stores: PostgresStores
 ) -> Service:
     retention = timedelta(seconds=config.idempotency_retention_seconds)
+    labels = LabelRules(qualified=config.qualified_labels)
     servicer = VaultPeerServicer(
         authenticator=authenticator,
         prepare=PrepareWrite(
@@ -173,11 +179,13 @@ def _for_the_vault(
             new_id=uuid4,
             random_bytes=secrets.token_bytes,
             idempotency_retention=retention,
+            labels=labels,
         ),
         claim=ClaimWrite(
             transactions=stores.transactions,
             clock=SystemClock(),
             idempotency_retention=retention,
+            labels=labels,
         ),
         names=ResolveNames(stores.reader),
         values=ValueFates(stores.transactions),

@@ -123,6 +123,14 @@ class Config:
             "min": 60,
         },
     )
+    qualified_labels: bool = field(
+        default=False,
+        metadata={
+            "help": "also allow label keys with a DNS name and `/` before them, and empty "
+            "label values, as Kubernetes does; set it once every replica is of a release "
+            "that has it"
+        },
+    )
     trim_interval_seconds: float = field(
         default=60.0, metadata={"help": "how often what is older is forgotten", "min": 1}
     )

@@ -53,7 +53,9 @@ MANAGED_FIELDS_ENTRY = Struct(
 LABELS = MapOf(
     description=(
         "Key and value pairs to organise and select objects by: at most 10. Keys and values "
-        "are 1 to 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends."
+        "are 1 to 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends. "
+        "Where the server is set to allow it, a key may also have a lower-case DNS name and '/'"
+        " before it, and a value may be empty."
     ),
     values=Text(max_length=MAX_LABEL_LENGTH, pattern=LABEL_VALUE_PATTERN),
     max_members=MAX_LABELS,
@@ -125,7 +127,11 @@ OBJECT_META = Struct(
         ),
         "deletionTimestamp": Text(description=_IGNORED, format="date-time"),
         "deletionGracePeriodSeconds": Whole(description=_IGNORED),
-        "finalizers": ListOf(description=_IGNORED, items=Text(), list_type="set"),
+        "finalizers": ListOf(
+            description="Not supported: a delete takes effect at once. Refused unless empty.",
+            items=Text(),
+            list_type="set",
+        ),
         "selfLink": Text(description=_IGNORED),
     },
 )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from chassis.errors import FieldViolation, Rule
 from metadata_svc.domain.keeper import AwsAssumeRole, AwsKeeper, KeeperDraft, is_system
+from metadata_svc.domain.labels import LabelRules
 from metadata_svc.domain.resource import Operation
 from metadata_svc.domain.resource_rules import (
     description_violations,
@@ -27,14 +28,16 @@ _REGION_RULE = (
 )
 
 
-def require_valid_keeper(draft: KeeperDraft, operation: Operation) -> None:
+def require_valid_keeper(draft: KeeperDraft, operation: Operation, labels: LabelRules) -> None:
     """Raise InvalidArgumentError with every violation of the draft, if there is one."""
-    raise_if_any(keeper_violations(draft, operation))
+    raise_if_any(keeper_violations(draft, operation, labels))
 
 
-def keeper_violations(draft: KeeperDraft, operation: Operation) -> Iterator[FieldViolation]:
+def keeper_violations(
+    draft: KeeperDraft, operation: Operation, labels: LabelRules
+) -> Iterator[FieldViolation]:
     """Every rule that the draft breaks, in the order of its fields."""
-    yield from metadata_violations(draft, operation)
+    yield from metadata_violations(draft, operation, labels)
     if operation is Operation.CREATE and is_system(draft.name):
         message = "is reserved for the vault itself"
         yield FieldViolation("name", Rule.FORBIDDEN, message)

@@ -13,12 +13,10 @@ from typing import Any
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
 from metadata_svc.domain.field_owners import FieldManager
 from metadata_svc.domain.keeper import Keeper
+from metadata_svc.domain.labels import EXEMPT_LABEL, MAX_LABELS, LabelRules
 from metadata_svc.domain.resource import Resource, Stamp, revised
 from metadata_svc.domain.resource_rules import (
-    EXEMPT_LABEL,
-    MAX_LABELS,
     description_violations,
-    label_violations,
     manager_violations,
 )
 from metadata_svc.domain.secure_value import SecureValue
@@ -45,11 +43,13 @@ class PartialEdit:
     manager: FieldManager = field(default_factory=FieldManager)
 
 
-def edit_violations(edit: PartialEdit, *, blind: bool) -> Iterator[FieldViolation]:
+def edit_violations(
+    edit: PartialEdit, labels: LabelRules, *, blind: bool
+) -> Iterator[FieldViolation]:
     """Every rule that the edit breaks by itself."""
     if edit.description is not None:
         yield from description_violations(edit.description)
-    yield from label_violations(edit.put_labels)
+    yield from labels.violations(edit.put_labels)
     if edit.decrypters is not None and (edit.add_decrypters or edit.remove_decrypters):
         message = "a whole list must not come with additions or removals"
         yield FieldViolation(DECRYPTERS, Rule.INVALID, message)

@@ -18,10 +18,10 @@ from metadata_svc.domain.field_owners import (
     label_path,
 )
 from metadata_svc.domain.generated_name import is_prefix
+from metadata_svc.domain.labels import LabelRules
 from metadata_svc.domain.last_applied import without_value
 from metadata_svc.domain.resource import Operation, OwnerReference, ResourceDraft
 from metadata_svc.domain.text import (
-    is_label,
     is_name,
     is_namespace,
     is_qualified_name,
@@ -29,13 +29,10 @@ from metadata_svc.domain.text import (
 )
 
 MAX_DESCRIPTION_LENGTH = 253  # code points
-MAX_LABELS = 10
 MAX_ANNOTATIONS_BYTES = 256 * 1024  # keys and values together, as Kubernetes counts them
 MAX_MANAGER_LENGTH = 128
 MAX_API_VERSION_LENGTH = 128
 
-# Clients built on Grafana's app SDK set it on every write; it is not the user's.
-EXEMPT_LABEL = "grafana-app-sdk-resource-version"
 FOLDER_ANNOTATION = "grafana.app/folder"
 SERVER_ANNOTATIONS = frozenset(
     {
@@ -45,9 +42,6 @@ SERVER_ANNOTATIONS = frozenset(
     }
 )
 
-LABEL_RULE = (
-    "must be 1 to 63 letters, digits, '-', '_' or '.', with a letter or digit at both ends"
-)
 STORABLE_RULE = "must not contain NUL or a lone surrogate"
 _NAME_RULE = (
     "must be 1 to 253 lower-case letters, digits, '-' or '.', "
@@ -90,14 +84,16 @@ def raise_if_any(violations: Iterable[FieldViolation]) -> None:
         raise InvalidArgumentError(violations=found)
 
 
-def metadata_violations(draft: ResourceDraft, operation: Operation) -> Iterator[FieldViolation]:
+def metadata_violations(
+    draft: ResourceDraft, operation: Operation, labels: LabelRules
+) -> Iterator[FieldViolation]:
     """Every rule of `metadata`, and of who writes, that the draft breaks."""
     yield from _namespace_violations(draft.namespace)
     if operation is Operation.CREATE and not draft.name:
         yield from _prefix_violations(draft.generate_name)
     else:
         yield from _name_violations(draft.name)
-    yield from label_violations(draft.labels)
+    yield from labels.violations(draft.labels)
     yield from _annotation_violations(stored_annotations(draft.annotations))
     yield from _owner_reference_violations(draft.owner_references)
     yield from manager_violations(draft.manager)
@@ -134,23 +130,6 @@ def description_violations(description: str) -> Iterator[FieldViolation]:
         yield FieldViolation(path, Rule.TOO_LONG, message)
     if not is_storable(description):
         yield FieldViolation(path, Rule.INVALID, STORABLE_RULE)
-
-
-def label_violations(labels: Mapping[str, str]) -> Iterator[FieldViolation]:
-    """Every rule that labels break."""
-    counted = {key: value for key, value in labels.items() if key != EXEMPT_LABEL}
-    if len(counted) > MAX_LABELS:
-        message = f"must have at most {MAX_LABELS} items"
-        yield FieldViolation("metadata.labels", Rule.TOO_MANY, message)
-        return
-    exempt = labels.get(EXEMPT_LABEL, "")
-    if exempt and not is_label(exempt):
-        yield FieldViolation(f"metadata.labels[{EXEMPT_LABEL}]", Rule.INVALID, LABEL_RULE)
-    for key, value in counted.items():
-        if not is_label(key):
-            yield FieldViolation("metadata.labels", Rule.INVALID, f"a key {LABEL_RULE}")
-        elif not is_label(value):
-            yield FieldViolation(f"metadata.labels[{key}]", Rule.INVALID, LABEL_RULE)
 
 
 def _annotation_violations(annotations: Mapping[str, str]) -> Iterator[FieldViolation]:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from chassis.errors import FieldViolation, Rule
+from metadata_svc.domain.labels import LABEL_RULE, LabelRules
 from metadata_svc.domain.resource import Operation
 from metadata_svc.domain.resource_rules import (
-    LABEL_RULE,
     description_violations,
     metadata_violations,
     raise_if_any,
@@ -20,14 +20,16 @@ _NO_REFERENCE = (
 )
 
 
-def require_valid(draft: Draft, operation: Operation) -> None:
+def require_valid(draft: Draft, operation: Operation, labels: LabelRules) -> None:
     """Raise InvalidArgumentError with every violation of the draft, if there is one."""
-    raise_if_any(violations(draft, operation))
+    raise_if_any(violations(draft, operation, labels))
 
 
-def violations(draft: Draft, operation: Operation) -> Iterator[FieldViolation]:
+def violations(
+    draft: Draft, operation: Operation, labels: LabelRules
+) -> Iterator[FieldViolation]:
     """Every rule that the draft breaks, in the order of its fields."""
-    yield from metadata_violations(draft, operation)
+    yield from metadata_violations(draft, operation, labels)
     yield from description_violations(draft.description)
     if draft.ref:
         yield FieldViolation("spec.ref", Rule.FORBIDDEN, _NO_REFERENCE)

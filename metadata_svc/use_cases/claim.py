@@ -29,6 +29,7 @@ from chassis.errors import (
 from metadata_svc.domain.generated_name import is_completion
 from metadata_svc.domain.idempotency import Idempotency, idempotency_violations
 from metadata_svc.domain.keeper import is_system
+from metadata_svc.domain.labels import PLAIN_LABELS, LabelRules
 from metadata_svc.domain.resource import Kind, Preconditions, Stamp
 from metadata_svc.domain.resource_rules import raise_if_any, stored_annotations
 from metadata_svc.domain.secure_value import (
@@ -73,6 +74,7 @@ class ClaimWrite:
     transactions: Transactions
     clock: Clock
     idempotency_retention: timedelta = DAY
+    labels: LabelRules = PLAIN_LABELS
 
     async def claim(self, caller: Caller, request: ClaimRequest) -> SecureValue:
         """The secure value exists as drafted and points to the value id.
@@ -89,7 +91,7 @@ class ClaimWrite:
         nothing of another Claim; UnavailableError leaves everything open.
         """
         authorise_write(caller, request.write.operation, request.draft)
-        require_valid(request.draft, request.write.operation)
+        require_valid(request.draft, request.write.operation, self.labels)
         raise_if_any(idempotency_violations(request.idempotency, request.write.operation))
         _require_own_name(request)
         draft = replace(

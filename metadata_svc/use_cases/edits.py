@@ -7,6 +7,7 @@ from typing import Generic
 from chassis.caller import Caller
 from chassis.clock import Clock
 from metadata_svc.domain.access import Action
+from metadata_svc.domain.labels import PLAIN_LABELS, LabelRules
 from metadata_svc.domain.partial_edit import (
     PartialEdit,
     edit_violations,
@@ -81,6 +82,7 @@ class SecureValueEdits:
     transactions: Transactions
     reader: Reader
     clock: Clock
+    labels: LabelRules = PLAIN_LABELS
 
     async def update(self, caller: Caller, request: EditRequest) -> SecureValue:
         """Everything but the value is as the draft says; no difference, no write.
@@ -89,7 +91,7 @@ class SecureValueEdits:
         """
         draft = request.draft
         authorise(caller, Action.WRITE, draft.namespace, draft.name)
-        require_valid(draft, Operation.UPDATE)
+        require_valid(draft, Operation.UPDATE, self.labels)
         wanted = replace(draft, annotations=stored_annotations(draft.annotations))
         stamp = self._stamp(caller, draft.namespace, draft.name)
         change: Wanted[SecureValue] = Wanted(
@@ -109,7 +111,7 @@ class SecureValueEdits:
         authorise(caller, Action.WRITE, edit.namespace, edit.name)
         require_valid_address(edit.namespace, edit.name)
         stamp = self._stamp(caller, edit.namespace, edit.name)
-        raise_if_any(edit_violations(edit, blind=stamp.blind))
+        raise_if_any(edit_violations(edit, self.labels, blind=stamp.blind))
         change: Wanted[SecureValue] = Wanted(
             namespace=edit.namespace,
             name=edit.name,

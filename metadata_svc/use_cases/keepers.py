@@ -30,6 +30,7 @@ from metadata_svc.domain.keeper import (
     too_many_keepers,
 )
 from metadata_svc.domain.keeper_validation import keeper_violations, require_valid_keeper
+from metadata_svc.domain.labels import PLAIN_LABELS, LabelRules
 from metadata_svc.domain.partial_edit import edit_violations, partly_edited_keeper
 from metadata_svc.domain.resource import (
     Kind,
@@ -94,6 +95,7 @@ class KeeperWrites:
     new_id: NewId
     random_bytes: RandomBytes
     idempotency_retention: timedelta = DAY
+    labels: LabelRules = PLAIN_LABELS
 
     async def create(self, caller: Caller, request: CreateKeeperRequest) -> Keeper:
         """The keeper exists and is not active. For a dry run its resource version is 0.
@@ -106,7 +108,7 @@ class KeeperWrites:
         """
         draft = request.draft
         authorise(caller, Action.CREATE_KEEPER, draft.namespace, draft.name or None)
-        _require_valid_create(request)
+        _require_valid_create(request, self.labels)
         wanted = _with_stored_annotations(draft)
         stamp = Stamp(caller.principal, self.clock.now())
         sent = repeatable(
@@ -137,7 +139,7 @@ class KeeperWrites:
         """
         draft = request.draft
         authorise(caller, Action.WRITE_KEEPER, draft.namespace, draft.name)
-        require_valid_keeper(draft, Operation.UPDATE)
+        require_valid_keeper(draft, Operation.UPDATE, self.labels)
         wanted = _with_stored_annotations(draft)
         stamp = stamp_of(caller, Kind.KEEPER, draft.namespace, draft.name, self.clock.now())
         change: Wanted[Keeper] = Wanted(
@@ -157,7 +159,7 @@ class KeeperWrites:
         authorise(caller, Action.WRITE_KEEPER, edit.namespace, edit.name)
         require_valid_address(edit.namespace, edit.name)
         stamp = stamp_of(caller, Kind.KEEPER, edit.namespace, edit.name, self.clock.now())
-        raise_if_any(edit_violations(edit, blind=stamp.blind))
+        raise_if_any(edit_violations(edit, self.labels, blind=stamp.blind))
         change: Wanted[Keeper] = Wanted(
             namespace=edit.namespace,
             name=edit.name,
@@ -197,11 +199,11 @@ class KeeperWrites:
         return draft.name or completed(draft.generate_name, self.random_bytes(SUFFIX_LENGTH))
 
 
-def _require_valid_create(request: CreateKeeperRequest) -> None:
+def _require_valid_create(request: CreateKeeperRequest, labels: LabelRules) -> None:
     key = request.idempotency_key
     raise_if_any(
         (
-            *keeper_violations(request.draft, Operation.CREATE),
+            *keeper_violations(request.draft, Operation.CREATE, labels),
             *(key_violations(key) if key else ()),
         )
     )

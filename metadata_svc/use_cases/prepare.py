@@ -15,6 +15,7 @@ from metadata_svc.domain.access import Action
 from metadata_svc.domain.generated_name import SUFFIX_LENGTH, completed
 from metadata_svc.domain.idempotency import Idempotency, idempotency_violations
 from metadata_svc.domain.keeper import is_system, keeper_for_create
+from metadata_svc.domain.labels import PLAIN_LABELS, LabelRules
 from metadata_svc.domain.resource import (
     Kind,
     Operation,
@@ -95,6 +96,7 @@ class PrepareWrite:
     new_id: NewId
     random_bytes: RandomBytes
     idempotency_retention: timedelta = DAY
+    labels: LabelRules = PLAIN_LABELS
 
     async def prepare(
         self, caller: Caller, request: PrepareRequest
@@ -105,7 +107,7 @@ class PrepareWrite:
         NotFoundError and ConflictError (update), FailedPreconditionError (its keeper is gone).
         """
         authorise_write(caller, request.operation, request.draft)
-        require_valid(request.draft, request.operation)
+        require_valid(request.draft, request.operation, self.labels)
         raise_if_any(idempotency_violations(request.idempotency, request.operation))
         draft = replace(
             request.draft, annotations=stored_annotations(request.draft.annotations)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from chassis.errors import InvalidArgumentError, Rule
 from metadata_svc.domain.keeper import AwsAssumeRole, AwsKeeper
 from metadata_svc.domain.keeper_validation import keeper_violations, require_valid_keeper
+from metadata_svc.domain.labels import PLAIN_LABELS
 from metadata_svc.domain.resource import Operation, OwnerReference
 from tests.fakes.metadata_svc.builders import ROLE, a_keeper_draft
 
@@ -95,7 +96,7 @@ BAD: dict[str, tuple[dict[str, Any], list[tuple[str, Rule]]]] = {
 @pytest.mark.parametrize("operation", Operation)
 @pytest.mark.parametrize("changes", GOOD.values(), ids=GOOD)
 def test_a_good_draft_is_taken(changes: dict[str, Any], operation: Operation) -> None:
-    require_valid_keeper(a_keeper_draft(**changes), operation)
+    require_valid_keeper(a_keeper_draft(**changes), operation, PLAIN_LABELS)
 
 
 @pytest.mark.parametrize("operation", Operation)
@@ -104,13 +105,15 @@ def test_every_rule_a_draft_breaks_is_told(
     changes: dict[str, Any], expected: list[tuple[str, Rule]], operation: Operation
 ) -> None:
     with pytest.raises(InvalidArgumentError) as error:
-        require_valid_keeper(a_keeper_draft(**changes), operation)
+        require_valid_keeper(a_keeper_draft(**changes), operation, PLAIN_LABELS)
 
     assert [(v.field, v.rule) for v in error.value.violations] == expected
 
 
 def test_the_name_of_the_vault_itself_is_reserved() -> None:
-    found = list(keeper_violations(a_keeper_draft(name="system"), Operation.CREATE))
+    found = list(
+        keeper_violations(a_keeper_draft(name="system"), Operation.CREATE, PLAIN_LABELS)
+    )
 
     assert [(v.field, v.rule) for v in found] == [("name", Rule.FORBIDDEN)]
 
@@ -118,7 +121,7 @@ def test_the_name_of_the_vault_itself_is_reserved() -> None:
 def test_several_providers_are_named_in_one_message() -> None:
     draft = a_keeper_draft(providers=("hashiCorpVault", "aws", "gcp"))
 
-    (found,) = keeper_violations(draft, Operation.CREATE)
+    (found,) = keeper_violations(draft, Operation.CREATE, PLAIN_LABELS)
 
     assert "aws & gcp & hashiCorpVault" in found.message
 
@@ -140,7 +143,7 @@ def test_no_message_quotes_what_was_sent(text: str, other: str) -> None:
     told = [
         f"{v.field} {v.message}"
         for each in (draft, unknown)
-        for v in keeper_violations(each, Operation.CREATE)
+        for v in keeper_violations(each, Operation.CREATE, PLAIN_LABELS)
     ]
 
     assert len(told) == 5

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from chassis.errors import InvalidArgumentError, Rule
 from metadata_svc.domain.field_owners import FieldManager
+from metadata_svc.domain.labels import PLAIN_LABELS
 from metadata_svc.domain.resource import Operation, OwnerReference
 from metadata_svc.domain.resource_rules import require_valid_address, stored_annotations
 from metadata_svc.domain.validation import require_valid, violations
@@ -215,7 +216,7 @@ BAD: dict[str, tuple[dict[str, Any], list[tuple[str, Rule]]]] = {
 @pytest.mark.parametrize("operation", Operation)
 @pytest.mark.parametrize("changes", GOOD.values(), ids=GOOD)
 def test_a_good_draft_is_taken(changes: dict[str, Any], operation: Operation) -> None:
-    require_valid(a_draft(**changes), operation)
+    require_valid(a_draft(**changes), operation, PLAIN_LABELS)
 
 
 @pytest.mark.parametrize("operation", Operation)
@@ -224,31 +225,35 @@ def test_every_rule_a_draft_breaks_is_told(
     changes: dict[str, Any], expected: list[tuple[str, Rule]], operation: Operation
 ) -> None:
     with pytest.raises(InvalidArgumentError) as error:
-        require_valid(a_draft(**changes), operation)
+        require_valid(a_draft(**changes), operation, PLAIN_LABELS)
 
     assert [(v.field, v.rule) for v in error.value.violations] == expected
 
 
 def test_a_create_needs_a_name_or_a_prefix() -> None:
-    found = list(violations(a_draft(name=""), Operation.CREATE))
+    found = list(violations(a_draft(name=""), Operation.CREATE, PLAIN_LABELS))
 
     assert [(v.field, v.rule) for v in found] == [("metadata.name", Rule.REQUIRED)]
 
 
 def test_an_update_needs_a_name() -> None:
-    found = list(violations(a_draft(name="", generate_name="a-"), Operation.UPDATE))
+    found = list(
+        violations(a_draft(name="", generate_name="a-"), Operation.UPDATE, PLAIN_LABELS)
+    )
 
     assert [(v.field, v.rule) for v in found] == [("metadata.name", Rule.REQUIRED)]
 
 
 @pytest.mark.parametrize("prefix", ["a", "a-", "a.", "0", "a" * 300, "a-b.c-"])
 def test_a_prefix_that_letters_complete_is_taken(prefix: str) -> None:
-    require_valid(a_draft(name="", generate_name=prefix), Operation.CREATE)
+    require_valid(a_draft(name="", generate_name=prefix), Operation.CREATE, PLAIN_LABELS)
 
 
 @pytest.mark.parametrize("prefix", ["-", ".", "A", "*", "a..", "a-.", "\x00", "a b"])
 def test_a_prefix_that_never_becomes_a_name_is_refused(prefix: str) -> None:
-    found = list(violations(a_draft(name="", generate_name=prefix), Operation.CREATE))
+    found = list(
+        violations(a_draft(name="", generate_name=prefix), Operation.CREATE, PLAIN_LABELS)
+    )
 
     assert [(v.field, v.rule) for v in found] == [("metadata.generateName", Rule.INVALID)]
 
@@ -289,7 +294,7 @@ def test_no_message_quotes_what_was_sent(name: str, text: str) -> None:
         ref=marker,
     )
 
-    told = [f"{v.field} {v.message}" for v in violations(draft, Operation.CREATE)]
+    told = [f"{v.field} {v.message}" for v in violations(draft, Operation.CREATE, PLAIN_LABELS)]
 
     assert len(told) >= 7
     assert not any(marker in line for line in told)
