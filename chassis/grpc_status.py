@@ -31,7 +31,12 @@ from chassis.errors import (
 )
 
 DETAILS_KEY = "grpc-status-details-bin"
-ERROR_DOMAIN = "chassis.errors"
+ERROR_DOMAIN = "splitkeep.dev"
+"""Whose reasons they are (AIP-193): every service of the product has the same ones.
+
+A release that wrote another domain told the class by the same code, so each understands the
+other.
+"""
 MAX_MESSAGE_CHARACTERS = 1_024
 # The receiver bounds trailing metadata; our channels allow 64 KiB (chassis/grpc_client.py).
 MAX_DETAILS_BYTES = 32_768

@@ -13,6 +13,7 @@ import structlog
 
 from chassis.addresses import listen
 from chassis.listening import port_problem
+from chassis.openmetrics import in_form
 from chassis.redaction import describe_exception
 
 Check = Callable[[], Awaitable[None]]
@@ -22,7 +23,6 @@ REQUEST_TIMEOUT_SECONDS = 10.0
 REQUEST_BYTES = 65_536
 DRAINING = "draining"
 TEXT = "text/plain; charset=utf-8"
-METRICS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _REASONS = {
     200: "OK",
     404: "Not Found",
@@ -118,8 +118,10 @@ class OperationsPort:
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS):
                 head = await reader.readuntil(b"\r\n\r\n")
-                method, target, _ = head.split(b"\r\n", 1)[0].decode("ascii").split(" ")
-                answer = await self._answer(method, target.partition("?")[0])
+                first, *fields = head.decode("latin-1").split("\r\n")
+                method, target, _ = first.split(" ")
+                path = target.partition("?")[0]
+                answer = await self._answer(method, path, _accepts(fields))
                 writer.write(_rendered(answer, with_body=method != "HEAD"))
                 await writer.drain()
         except _CLIENTS_FAULTS as error:
@@ -127,13 +129,13 @@ class OperationsPort:
         finally:
             writer.close()
 
-    async def _answer(self, method: str, path: str) -> _Answer:
+    async def _answer(self, method: str, path: str, accepts: str) -> _Answer:
         if path not in {"/metrics", "/healthz", "/readyz"}:
             return 404, TEXT, b"not found\n"
         if method not in {"GET", "HEAD"}:
             return 405, TEXT, b"method not allowed\n"
         if path == "/metrics":
-            return 200, METRICS_TEXT, await self._vitals.metrics()
+            return 200, *in_form(await self._vitals.metrics(), accepts)
         if path == "/healthz":
             return 200, TEXT, b"ok\n"
         return await self._readiness()
@@ -170,6 +172,11 @@ class OperationsServer:
     async def stop(self) -> None:
         """The port is closed."""
         await self._port.stop()
+
+
+def _accepts(fields: Sequence[str]) -> str:
+    named = (field.partition(":") for field in fields)
+    return ",".join(text for name, _, text in named if name.lower() == "accept")
 
 
 def _rendered(answer: _Answer, *, with_body: bool) -> bytes:

@@ -16,6 +16,9 @@ Checks = Mapping[str, Callable[[], Awaitable[None]]]
 KUBERNETES_MAJOR, KUBERNETES_MINOR = "1", "35"
 """The Kubernetes release whose API conventions are followed: client libraries compare it."""
 
+GRAFANA_RELEASE = "13.3.0"
+"""The Grafana release whose API is followed: gcx refuses to speak to one before 12.0.0."""
+
 UNSAID = dict.fromkeys(
     ("buildDate", "compiler", "gitCommit", "gitTreeState", "goVersion", "platform"), ""
 )
@@ -40,6 +43,7 @@ class Health:
             "/healthz": self.alive,
             "/readyz": self.ready,
             "/version": self.version,
+            "/api/health": self.grafana_health,
         }
 
     async def alive(self, _request: Request) -> Response:
@@ -48,13 +52,31 @@ class Health:
 
     async def ready(self, _request: Request) -> Response:
         """Every part can be reached. Raises NotReadyError with the names of the others."""
-        now = asyncio.get_running_loop().time()
-        if self._asked is None or now - self._asked_at > READY_SECONDS:
-            self._asked, self._asked_at = asyncio.create_task(self._failing()), now
-        failing = await asyncio.shield(self._asked)
+        failing = await self._failing_now()
         if failing:
             raise NotReadyError(f"not ready: {', '.join(failing)}")
         return PlainTextResponse("ok")
+
+    async def grafana_health(self, _request: Request) -> Response:
+        """Readiness in the words of Grafana, whose clients ask for it before anything else."""
+        ready = not await self._failing_now()
+        body = {
+            "commit": "",
+            "database": "ok" if ready else "failing",
+            "version": f"{GRAFANA_RELEASE}+splitkeep-{self._release}",
+        }
+        return Response(
+            msgspec.json.encode(body),
+            status_code=200 if ready else 503,
+            media_type="application/json",
+        )
+
+    async def _failing_now(self) -> tuple[str, ...]:
+        """The parts that cannot be reached, as of READY_SECONDS ago or later."""
+        now = asyncio.get_running_loop().time()
+        if self._asked is None or now - self._asked_at > READY_SECONDS:
+            self._asked, self._asked_at = asyncio.create_task(self._failing()), now
+        return await asyncio.shield(self._asked)
 
     async def version(self, _request: Request) -> Response:
         """Kubernetes' `version.Info`, with our release as build metadata."""

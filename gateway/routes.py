@@ -11,7 +11,13 @@ from chassis.sensitive import Sensitive
 from gateway.clients.keepers import KeepersClient
 from gateway.clients.resources import Resources
 from gateway.clients.secure_values import SecureValuesClient
-from gateway.discovery.groups import ACCESS_REVIEW, AUTHORIZATION, RULES_REVIEW
+from gateway.discovery.groups import (
+    ACCESS_REVIEW,
+    AUTHENTICATION,
+    AUTHORIZATION,
+    IDENTITY_REVIEW,
+    RULES_REVIEW,
+)
 from gateway.kinds import KEEPER, SECURE_VALUE, VERSIONS, Kind, Target
 from gateway.queries.query import query_from
 from gateway.representation.keepers import KeeperRepresentation
@@ -79,12 +85,17 @@ def keeper_verbs(client: KeepersClient, streaming: Streaming) -> KindVerbs:
     )
 
 
-def review_verbs(reviews: Reviews) -> tuple[KindVerbs, KindVerbs]:
-    """The verbs of both reviews, which belong to no namespace."""
+def review_verbs(reviews: Reviews) -> tuple[KindVerbs, ...]:
+    """The verbs of the reviews, which belong to no namespace."""
     versions = AUTHORIZATION.versions
     return (
         KindVerbs(kind=ACCESS_REVIEW, versions=versions, everywhere={"POST": reviews.access}),
         KindVerbs(kind=RULES_REVIEW, versions=versions, everywhere={"POST": reviews.rules}),
+        KindVerbs(
+            kind=IDENTITY_REVIEW,
+            versions=AUTHENTICATION.versions,
+            everywhere={"POST": reviews.identity},
+        ),
     )
 
 

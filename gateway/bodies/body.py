@@ -57,6 +57,8 @@ async def read_document(
     Raises BadRequestError, UnsupportedMediaTypeError, BodyTooLargeError, RequestTimeoutError;
     ClientGoneError when the connection ends first.
     """
+    if not has_body(request):
+        raise BadRequestError("the request body is empty")
     media_type = content_type_of(request.headers, supported, default=default)
     body = await read_bytes(request)
     if not body:
@@ -71,10 +73,22 @@ async def read_object(request: Request) -> JsonObject:
 
 
 async def read_object_if_any(request: Request) -> JsonObject:
-    """The object of the body, empty without a body. Raises what read_object raises."""
+    """The object of the body, empty without a body. Raises what read_object raises.
+
+    Where there is no body it does not matter which type is declared for it: clients declare one
+    for every request.
+    """
+    body = await read_bytes(request) if has_body(request) else bytearray()
+    if not body:
+        return {}
     media_type = content_type_of(request.headers, OBJECT_TYPES, default=JSON)
-    body = await read_bytes(request)
-    return _unrepeated(await _parsed(body, LANGUAGES[media_type])) if body else {}
+    return _unrepeated(await _parsed(body, LANGUAGES[media_type]))
+
+
+def has_body(request: Request) -> bool:
+    """Whether the head announces a body (RFC 9112 §6.3); it may still be an empty one."""
+    headers = request.headers
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
 def object_in(document: Document) -> JsonObject:

@@ -32,3 +32,9 @@ class AccessClient:
         method = self._access.ListRules
         answer = await call(method, request, deadline_seconds=self._seconds, token=token)
         return tuple(answer.rules)
+
+    async def caller(self, *, token: Sensitive[str]) -> access_pb2.DescribeCallerResponse:
+        """Who the caller is."""
+        request = access_pb2.DescribeCallerRequest()
+        method = self._access.DescribeCaller
+        return await call(method, request, deadline_seconds=self._seconds, token=token)

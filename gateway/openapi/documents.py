@@ -7,19 +7,21 @@ documents with their hashes, and the `x-kubernetes-…` extensions.
 from collections.abc import Iterable
 
 from gateway.bodies.request_json import JsonObject
+from gateway.discovery.groups import AUTHENTICATION, AUTHORIZATION
 from gateway.kinds import GROUP, KEEPER, SECURE_VALUE, VERSIONS
 from gateway.openapi import openapi3, swagger2
 from gateway.openapi.kind_operations import kind_operations
-from gateway.openapi.operations import Operation
+from gateway.openapi.operations import Operation, tags_of
 from gateway.openapi.review_operations import review_operations
 from gateway.openapi.schemas import Definitions, Dialect, GroupVersionKind
 
-REVIEWS = "authorization.k8s.io/v1"
+REVIEW_GROUPS = (AUTHORIZATION.name, AUTHENTICATION.name)
 SERVED = (
     ("", "v1"),
     *((GROUP, version) for version in VERSIONS),
-    ("authorization.k8s.io", "v1"),
+    *((group, "v1") for group in REVIEW_GROUPS),
 )
+LICENSE = {"name": "Apache 2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"}
 IN_EVERY_GROUP = ("DeleteOptions", "WatchEvent")
 """Kinds that each group version has as its own."""
 
@@ -30,7 +32,8 @@ def group_version_documents() -> dict[str, JsonObject]:
         f"{GROUP}/{version}": _openapi3(f"{GROUP}/{version}", _secrets(version), version)
         for version in VERSIONS
     }
-    documents[REVIEWS] = _openapi3(REVIEWS, tuple(review_operations()), "v1")
+    for group in REVIEW_GROUPS:
+        documents[f"{group}/v1"] = _openapi3(f"{group}/v1", _reviews(group), "v1")
     return {f"apis/{name}": document for name, document in documents.items()}
 
 
@@ -38,12 +41,16 @@ def whole_document() -> JsonObject:
     """The Swagger 2.0 document."""
     paths: dict[str, JsonObject] = {}
     made: JsonObject = {}
-    every = [(version, _secrets(version)) for version in VERSIONS]
-    for version, operations in (*every, ("v1", tuple(review_operations()))):
+    every = [
+        *((version, _secrets(version)) for version in VERSIONS),
+        *(("v1", _reviews(group)) for group in REVIEW_GROUPS),
+    ]
+    for version, operations in every:
         definitions = Definitions(Dialect.V2, version, _kinds(operations))
         paths |= swagger2.paths(operations, definitions)
         made |= definitions.made
-    return swagger2.document(_info("every group"), paths, made)
+    tags = tags_of(operation for _, operations in every for operation in operations)
+    return swagger2.document(_info("every group"), paths, made, tags)
 
 
 def _openapi3(title: str, operations: tuple[Operation, ...], version: str) -> JsonObject:
@@ -55,11 +62,17 @@ def _secrets(version: str) -> tuple[Operation, ...]:
     return (*kind_operations(SECURE_VALUE, version), *kind_operations(KEEPER, version))
 
 
+def _reviews(group: str) -> tuple[Operation, ...]:
+    return tuple(each for each in review_operations() if each.kind.group == group)
+
+
 def _info(title: str) -> JsonObject:
     return {
         "title": f"Splitkeep: {title}",
         "version": "1",
         "description": "Names, labels and decrypters of secrets. No answer carries a value.",
+        "contact": {"name": "Splitkeep"},
+        "license": LICENSE,
     }
 
 

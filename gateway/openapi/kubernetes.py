@@ -2,8 +2,9 @@
 
 from gateway.queries.delete_options import POLICIES
 from gateway.schema.object_meta import API_VERSION, KIND, META, OBJECT_META
-from gateway.schema.types import Anything, Flag, ListOf, Schema, Struct, Text, Whole
+from gateway.schema.types import Anything, Flag, ListOf, MapOf, Schema, Struct, Text, Whole
 
+AUTHENTICATION = "io.k8s.api.authentication.v1"
 AUTHORIZATION = "io.k8s.api.authorization.v1"
 
 LIST_META = Struct(
@@ -255,4 +256,38 @@ RULES_REVIEW = _review(
     "Asks for everything that the caller may do in a namespace.",
     _RULES_SPEC,
     _RULES_STATUS,
+)
+
+_USER_INFO = Struct(
+    name="UserInfo",
+    package=AUTHENTICATION,
+    description="Who the caller is.",
+    fields={
+        "username": Text(description="The subject of the token."),
+        "uid": Text(description="Not used by this API."),
+        "groups": ListOf(
+            description="The roles of the token.", items=Text(), list_type="atomic"
+        ),
+        "extra": MapOf(
+            description="The token's issuer, namespace and service identity.",
+            values=ListOf(items=Text()),
+        ),
+    },
+)
+
+IDENTITY_REVIEW = Struct(
+    name="SelfSubjectReview",
+    package=AUTHENTICATION,
+    description="Asks who the caller is.",
+    fields={
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": OBJECT_META,
+        "status": Struct(
+            name="SelfSubjectReviewStatus",
+            package=AUTHENTICATION,
+            description="The answer.",
+            fields={"userInfo": _USER_INFO},
+        ),
+    },
 )

@@ -1,16 +1,16 @@
 """Operations written as OpenAPI 3.0.3: what present clients read, one for a group version."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from gateway.bodies.request_json import JsonObject
-from gateway.openapi.operations import Body, Content, Operation
+from gateway.openapi.operations import Body, Content, Operation, tags_of
 from gateway.openapi.parameters import Parameter
 from gateway.openapi.schemas import Definitions
 from gateway.schema.types import Schema
 
 
 def document(
-    info: JsonObject, operations: Iterable[Operation], definitions: Definitions
+    info: JsonObject, operations: Sequence[Operation], definitions: Definitions
 ) -> JsonObject:
     """The whole document."""
     paths: dict[str, JsonObject] = {}
@@ -20,6 +20,8 @@ def document(
     return {
         "openapi": "3.0.3",
         "info": info,
+        "servers": [{"url": "/"}],
+        "tags": tags_of(operations),
         "paths": paths,
         "components": {
             "schemas": definitions.made,
@@ -69,5 +71,4 @@ def _content(content: Content, definitions: Definitions) -> dict[str, JsonObject
 
 
 def _any_of(schemas: tuple[Schema, ...], definitions: Definitions) -> JsonObject:
-    made = [definitions.bare(schema) for schema in schemas]
-    return made[0] if len(made) == 1 else {"anyOf": made}
+    return definitions.bare(schemas[0]) if len(schemas) == 1 else definitions.one_of(schemas)

@@ -1,6 +1,6 @@
 """What one operation of the API takes and answers, before it is written in either dialect."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -137,3 +137,18 @@ def answers(successes: dict[int, Answer], *codes: int) -> dict[int, Answer]:
 def shown(description: str, *schemas: Schema) -> Answer:
     """Any one of the schemas, in the forms that answers have."""
     return Answer(description=description, content={JSON: schemas, YAML: schemas})
+
+
+TAGS = {
+    "securevalues": "Secure values: what is written here is never read back.",
+    "keepers": "Keepers: where values are kept.",
+    "access": "What callers ask about themselves.",
+}
+
+
+def tags_of(operations: Iterable[Operation]) -> list[JsonObject]:
+    """The tags that the operations have, each with its meaning."""
+    used = {operation.tag for operation in operations}
+    return [
+        {"name": name, "description": meaning} for name, meaning in TAGS.items() if name in used
+    ]

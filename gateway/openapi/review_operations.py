@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from gateway.openapi.kubernetes import ACCESS_REVIEW, RULES_REVIEW
+from gateway.discovery import groups
+from gateway.openapi.kubernetes import ACCESS_REVIEW, IDENTITY_REVIEW, RULES_REVIEW
 from gateway.openapi.operations import (
     JSON,
     WITH_BODY,
@@ -17,20 +18,21 @@ from gateway.openapi.parameters import PRETTY
 from gateway.openapi.schemas import GroupVersionKind
 from gateway.schema.types import Struct
 
-GROUP, VERSION = "authorization.k8s.io", "v1"
+VERSION = "v1"
 
 
 def review_operations() -> Iterator[Operation]:
-    """Both reviews; each is answered and nothing is stored."""
+    """The reviews; each is answered and nothing is stored."""
     reviews = (
-        (ACCESS_REVIEW, "selfsubjectaccessreviews"),
-        (RULES_REVIEW, "selfsubjectrulesreviews"),
+        (groups.ACCESS_REVIEW, ACCESS_REVIEW),
+        (groups.RULES_REVIEW, RULES_REVIEW),
+        (groups.IDENTITY_REVIEW, IDENTITY_REVIEW),
     )
-    for schema, plural in reviews:
+    for kind, schema in reviews:
         yield Operation(
-            path=f"/apis/{GROUP}/{VERSION}/{plural}",
+            path=f"/apis/{kind.group}/{VERSION}/{kind.plural}",
             place=(),
-            kind=GroupVersionKind(GROUP, VERSION, schema.name),
+            kind=GroupVersionKind(kind.group, VERSION, kind.name),
             tag="access",
             verb=_create(schema),
         )

@@ -4,7 +4,7 @@ Named structs become definitions of their own; whoever mentions one refers to it
 members are Kubernetes' extensions, which kubectl and client libraries read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -65,6 +65,19 @@ class Definitions:
             return self._reference(schema)
         return self.schema(schema)
 
+    def one_of(self, schemas: Sequence[Schema]) -> JsonObject:
+        """Any one of several named structs, as a definition that is named after them.
+
+        Generators of clients name their types after definitions; what has no name gets one that
+        changes with the order of the document.
+        """
+        first, *_ = structs = [each for each in schemas if isinstance(each, Struct)]
+        name = "Or".join(struct.name for struct in structs)
+        key = f"{self._package(first)}.{name}"
+        references = [self._reference(struct) for struct in structs]
+        self.made[key] = {"anyOf": references}
+        return {"$ref": f"{self.dialect.value}{key}"}
+
     def _reference(self, struct: Struct) -> JsonObject:
         key = self._key(struct)
         if key not in self.made:
@@ -81,10 +94,11 @@ class Definitions:
         return described | {"allOf": [reference]}
 
     def _key(self, struct: Struct) -> str:
-        package = struct.package
-        if package == GROUP_PACKAGE:
-            package = f"{package}.{self.version}"
-        return f"{package}.{struct.name}"
+        return f"{self._package(struct)}.{struct.name}"
+
+    def _package(self, struct: Struct) -> str:
+        of_group = struct.package == GROUP_PACKAGE
+        return f"{struct.package}.{self.version}" if of_group else struct.package
 
     def _definition(self, struct: Struct) -> JsonObject:
         """Described here if it is a whole object, and else where it is used.

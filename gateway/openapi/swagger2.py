@@ -17,13 +17,19 @@ def paths(operations: Iterable[Operation], definitions: Definitions) -> dict[str
 
 
 def document(
-    info: JsonObject, paths_made: dict[str, JsonObject], definitions: JsonObject
+    info: JsonObject,
+    paths_made: dict[str, JsonObject],
+    definitions: JsonObject,
+    tags: list[JsonObject],
 ) -> JsonObject:
     """The whole document."""
     token = {"type": "apiKey", "name": "authorization", "in": "header"}
     return {
         "swagger": "2.0",
         "info": info,
+        "basePath": "/",
+        "schemes": ["https"],
+        "tags": tags,
         "paths": paths_made,
         "definitions": definitions,
         "securityDefinitions": {"BearerToken": token},

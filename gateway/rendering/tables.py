@@ -51,6 +51,11 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         _DESCRIPTION,
         Column(name="Keeper", path=("status", "keeper"), description="Where it is kept."),
         Column(name="Ref", path=("spec", "ref"), description="What it is called there."),
+        Column(
+            name="Decrypters",
+            path=("spec", "decrypters"),
+            description="Who may read the value.",
+        ),
         _AGE,
         Column(
             name="Version",
@@ -58,12 +63,6 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
             type="integer",
             format="int64",
             description="How many values it has had.",
-            wide=True,
-        ),
-        Column(
-            name="Decrypters",
-            path=("spec", "decrypters"),
-            description="Who may read the value.",
             wide=True,
         ),
     ),

@@ -13,6 +13,7 @@ from gateway.representation.object_meta import (
     metadata_to_json,
     owner_references_from_json,
     preconditions_from_json,
+    refuse_finalizers,
     without_empty,
 )
 from gateway.schema import kinds
@@ -58,11 +59,12 @@ class KeeperRepresentation:
     def write_from(
         self, tree: Mapping[str, object], target: Target, manager: FieldManager
     ) -> KeeperWrite:
-        """What the body asks for. Raises BadRequestError."""
+        """What the body asks for. Raises BadRequestError, InvalidArgumentError."""
         body = Fields(tree)
         metadata, spec = body.child("metadata"), body.child("spec")
         check_type(body, kind=target.kind.name, api_versions=(target.api_version,))
         check_place(metadata, target)
+        refuse_finalizers(metadata)
         return KeeperWrite(
             draft=_draft(metadata, spec, target, manager),
             preconditions=preconditions_from_json(metadata),

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from chassis.errors import FieldViolation, InvalidArgumentError, Rule
 from gateway.bodies.fields import Fields
 from gateway.bodies.request_json import JsonObject
 from gateway.errors import BadRequestError
@@ -145,6 +146,17 @@ def check_place(metadata: Fields, target: Target) -> None:
         raise BadRequestError(
             "metadata.resourceVersion: must not be set on an object to be created"
         )
+
+
+def refuse_finalizers(metadata: Fields) -> None:
+    """Raises InvalidArgumentError if there are any: nothing here would wait for them.
+
+    Dropped without a word, they would let a controller believe that a delete waits for it.
+    """
+    if metadata.texts("finalizers"):
+        message = "finalizers are not supported: a delete takes effect at once"
+        violation = FieldViolation("metadata.finalizers", Rule.FORBIDDEN, message)
+        raise InvalidArgumentError(violations=(violation,))
 
 
 def annotations_from_json(metadata: Fields) -> dict[str, str]:

@@ -14,6 +14,7 @@ from gateway.representation.object_meta import (
     metadata_to_json,
     owner_references_from_json,
     preconditions_from_json,
+    refuse_finalizers,
     without_empty,
 )
 from gateway.schema import kinds
@@ -57,11 +58,12 @@ class SecureValueRepresentation:
     def write_from(
         self, tree: Mapping[str, object], target: Target, manager: FieldManager
     ) -> SecureValueWrite:
-        """What the body asks for. Raises BadRequestError."""
+        """What the body asks for. Raises BadRequestError, InvalidArgumentError."""
         body = Fields(tree)
         metadata, spec = body.child("metadata"), body.child("spec")
         check_type(body, kind=target.kind.name, api_versions=(target.api_version,))
         check_place(metadata, target)
+        refuse_finalizers(metadata)
         value = spec.text_if_present("value")
         return SecureValueWrite(
             draft=_draft(metadata, spec, target, manager),

@@ -1,4 +1,4 @@
-"""The two reviews: parse, ask metadata, answer. metadata decides; nothing is decided here.
+"""The three reviews: parse, ask metadata, answer. metadata decides; nothing is decided here.
 
 What metadata cannot know is told without it, once it has accepted the caller's token: other
 groups have no resources here, there is no list over namespaces, and public paths are public.
@@ -18,30 +18,45 @@ from gateway.bodies.request_json import JsonObject
 from gateway.clients.access import AccessClient
 from gateway.discovery.groups import (
     ACCESS_REVIEW,
+    AUTHENTICATION,
     AUTHORIZATION,
+    IDENTITY_REVIEW,
     RULES_REVIEW,
     SECRETS,
 )
 from gateway.edge.paths import canonical_path
-from gateway.kinds import Target
+from gateway.kinds import Kind, Target
 from gateway.rendering.answers import answer
 from gateway.reviews.questions import (
-    API_VERSION,
     PathQuestion,
     Question,
     ResourceQuestion,
+    api_version,
     namespace_from_binary,
     namespace_from_json,
+    nothing_from_binary,
+    nothing_from_json,
     question_from_binary,
     question_from_json,
 )
-from protos.splitkeep.metadata.v1.access_pb2 import AccessRule, ReviewAccessRequest
+from protos.splitkeep.metadata.v1.access_pb2 import (
+    AccessRule,
+    DescribeCallerResponse,
+    ReviewAccessRequest,
+)
 
 T = TypeVar("T")
 
 BINARY = "application/vnd.kubernetes.protobuf"
 READING = ("get", "head")
-REVIEWS = tuple(resource.kind.plural for resource in AUTHORIZATION.resources)
+REVIEWS = {
+    group.name: tuple(resource.kind.plural for resource in group.resources)
+    for group in (AUTHORIZATION, AUTHENTICATION)
+}
+EXTRA = "access.splitkeep.dev"
+"""What the keys of `userInfo.extra` begin with."""
+AUTHENTICATED = "system:authenticated"
+"""The group that Kubernetes has every caller with a credential in."""
 ANY_QUESTION = ReviewAccessRequest(namespace="default", resource="securevalues", verb="get")
 """Asked only to have the token looked at."""
 
@@ -71,7 +86,7 @@ class Reviews:
         question = await read(request, json=question_from_json, binary=question_from_binary)
         allowed, reason = await self._decide(question, token)
         status: JsonObject = {"allowed": allowed} | ({"reason": reason} if reason else {})
-        document = _review(ACCESS_REVIEW.name, _spec(question), status)
+        document = _review(ACCESS_REVIEW, status, spec=_spec(question))
         return answer(document, request, status_code=201)
 
     async def rules(self, _target: Target, request: Request, token: Sensitive[str]) -> Response:
@@ -81,17 +96,25 @@ class Reviews:
         status: JsonObject = {
             "resourceRules": [
                 *(_rule(rule) for rule in rules),
-                {
-                    "verbs": ["create"],
-                    "apiGroups": [AUTHORIZATION.name],
-                    "resources": [*REVIEWS],
-                },
+                *(
+                    {"verbs": ["create"], "apiGroups": [group], "resources": [*plurals]}
+                    for group, plurals in REVIEWS.items()
+                ),
             ],
             "nonResourceRules": [{"verbs": [*READING], "nonResourceURLs": [*self._public]}],
             "incomplete": False,
         }
-        document = _review(RULES_REVIEW.name, {"namespace": namespace}, status)
+        document = _review(RULES_REVIEW, status, spec={"namespace": namespace})
         return answer(document, request, status_code=201)
+
+    async def identity(
+        self, _target: Target, request: Request, token: Sensitive[str]
+    ) -> Response:
+        """SelfSubjectReview: 201, and who the caller is, as `kubectl auth whoami` asks."""
+        await read(request, json=nothing_from_json, binary=nothing_from_binary)
+        caller = await self._access.caller(token=token)
+        status: JsonObject = {"userInfo": _user_info(caller)}
+        return answer(_review(IDENTITY_REVIEW, status), request, status_code=201)
 
     async def _decide(self, question: Question, token: Sensitive[str]) -> tuple[bool, str]:
         if isinstance(question, ResourceQuestion) and question.group == SECRETS.name:
@@ -117,8 +140,23 @@ def _request(question: ResourceQuestion) -> ReviewAccessRequest:
 
 
 def _is_a_review(question: ResourceQuestion) -> bool:
-    asked = (question.group, question.verb, question.subresource)
-    return asked == (AUTHORIZATION.name, "create", "") and question.resource in REVIEWS
+    asked = (question.verb, question.subresource)
+    plurals = REVIEWS.get(question.group, ())
+    return asked == ("create", "") and question.resource in plurals
+
+
+def _user_info(caller: DescribeCallerResponse) -> JsonObject:
+    """Kubernetes' authentication/v1 UserInfo."""
+    extra = {
+        "issuer": caller.issuer,
+        "namespace": caller.namespace,
+        "service-identity": caller.service_identity,
+    }
+    return {
+        "username": caller.subject,
+        "groups": [*caller.roles, AUTHENTICATED],
+        "extra": {f"{EXTRA}/{key}": [text] for key, text in extra.items() if text},
+    }
 
 
 def _rule(rule: AccessRule) -> JsonObject:
@@ -127,14 +165,10 @@ def _rule(rule: AccessRule) -> JsonObject:
     return shared | {"apiGroups": [SECRETS.name]} | names
 
 
-def _review(kind: str, spec: JsonObject, status: JsonObject) -> JsonObject:
-    return {
-        "kind": kind,
-        "apiVersion": API_VERSION,
-        "metadata": {},
-        "spec": spec,
-        "status": status,
-    }
+def _review(kind: Kind, status: JsonObject, *, spec: JsonObject | None = None) -> JsonObject:
+    asked = {} if spec is None else {"spec": spec}
+    head: JsonObject = {"kind": kind.name, "apiVersion": api_version(kind), "metadata": {}}
+    return head | asked | {"status": status}
 
 
 def _spec(question: Question) -> JsonObject:

@@ -12,12 +12,13 @@ from google.protobuf.message import DecodeError, Message
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
 from gateway.bodies.fields import Fields
 from gateway.bodies.request_json import JsonObject
-from gateway.discovery.groups import ACCESS_REVIEW, AUTHORIZATION, RULES_REVIEW
+from gateway.discovery.groups import ACCESS_REVIEW, IDENTITY_REVIEW, RULES_REVIEW
 from gateway.errors import BadRequestError
+from gateway.kinds import Kind
 from protos.splitkeep.kubernetes.v1 import reviews_pb2
 
 MAGIC = b"k8s\0"
-API_VERSION = f"{AUTHORIZATION.name}/{AUTHORIZATION.versions[0]}"
+VERSION = "v1"
 LONGEST_ATTRIBUTE = 1_024  # characters; no name, verb or path that means anything is longer
 
 MessageT = TypeVar("MessageT", bound=Message)
@@ -50,7 +51,7 @@ QuestionT = TypeVar("QuestionT", ResourceQuestion, PathQuestion)
 
 def question_from_json(tree: JsonObject) -> Question:
     """What a SelfSubjectAccessReview asks. Raises BadRequestError, InvalidArgumentError."""
-    spec = _spec(tree, ACCESS_REVIEW.name)
+    spec = _body(tree, ACCESS_REVIEW).child("spec")
     of_resource = spec.child("resourceAttributes")
     of_path = spec.child("nonResourceAttributes")
     _require_one(bool(of_resource.members), bool(of_path.members))
@@ -61,7 +62,7 @@ def question_from_json(tree: JsonObject) -> Question:
 
 def question_from_binary(body: bytes) -> Question:
     """What a SelfSubjectAccessReview asks. Raises BadRequestError, InvalidArgumentError."""
-    review = _message(body, reviews_pb2.SelfSubjectAccessReview, ACCESS_REVIEW.name)
+    review = _message(body, reviews_pb2.SelfSubjectAccessReview, ACCESS_REVIEW)
     spec = review.spec
     of_path = spec.HasField("non_resource_attributes")
     _require_one(spec.HasField("resource_attributes"), of_path)
@@ -72,13 +73,28 @@ def question_from_binary(body: bytes) -> Question:
 
 def namespace_from_json(tree: JsonObject) -> str:
     """Whose rules a SelfSubjectRulesReview asks for. Raises as question_from_json does."""
-    return _namespace(_spec(tree, RULES_REVIEW.name).text("namespace"))
+    return _namespace(_body(tree, RULES_REVIEW).child("spec").text("namespace"))
 
 
 def namespace_from_binary(body: bytes) -> str:
     """Whose rules a SelfSubjectRulesReview asks for. Raises as question_from_binary does."""
-    review = _message(body, reviews_pb2.SelfSubjectRulesReview, RULES_REVIEW.name)
+    review = _message(body, reviews_pb2.SelfSubjectRulesReview, RULES_REVIEW)
     return _namespace(review.spec.namespace)
+
+
+def nothing_from_json(tree: JsonObject) -> None:
+    """A SelfSubjectReview asks nothing more. Raises BadRequestError: it is something else."""
+    _body(tree, IDENTITY_REVIEW)
+
+
+def nothing_from_binary(body: bytes) -> None:
+    """As nothing_from_json."""
+    _message(body, reviews_pb2.SelfSubjectReview, IDENTITY_REVIEW)
+
+
+def api_version(kind: Kind) -> str:
+    """The `apiVersion` of a review of this kind."""
+    return f"{kind.group}/{VERSION}"
 
 
 def _namespace(namespace: str) -> str:
@@ -87,23 +103,24 @@ def _namespace(namespace: str) -> str:
     return _bounded(namespace)
 
 
-def _spec(tree: JsonObject, kind: str) -> Fields:
+def _body(tree: JsonObject, kind: Kind) -> Fields:
     body = Fields(tree)
-    if body.text("kind") not in {"", kind}:
-        raise BadRequestError(f"kind: must be {kind}")
-    if body.text("apiVersion") not in {"", API_VERSION}:
-        raise BadRequestError(f"apiVersion: must be {API_VERSION}")
-    return body.child("spec")
+    if body.text("kind") not in {"", kind.name}:
+        raise BadRequestError(f"kind: must be {kind.name}")
+    if body.text("apiVersion") not in {"", api_version(kind)}:
+        raise BadRequestError(f"apiVersion: must be {api_version(kind)}")
+    return body
 
 
-def _message(body: bytes, message: type[MessageT], kind: str) -> MessageT:
+def _message(body: bytes, message: type[MessageT], kind: Kind) -> MessageT:
     """The object in its envelope. Raises BadRequestError."""
     envelope = _parsed(body.removeprefix(MAGIC), reviews_pb2.Unknown)
     compressed = envelope.content_encoding not in {"", "identity"}
     if not body.startswith(MAGIC) or compressed:
         raise _not_binary()
-    if (envelope.type_meta.api_version, envelope.type_meta.kind) != (API_VERSION, kind):
-        raise BadRequestError(f"the request body must be a {kind} of {API_VERSION}")
+    expected = (api_version(kind), kind.name)
+    if (envelope.type_meta.api_version, envelope.type_meta.kind) != expected:
+        raise BadRequestError(f"the request body must be a {kind.name} of {expected[0]}")
     return _parsed(envelope.raw, message)
 
 

@@ -30,6 +30,18 @@ class AccessServicer(access_pb2_grpc.AccessServicer):
         answer = review(caller, question)
         return access_pb2.ReviewAccessResponse(allowed=answer.allowed, reason=answer.reason)
 
+    async def DescribeCaller(
+        self, _request: access_pb2.DescribeCallerRequest, context: Any
+    ) -> access_pb2.DescribeCallerResponse:
+        caller = await self.authenticator.caller(context.invocation_metadata())
+        return access_pb2.DescribeCallerResponse(
+            issuer=caller.issuer,
+            subject=caller.subject,
+            namespace=caller.namespace,
+            roles=sorted(caller.roles),
+            service_identity="".join(caller.service_identities),
+        )
+
     async def ListRules(
         self, request: access_pb2.ListRulesRequest, context: Any
     ) -> access_pb2.ListRulesResponse:

@@ -36,3 +36,12 @@ class AccessServicer(access_pb2_grpc.AccessServicer):
             activation = access_pb2.AccessRule(verbs=["create"], resources=["keepers/activate"])
             rules.append(activation)
         return access_pb2.ListRulesResponse(rules=rules)
+
+    async def DescribeCaller(self, request: Any, context: Any) -> Any:  # noqa: N802  # the proto's
+        rights = self._store.caller("access.Describe", request, context)
+        return access_pb2.DescribeCallerResponse(
+            issuer="https://issuer.example",
+            subject="user:somebody",
+            namespace="default",
+            roles=sorted(rights),
+        )

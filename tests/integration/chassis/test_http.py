@@ -253,6 +253,15 @@ async def test_metrics_are_shown(stack: AsyncExitStack) -> None:
     assert "grpc_server_calls_in_flight 0.0" in answer.text
 
 
+async def test_metrics_are_shown_as_openmetrics_to_who_asks(stack: AsyncExitStack) -> None:
+    _, client = await operations(stack, {})
+
+    answer = await client.get("/metrics", headers={"Accept": "application/openmetrics-text"})
+
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    assert answer.text.endswith("# EOF\n")
+
+
 async def test_signals_stay_the_processes_own(stack: AsyncExitStack) -> None:
     import signal  # noqa: PLC0415  # only here
 

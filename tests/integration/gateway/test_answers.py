@@ -40,7 +40,7 @@ async def test_what_kubectl_applied_and_unknown_fields_go_no_further(gateway: Ga
     body = a_body(value=VALUE, keeper="aws", surprise={"deep": VALUE})
     applied = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps(body)}
     stamps = {"grafana.app/createdBy": "user:other", "grafana.app/managedBy": "terraform"}
-    body["metadata"] |= {"annotations": applied | stamps, "finalizers": [VALUE]}
+    body["metadata"] |= {"annotations": applied | stamps, "selfLink": VALUE}
     body["status"] = {"version": 9, "keeper": ""}
 
     async with gateway.http() as http:

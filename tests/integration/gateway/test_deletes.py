@@ -9,7 +9,7 @@ from gateway.resources import deletes
 from protos.splitkeep.metadata.v1.keepers_pb2 import KeeperDraft
 from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValueDraft
 from protos.splitkeep.metadata.v1.selector_pb2 import SelectedField
-from tests.fakes.gateway.services import DELETER, READER
+from tests.fakes.gateway.services import ADMIN, DELETER, READER
 from tests.integration.gateway.conftest import KEEPERS, VALUES, Gateway
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -322,3 +322,45 @@ async def test_who_may_not_write_keepers_activates_none(gateway: Gateway) -> Non
         answer = await http.post(f"{KEEPERS}/system/activate")
 
     assert (answer.status_code, answer.json()["reason"]) == (403, "Forbidden")
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/json; charset=latin-1",
+        "",
+    ],
+)
+@pytest.mark.parametrize(
+    "framing", ["", "Content-Length: 0\r\n", "Transfer-Encoding: chunked\r\n"]
+)
+async def test_what_type_is_declared_for_no_body_does_not_matter(
+    gateway: Gateway, declared: str, framing: str
+) -> None:
+    """External Secrets declares one for every request that it sends."""
+    fill(gateway, 1)
+    body = "0\r\n\r\n" if "chunked" in framing else ""
+    head = (
+        f"DELETE {VALUES}/name-000 HTTP/1.1\r\nHost: localhost\r\nX-Access-Token: {ADMIN}\r\n"
+        f"Connection: close\r\nContent-Type: {declared}\r\nContent-Encoding: gzip\r\n"
+        f"{framing}\r\n"
+    )
+
+    status, received = await gateway.exchange((head + body).encode())
+
+    assert (status, gateway.store.objects) == (200, {}), received
+
+
+async def test_a_body_in_another_form_is_still_refused(gateway: Gateway) -> None:
+    fill(gateway, 1)
+    async with gateway.http() as http:
+        answer = await http.request(
+            "DELETE",
+            f"{VALUES}/name-000",
+            content=b"{}",
+            headers={"Content-Type": "text/plain"},
+        )
+
+    assert (answer.status_code, len(gateway.store.objects)) == (415, 1)

@@ -42,7 +42,7 @@ async def test_kubectl_gets_a_table(gateway: Gateway, limit: str) -> None:
     assert table["metadata"] == {"resourceVersion": "3"}
     assert [row["cells"][0] for row in table["rows"]] == names
     assert [row["object"]["metadata"]["name"] for row in table["rows"]] == names
-    ages = [row["cells"][4] for row in table["rows"]]
+    ages = [row["cells"][5] for row in table["rows"]]
     assert all(re.fullmatch(r"[0-9]+[smhdy]([0-9]+[smhd])?", age) for age in ages)
 
 

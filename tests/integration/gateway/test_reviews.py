@@ -34,9 +34,11 @@ async def may(gateway: Gateway, token: str, **attributes: str) -> bool:
     return allowed
 
 
-def binary(kind: str, message: Any, **changes: Any) -> bytes:
+def binary(
+    kind: str, message: Any, *, group: str = "authorization.k8s.io", **changes: Any
+) -> bytes:
     """As client-go writes it."""
-    type_meta = reviews_pb2.TypeMeta(api_version="authorization.k8s.io/v1", kind=kind)
+    type_meta = reviews_pb2.TypeMeta(api_version=f"{group}/v1", kind=kind)
     envelope = reviews_pb2.Unknown(type_meta=type_meta, raw=message.SerializeToString())
     for name, value in changes.items():
         setattr(envelope, name, value)
@@ -180,6 +182,11 @@ async def test_the_rules_are_metadatas_and_what_everyone_may(gateway: Gateway) -
             "apiGroups": ["authorization.k8s.io"],
             "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
         },
+        {
+            "verbs": ["create"],
+            "apiGroups": ["authentication.k8s.io"],
+            "resources": ["selfsubjectreviews"],
+        },
     ]
     public = answered["status"]["nonResourceRules"][0]
     assert public["verbs"] == ["get", "head"]
@@ -260,3 +267,47 @@ async def test_no_other_path_reads_the_binary_form(gateway: Gateway) -> None:
     answer = await send(gateway, path, BROKEN["only the magic"])
 
     assert answer.status_code == 415
+
+
+IDENTITY = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+WHOAMI = {
+    "json": (b"{}", "application/json"),
+    "binary": (
+        binary(
+            "SelfSubjectReview",
+            reviews_pb2.SelfSubjectReview(),
+            group="authentication.k8s.io",
+        ),
+        BINARY,
+    ),
+}
+
+
+@pytest.mark.parametrize("form", WHOAMI)
+async def test_a_caller_is_told_who_it_is(gateway: Gateway, form: str) -> None:
+    answer = await send(gateway, IDENTITY, *WHOAMI[form])
+
+    told = answer.json()
+    assert (answer.status_code, told["kind"]) == (201, "SelfSubjectReview")
+    assert told["apiVersion"] == "authentication.k8s.io/v1"
+    assert told["status"]["userInfo"] == {
+        "username": "user:somebody",
+        "groups": ["create", "delete", "read", "write", "system:authenticated"],
+        "extra": {
+            "access.splitkeep.dev/issuer": ["https://issuer.example"],
+            "access.splitkeep.dev/namespace": ["default"],
+        },
+    }
+
+
+async def test_nobody_is_told_who_they_are_without_a_valid_token(gateway: Gateway) -> None:
+    for token in (None, "no-token"):
+        code, _ = await ask(gateway, IDENTITY, {}, token)
+        assert code == 401
+
+
+async def test_a_review_is_of_its_own_group_and_kind(gateway: Gateway) -> None:
+    misplaced = binary("SelfSubjectReview", reviews_pb2.SelfSubjectReview())
+
+    assert (await send(gateway, IDENTITY, misplaced)).status_code == 400
+    assert (await send(gateway, ACCESS, *WHOAMI["binary"])).status_code == 400

@@ -445,3 +445,29 @@ async def test_what_is_created_has_no_version_yet(gateway: Gateway, path: str) -
     assert answer.status_code == 400
     assert "metadata.resourceVersion" in answer.json()["message"]
     assert gateway.store.calls == []
+
+
+@pytest.mark.parametrize("collection", [VALUES, KEEPERS])
+@pytest.mark.parametrize("validation", ["Strict", "Warn", "Ignore"])
+async def test_finalizers_are_refused_and_not_dropped(
+    gateway: Gateway, collection: str, validation: str
+) -> None:
+    """A controller would believe that a delete waits for it."""
+    body = {"metadata": {"name": "a", "finalizers": ["example.com/wait"]}, "spec": {}}
+    async with gateway.http() as http:
+        answer = await http.post(f"{collection}?fieldValidation={validation}", json=body)
+
+    assert answer.status_code == 422
+    assert [cause["field"] for cause in answer.json()["details"]["causes"]] == [
+        "metadata.finalizers"
+    ]
+    assert gateway.store.objects == {}
+
+
+async def test_no_finalizers_are_none(gateway: Gateway) -> None:
+    body = {
+        "metadata": {"name": "a", "finalizers": []},
+        "spec": {"description": "d", "value": "v"},
+    }
+    async with gateway.http() as http:
+        assert (await http.post(VALUES, json=body)).status_code == 201

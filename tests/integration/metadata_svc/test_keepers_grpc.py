@@ -33,6 +33,7 @@ from tests.contracts.metadata_svc.stores import put
 from tests.fakes.metadata_svc.builders import a_secure_value
 from tests.integration.metadata_svc.conftest import postgres_stores
 from tests.integration.metadata_svc.wire import Credentials, Wire, wired
+from tests.unit.chassis import tokens
 
 SECONDS = 5.0
 HERE: dict[str, Any] = {"namespace": "default", "name": "aws-main"}
@@ -386,12 +387,28 @@ async def test_a_caller_is_told_its_rules(wire: Wire) -> None:
     ]
 
 
-@pytest.mark.parametrize("method", ["ReviewAccess", "ListRules"])
+async def test_a_caller_is_told_who_its_token_says_it_is(wire: Wire) -> None:
+    stub = access_grpc.AccessStub(wire.clients)
+
+    told = await call(
+        stub.DescribeCaller,
+        access_pb.DescribeCallerRequest(),
+        deadline_seconds=SECONDS,
+        token=wire.credentials.token(sub="user:u9", roles=["Admin"]),
+    )
+
+    assert (told.subject, told.issuer) == ("user:u9", tokens.ISSUER)
+    assert list(told.roles) == ["Admin"]
+    assert (told.namespace, told.service_identity) == ("default", "")
+
+
+@pytest.mark.parametrize("method", ["ReviewAccess", "ListRules", "DescribeCaller"])
 async def test_nobody_is_told_without_a_token(wire: Wire, method: str) -> None:
     stub = access_grpc.AccessStub(wire.clients)
     request = {
         "ReviewAccess": access_pb.ReviewAccessRequest(namespace="default"),
         "ListRules": access_pb.ListRulesRequest(namespace="default"),
+        "DescribeCaller": access_pb.DescribeCallerRequest(),
     }[method]
 
     with pytest.raises(UnauthenticatedError):

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.discovery.groups import GROUPS
 from gateway.openapi.documents import group_version_documents, whole_document
-from metadata_svc.domain import keeper_validation, resource_rules, text, validation
+from metadata_svc.domain import keeper_validation, labels, resource_rules, text, validation
 from vault_svc.domain.value_rules import MAXIMUM_VALUE_BYTES
 
 DOCUMENTS = group_version_documents()
@@ -77,7 +77,7 @@ def test_every_limit_of_metadata_is_the_services_own(document: str) -> None:
 
     assert meta["name"]["maxLength"] == text.MAX_NAME_LENGTH
     # The label that clients built on Grafana's app SDK add is not counted there.
-    assert meta["labels"]["maxProperties"] == resource_rules.MAX_LABELS + 1
+    assert meta["labels"]["maxProperties"] == labels.MAX_LABELS + 1
     assert meta["labels"]["additionalProperties"]["maxLength"] == text.MAX_LABEL_LENGTH
 
 
@@ -119,17 +119,42 @@ def test_every_field_is_described(document: str) -> None:
     missing = [
         f"{name}.{field}"
         for name, schema in schemas(document).items()
-        for field, described in schema["properties"].items()
+        for field, described in schema.get("properties", {}).items()
         if not described.get("description")
     ]
 
     assert missing == []
 
 
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_what_is_one_of_several_kinds_has_a_name(document: str) -> None:
+    """Generators of clients name their types after definitions."""
+    contents = [
+        content["schema"]
+        for _, operation in operations(DOCUMENTS[document])
+        for answer in operation["responses"].values()
+        for content in answer["content"].values()
+    ]
+
+    assert contents
+    assert [schema for schema in contents if schema.keys() != {"$ref"}] == []
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS.values(), WHOLE], ids=[*DOCUMENTS, "v2"])
+def test_a_document_says_whose_it_is_and_what_its_tags_mean(document: Any) -> None:
+    tags = {tag for _, operation in operations(document) for tag in operation["tags"]}
+
+    assert document["info"]["license"]["name"] == "Apache 2.0"
+    assert document["info"]["contact"]["name"]
+    assert {tag["name"] for tag in document["tags"]} == tags
+    assert all(tag["description"] for tag in document["tags"])
+    assert document.get("servers", [{"url": document.get("basePath")}]) == [{"url": "/"}]
+
+
 def test_no_two_operations_share_an_id() -> None:
     ids = [operation["operationId"] for _, operation in operations(WHOLE)]
 
-    assert len(ids) == len(set(ids)) == 36
+    assert len(ids) == len(set(ids)) == 37
 
 
 def test_both_dialects_have_the_same_operations() -> None:

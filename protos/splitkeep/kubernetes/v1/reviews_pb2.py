@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%splitkeep/kubernetes/v1/reviews.proto\x12\x17splitkeep.kubernetes.v1\"|\n\x07Unknown\x12\x34\n\ttype_meta\x18\x01 \x01(\x0b\x32!.splitkeep.kubernetes.v1.TypeMeta\x12\x0b\n\x03raw\x18\x02 \x01(\x0c\x12\x18\n\x10\x63ontent_encoding\x18\x03 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x04 \x01(\t\"-\n\x08TypeMeta\x12\x13\n\x0b\x61pi_version\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\"R\n\x17SelfSubjectAccessReview\x12\x37\n\x04spec\x18\x02 \x01(\x0b\x32).splitkeep.kubernetes.v1.AccessReviewSpec\"\xad\x01\n\x10\x41\x63\x63\x65ssReviewSpec\x12H\n\x13resource_attributes\x18\x01 \x01(\x0b\x32+.splitkeep.kubernetes.v1.ResourceAttributes\x12O\n\x17non_resource_attributes\x18\x02 \x01(\x0b\x32..splitkeep.kubernetes.v1.NonResourceAttributes\"\x8a\x01\n\x12ResourceAttributes\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04verb\x18\x02 \x01(\t\x12\r\n\x05group\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x10\n\x08resource\x18\x05 \x01(\t\x12\x13\n\x0bsubresource\x18\x06 \x01(\t\x12\x0c\n\x04name\x18\x07 \x01(\t\"3\n\x15NonResourceAttributes\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04verb\x18\x02 \x01(\t\"P\n\x16SelfSubjectRulesReview\x12\x36\n\x04spec\x18\x02 \x01(\x0b\x32(.splitkeep.kubernetes.v1.RulesReviewSpec\"$\n\x0fRulesReviewSpec\x12\x11\n\tnamespace\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%splitkeep/kubernetes/v1/reviews.proto\x12\x17splitkeep.kubernetes.v1\"|\n\x07Unknown\x12\x34\n\ttype_meta\x18\x01 \x01(\x0b\x32!.splitkeep.kubernetes.v1.TypeMeta\x12\x0b\n\x03raw\x18\x02 \x01(\x0c\x12\x18\n\x10\x63ontent_encoding\x18\x03 \x01(\t\x12\x14\n\x0c\x63ontent_type\x18\x04 \x01(\t\"-\n\x08TypeMeta\x12\x13\n\x0b\x61pi_version\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\"R\n\x17SelfSubjectAccessReview\x12\x37\n\x04spec\x18\x02 \x01(\x0b\x32).splitkeep.kubernetes.v1.AccessReviewSpec\"\xad\x01\n\x10\x41\x63\x63\x65ssReviewSpec\x12H\n\x13resource_attributes\x18\x01 \x01(\x0b\x32+.splitkeep.kubernetes.v1.ResourceAttributes\x12O\n\x17non_resource_attributes\x18\x02 \x01(\x0b\x32..splitkeep.kubernetes.v1.NonResourceAttributes\"\x8a\x01\n\x12ResourceAttributes\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04verb\x18\x02 \x01(\t\x12\r\n\x05group\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x10\n\x08resource\x18\x05 \x01(\t\x12\x13\n\x0bsubresource\x18\x06 \x01(\t\x12\x0c\n\x04name\x18\x07 \x01(\t\"3\n\x15NonResourceAttributes\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04verb\x18\x02 \x01(\t\"\x13\n\x11SelfSubjectReview\"P\n\x16SelfSubjectRulesReview\x12\x36\n\x04spec\x18\x02 \x01(\x0b\x32(.splitkeep.kubernetes.v1.RulesReviewSpec\"$\n\x0fRulesReviewSpec\x12\x11\n\tnamespace\x18\x01 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,8 +43,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESOURCEATTRIBUTES']._serialized_end=638
   _globals['_NONRESOURCEATTRIBUTES']._serialized_start=640
   _globals['_NONRESOURCEATTRIBUTES']._serialized_end=691
-  _globals['_SELFSUBJECTRULESREVIEW']._serialized_start=693
-  _globals['_SELFSUBJECTRULESREVIEW']._serialized_end=773
-  _globals['_RULESREVIEWSPEC']._serialized_start=775
-  _globals['_RULESREVIEWSPEC']._serialized_end=811
+  _globals['_SELFSUBJECTREVIEW']._serialized_start=693
+  _globals['_SELFSUBJECTREVIEW']._serialized_end=712
+  _globals['_SELFSUBJECTRULESREVIEW']._serialized_start=714
+  _globals['_SELFSUBJECTRULESREVIEW']._serialized_end=794
+  _globals['_RULESREVIEWSPEC']._serialized_start=796
+  _globals['_RULESREVIEWSPEC']._serialized_end=832
 # @@protoc_insertion_point(module_scope)

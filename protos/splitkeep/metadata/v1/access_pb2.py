@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"splitkeep/metadata/v1/access.proto\x12\x15splitkeep.metadata.v1\"k\n\x13ReviewAccessRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x10\n\x08resource\x18\x02 \x01(\t\x12\x13\n\x0bsubresource\x18\x03 \x01(\t\x12\x0c\n\x04verb\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\"7\n\x14ReviewAccessResponse\x12\x0f\n\x07\x61llowed\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\"%\n\x10ListRulesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\"E\n\x11ListRulesResponse\x12\x30\n\x05rules\x18\x01 \x03(\x0b\x32!.splitkeep.metadata.v1.AccessRule\"=\n\nAccessRule\x12\r\n\x05verbs\x18\x01 \x03(\t\x12\x11\n\tresources\x18\x02 \x03(\t\x12\r\n\x05names\x18\x03 \x03(\t2\xd1\x01\n\x06\x41\x63\x63\x65ss\x12g\n\x0cReviewAccess\x12*.splitkeep.metadata.v1.ReviewAccessRequest\x1a+.splitkeep.metadata.v1.ReviewAccessResponse\x12^\n\tListRules\x12\'.splitkeep.metadata.v1.ListRulesRequest\x1a(.splitkeep.metadata.v1.ListRulesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"splitkeep/metadata/v1/access.proto\x12\x15splitkeep.metadata.v1\"k\n\x13ReviewAccessRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x10\n\x08resource\x18\x02 \x01(\t\x12\x13\n\x0bsubresource\x18\x03 \x01(\t\x12\x0c\n\x04verb\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\"7\n\x14ReviewAccessResponse\x12\x0f\n\x07\x61llowed\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\"%\n\x10ListRulesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\"E\n\x11ListRulesResponse\x12\x30\n\x05rules\x18\x01 \x03(\x0b\x32!.splitkeep.metadata.v1.AccessRule\"=\n\nAccessRule\x12\r\n\x05verbs\x18\x01 \x03(\t\x12\x11\n\tresources\x18\x02 \x03(\t\x12\r\n\x05names\x18\x03 \x03(\t\"\x17\n\x15\x44\x65scribeCallerRequest\"u\n\x16\x44\x65scribeCallerResponse\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x11\n\tnamespace\x18\x03 \x01(\t\x12\r\n\x05roles\x18\x04 \x03(\t\x12\x18\n\x10service_identity\x18\x05 \x01(\t2\xc0\x02\n\x06\x41\x63\x63\x65ss\x12g\n\x0cReviewAccess\x12*.splitkeep.metadata.v1.ReviewAccessRequest\x1a+.splitkeep.metadata.v1.ReviewAccessResponse\x12^\n\tListRules\x12\'.splitkeep.metadata.v1.ListRulesRequest\x1a(.splitkeep.metadata.v1.ListRulesResponse\x12m\n\x0e\x44\x65scribeCaller\x12,.splitkeep.metadata.v1.DescribeCallerRequest\x1a-.splitkeep.metadata.v1.DescribeCallerResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTRULESRESPONSE']._serialized_end=335
   _globals['_ACCESSRULE']._serialized_start=337
   _globals['_ACCESSRULE']._serialized_end=398
-  _globals['_ACCESS']._serialized_start=401
-  _globals['_ACCESS']._serialized_end=610
+  _globals['_DESCRIBECALLERREQUEST']._serialized_start=400
+  _globals['_DESCRIBECALLERREQUEST']._serialized_end=423
+  _globals['_DESCRIBECALLERRESPONSE']._serialized_start=425
+  _globals['_DESCRIBECALLERRESPONSE']._serialized_end=542
+  _globals['_ACCESS']._serialized_start=545
+  _globals['_ACCESS']._serialized_end=865
 # @@protoc_insertion_point(module_scope)

@@ -45,6 +45,11 @@ class AccessStub(object):
                 request_serializer=splitkeep_dot_metadata_dot_v1_dot_access__pb2.ListRulesRequest.SerializeToString,
                 response_deserializer=splitkeep_dot_metadata_dot_v1_dot_access__pb2.ListRulesResponse.FromString,
                 _registered_method=True)
+        self.DescribeCaller = channel.unary_unary(
+                '/splitkeep.metadata.v1.Access/DescribeCaller',
+                request_serializer=splitkeep_dot_metadata_dot_v1_dot_access__pb2.DescribeCallerRequest.SerializeToString,
+                response_deserializer=splitkeep_dot_metadata_dot_v1_dot_access__pb2.DescribeCallerResponse.FromString,
+                _registered_method=True)
 
 
 class AccessServicer(object):
@@ -63,6 +68,13 @@ class AccessServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DescribeCaller(self, request, context):
+        """Who the caller is, as its token says.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccessServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -75,6 +87,11 @@ def add_AccessServicer_to_server(servicer, server):
                     servicer.ListRules,
                     request_deserializer=splitkeep_dot_metadata_dot_v1_dot_access__pb2.ListRulesRequest.FromString,
                     response_serializer=splitkeep_dot_metadata_dot_v1_dot_access__pb2.ListRulesResponse.SerializeToString,
+            ),
+            'DescribeCaller': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeCaller,
+                    request_deserializer=splitkeep_dot_metadata_dot_v1_dot_access__pb2.DescribeCallerRequest.FromString,
+                    response_serializer=splitkeep_dot_metadata_dot_v1_dot_access__pb2.DescribeCallerResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -132,6 +149,33 @@ class Access(object):
             '/splitkeep.metadata.v1.Access/ListRules',
             splitkeep_dot_metadata_dot_v1_dot_access__pb2.ListRulesRequest.SerializeToString,
             splitkeep_dot_metadata_dot_v1_dot_access__pb2.ListRulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeCaller(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/splitkeep.metadata.v1.Access/DescribeCaller',
+            splitkeep_dot_metadata_dot_v1_dot_access__pb2.DescribeCallerRequest.SerializeToString,
+            splitkeep_dot_metadata_dot_v1_dot_access__pb2.DescribeCallerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,8 @@ class AccessStub:
     def __new__(cls, channel: _aio.Channel) -> AccessAsyncStub: ...
     ReviewAccess: _grpc.UnaryUnaryMultiCallable[_access_pb2.ReviewAccessRequest, _access_pb2.ReviewAccessResponse]
     ListRules: _grpc.UnaryUnaryMultiCallable[_access_pb2.ListRulesRequest, _access_pb2.ListRulesResponse]
+    DescribeCaller: _grpc.UnaryUnaryMultiCallable[_access_pb2.DescribeCallerRequest, _access_pb2.DescribeCallerResponse]
+    """Who the caller is, as its token says."""
 
 @_typing.type_check_only
 class AccessAsyncStub(AccessStub):
@@ -43,6 +45,8 @@ class AccessAsyncStub(AccessStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ReviewAccess: _aio.UnaryUnaryMultiCallable[_access_pb2.ReviewAccessRequest, _access_pb2.ReviewAccessResponse]  # type: ignore[assignment]
     ListRules: _aio.UnaryUnaryMultiCallable[_access_pb2.ListRulesRequest, _access_pb2.ListRulesResponse]  # type: ignore[assignment]
+    DescribeCaller: _aio.UnaryUnaryMultiCallable[_access_pb2.DescribeCallerRequest, _access_pb2.DescribeCallerResponse]  # type: ignore[assignment]
+    """Who the caller is, as its token says."""
 
 class AccessServicer(metaclass=_abc_1.ABCMeta):
     """What the caller may do, told by the one decision that everything else goes by."""
@@ -60,5 +64,13 @@ class AccessServicer(metaclass=_abc_1.ABCMeta):
         request: _access_pb2.ListRulesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_pb2.ListRulesResponse, _abc.Awaitable[_access_pb2.ListRulesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DescribeCaller(
+        self,
+        request: _access_pb2.DescribeCallerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_pb2.DescribeCallerResponse, _abc.Awaitable[_access_pb2.DescribeCallerResponse]]:
+        """Who the caller is, as its token says."""
 
 def add_AccessServicer_to_server(servicer: AccessServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
