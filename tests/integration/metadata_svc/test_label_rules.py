@@ -67,3 +67,15 @@ async def test_a_replica_without_the_setting_shows_such_labels_and_refuses_to_wr
 
     fields = [violation.field for violation in refused.value.violations]
     assert sorted(fields) == ["metadata.labels", "metadata.labels[canary]"]
+
+
+async def test_an_edit_of_parts_goes_by_the_same_setting(opened: Opened) -> None:
+    edit = pb.EditKeeperRequest(**HERE, put_labels=LABELS)
+    async with opened() as wire:
+        await create(wire, labels={})
+        with pytest.raises(InvalidArgumentError):
+            await ask(wire, "EditKeeper", edit)
+
+    async with opened(qualified_labels=True) as wire:
+        await ask(wire, "EditKeeper", edit)
+        assert dict((await get(wire)).keeper.labels) == LABELS
