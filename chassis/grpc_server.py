@@ -17,7 +17,6 @@ from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from chassis.accepting import Accepting
 from chassis.config import StartHinderedError
@@ -25,6 +24,7 @@ from chassis.grpc_methods import Handler, Method, Methods
 from chassis.in_flight import InFlight, Limits, Surroundings
 from chassis.metrics import Metrics
 from chassis.peers import peer_sans
+from chassis.reflection import Reflection
 from chassis.shared_ports import check_free
 from chassis.tls_files import CurrentTls, RotatingTls, Tls
 
@@ -108,8 +108,7 @@ class GrpcServer:
             raise ServiceNotDeclaredError(f"either not declared or not registered: {names}")
         health_pb2_grpc.add_HealthServicer_to_server(self._health, handlers)
         if port.reflection:
-            shown = (*sorted(registered), HEALTH_SERVICE, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(shown, handlers)
+            Reflection((*registered, HEALTH_SERVICE)).add_to(handlers)
         bound = _bound(server, port)
         self._accepting = Accepting(handlers, limit=MAX_OPEN_STREAMS)
         self._accepting.of(server)

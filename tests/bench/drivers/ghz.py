@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
+from chassis.reflection import Files
 from splitkeep.files import write_json
 from tests.bench.measuring import MILLISECONDS, Driver, DriverError, Load, Measurement, Place
 
@@ -53,9 +55,9 @@ def arguments(load: Load, ca: Path, folder: Path) -> list[str]:
     """ghz's command line; the files that it names are written."""
     write_json(folder / "token.json", {"x-access-token": load.token.reveal()})
     write_json(folder / "messages.json", as_json(load.messages))
+    (folder / "protoset").write_bytes(described(load.messages[0]))
     flags = {
-        "proto": f"protos/{load.messages[0].DESCRIPTOR.file.name}",
-        "import-paths": "protos",
+        "protoset": folder / "protoset",
         "call": load.method,
         "cacert": ca,
         "metadata-file": folder / "token.json",
@@ -70,6 +72,14 @@ def arguments(load: Load, ca: Path, folder: Path) -> list[str]:
     if load.rate is not None:
         flags["rps"] = max(1, round(load.rate))
     return [*(f"--{name}={value}" for name, value in flags.items()), load.target]
+
+
+def described(message: Message) -> bytes:
+    """The file of the message with all that it imports: not every server has reflection."""
+    file = message.DESCRIPTOR.file
+    files = Files([file]).named(file.name)
+    parsed = [FileDescriptorProto.FromString(content) for content in reversed(files)]
+    return FileDescriptorSet(file=parsed).SerializeToString()
 
 
 def as_json(messages: Sequence[Message]) -> list[dict[str, Any]]:

@@ -12,7 +12,6 @@ import pytest
 import structlog
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from chassis.config import StartHinderedError
 from chassis.errors import (
@@ -28,7 +27,14 @@ from chassis.errors import (
     UnavailableError,
 )
 from chassis.grpc_client import call, stream
-from chassis.grpc_server import GrpcServer, Port, Service, ServiceNotDeclaredError, peer_sans
+from chassis.grpc_server import (
+    HEALTH_SERVICE,
+    GrpcServer,
+    Port,
+    Service,
+    ServiceNotDeclaredError,
+    peer_sans,
+)
 from chassis.grpc_server import Tls as ServerTls
 from chassis.log_level import LogLevel
 from chassis.request_id import bind_request_id, current_request_id
@@ -43,6 +49,7 @@ from tests.integration.chassis.echo import (
     repeat,
 )
 from tests.integration.chassis.harness import Harness
+from tests.integration.chassis.reflected import REFLECTION_SERVICES, reflected
 
 MARKER = "marker-of-a-secret"
 HELLO = StringValue(value="hello")
@@ -544,29 +551,38 @@ async def test_it_does_not_start_unless_declared_and_registered_agree(
         await server.start()
 
 
-async def test_reflection_tells_the_services(harness: Harness) -> None:
+@pytest.mark.parametrize("reflecting", REFLECTION_SERVICES)
+async def test_reflection_tells_the_services(harness: Harness, reflecting: str) -> None:
     channel = await harness.channel(await harness.serve(repeat, reflection=True))
 
-    assert NAME in await _reflected(channel)
+    (answer,) = await reflected(channel, reflecting, list_services="")
+
+    listed = {service.name for service in answer.list_services_response.service}
+    assert listed == {NAME, HEALTH_SERVICE, *REFLECTION_SERVICES}
 
 
-async def test_reflection_can_be_switched_off(harness: Harness) -> None:
+@pytest.mark.parametrize("reflecting", REFLECTION_SERVICES)
+async def test_what_reflection_does_not_find_does_not_end_its_stream(
+    harness: Harness, reflecting: str
+) -> None:
+    channel = await harness.channel(await harness.serve(repeat, reflection=True))
+
+    missing, found = await reflected(
+        channel, reflecting, file_containing_symbol=("no.Such", f"{HEALTH_SERVICE}.Check")
+    )
+
+    assert missing.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
+    assert found.file_descriptor_response.file_descriptor_proto
+
+
+@pytest.mark.parametrize("reflecting", REFLECTION_SERVICES)
+async def test_reflection_can_be_switched_off(harness: Harness, reflecting: str) -> None:
     channel = await harness.channel(await harness.serve(repeat, reflection=False))
 
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await _reflected(channel)
+        await reflected(channel, reflecting, list_services="")
 
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
-
-
-async def _reflected(channel: grpc.aio.Channel) -> set[str]:
-    stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)  # type: ignore[arg-type]  # the stub knows no aio
-    asked = reflection_pb2.ServerReflectionRequest(list_services="")
-    return {
-        service.name
-        async for answer in stub.ServerReflectionInfo(iter([asked]))
-        for service in answer.list_services_response.service
-    }
 
 
 async def test_a_taken_port_is_not_shared_unawares(harness: Harness) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import grpc
 import pytest
-from grpc_reflection.v1alpha import reflection_pb2
 
 from chassis.errors import (
     AlreadyExistsError,
@@ -32,6 +31,7 @@ from protos.splitkeep.vault.v1.decrypter_pb2_grpc import DecrypterStub
 from protos.splitkeep.vault.v1.secure_values_pb2_grpc import SecureValuesStub
 from tests.fakes.vault_svc.metadata import InMemoryMetadata
 from tests.fakes.vault_svc.vault import IDENTITY, NAMESPACE
+from tests.integration.chassis.reflected import REFLECTION_SERVICES, reflected
 from tests.integration.vault_svc.conftest import Serving
 from tests.integration.vault_svc.installation import Installation
 from tests.integration.vault_svc.peer import InMemoryPeer
@@ -464,14 +464,15 @@ async def test_decisions_are_counted(client: Client, serving: Serving) -> None:
     assert 'vault_decrypt_decisions_total{answer="not_found"} 1.0' in exposition
 
 
-async def test_the_services_are_found_by_reflection(serving: Serving) -> None:
-    found = serving.channel.stream_stream(
-        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
-        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+@pytest.mark.parametrize("reflecting", REFLECTION_SERVICES)
+async def test_the_services_are_found_by_reflection(serving: Serving, reflecting: str) -> None:
+    (listed,) = await reflected(serving.channel, reflecting, list_services="")
+    (described,) = await reflected(
+        serving.channel,
+        reflecting,
+        file_containing_symbol="splitkeep.vault.v1.SecureValues.CreateSecureValue",
     )
-    request = reflection_pb2.ServerReflectionRequest(list_services="")
 
-    async for answer in found(iter([request])):
-        names = {service.name for service in answer.list_services_response.service}
-        assert names >= SERVICE_NAMES
+    names = {service.name for service in listed.list_services_response.service}
+    assert names >= SERVICE_NAMES
+    assert described.file_descriptor_response.file_descriptor_proto

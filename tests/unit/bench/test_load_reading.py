@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from chassis.sensitive import Sensitive
 from splitkeep.local.state import no_stack
@@ -126,7 +127,9 @@ def test_ghz_and_h2load_send_the_same_messages(tmp_path: Path) -> None:
 def test_ghz_is_told_the_file_of_the_service_and_no_token(tmp_path: Path) -> None:
     flags = ghz.arguments(a_load(connections=4), tmp_path / "ca.pem", tmp_path)
 
-    assert "--proto=protos/decryptv1beta1/decrypt.proto" in flags
+    files = FileDescriptorSet.FromString((tmp_path / "protoset").read_bytes())
+    assert f"--protoset={tmp_path / 'protoset'}" in flags
+    assert files.file[-1].service[0].name == "SecureValueDecrypter"
     assert {"--connections=4", "--concurrency=8"} <= set(flags)
     assert not any("a token" in flag for flag in flags)
 
