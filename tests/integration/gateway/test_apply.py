@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from protos.splitkeep.metadata.v1.field_owner_pb2 import OwnerOperation
+from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldsTransfer, OwnerOperation
 from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValueDraft
 from tests.fakes.gateway.services import CREATOR, WRITER
 from tests.integration.gateway.conftest import KEEPERS, VALUES, Gateway
@@ -418,4 +418,32 @@ async def test_an_apply_after_updates_of_the_same_program_conflicts_as_in_kubern
     assert answer.json()["message"] == (
         'Apply failed with 1 conflict: conflict with "kubectl-create" using '
         f"{API} at 2026-02-16T00:00:00Z: .spec.description"
+    )
+
+
+async def test_kubectl_moves_what_it_applied_from_the_client(gateway: Gateway) -> None:
+    """As kubectl 1.37 sends it: the entry of the updater goes into that of the applier."""
+    async with gateway.http() as http:
+        query = "?fieldManager=kubectl-client-side-apply"
+        await http.post(VALUES + query, json=a_tree({"description": "d", "value": VALUE}))
+    answer = await applied(gateway, a_tree({"description": "d"}), "fieldManager=deployer")
+    (old, new) = answer.json()["metadata"]["managedFields"]
+    merged = new | {"fieldsV1": old["fieldsV1"]}
+    version = answer.json()["metadata"]["resourceVersion"]
+    operations = [
+        {"op": "replace", "path": "/metadata/managedFields", "value": [merged]},
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": version},
+    ]
+
+    async with gateway.http() as http:
+        answer = await http.patch(
+            f"{ONE}?fieldManager=deployer&fieldValidation=Strict",
+            content=json.dumps(operations),
+            headers={"Content-Type": "application/json-patch+json"},
+        )
+
+    assert answer.status_code == 200
+    manager = gateway.store.calls[-1][1].draft.manager
+    assert manager.transfer == FieldsTransfer(
+        to="deployer", updaters=["kubectl-client-side-apply"]
     )

@@ -20,9 +20,11 @@ from hypothesis.stateful import (
     rule,
 )
 
+from chassis.caller import EVERY_NAMESPACE, Caller
 from chassis.errors import KnownError
 from metadata_svc.domain.access import Decision
 from metadata_svc.domain.idempotency import Fingerprint, Idempotency
+from metadata_svc.domain.partial_edit import PartialEdit
 from metadata_svc.domain.resource import Operation, Preconditions
 from metadata_svc.domain.secure_value import Draft, SecureValue
 from metadata_svc.domain.value_id import ValueKey
@@ -32,7 +34,7 @@ from metadata_svc.use_cases.prepare import Prepared, PrepareRequest
 from metadata_svc.use_cases.resolve import Question
 from tests.contracts.metadata_svc.application import Application
 from tests.contracts.metadata_svc.stores import Stores
-from tests.fakes.metadata_svc.builders import a_caller, selecting
+from tests.fakes.metadata_svc.builders import a_caller, a_caller_granted, selecting
 from tests.stateful.metadata_svc.model import Live, Namespace, Pending
 
 T = TypeVar("T")
@@ -46,6 +48,10 @@ DESCRIPTIONS = st.sampled_from(["one", "two"])
 # Few, so that they meet; without one, a create is none that may be sent again.
 IDEMPOTENCY_KEYS = st.sampled_from(["", "", "k1", "k2"])
 LAGS = st.sampled_from([None, None, 0, 0, 1])
+PAIRS = (("put_labels", "remove_labels"), ("add_decrypters", "remove_decrypters"))
+BLIND = a_caller_granted(
+    ("secret.securevalues:write", "secret.securevalues:*"), namespace=EVERY_NAMESPACE
+)
 
 
 class MetadataHistory(RuleBasedStateMachine):
@@ -150,6 +156,32 @@ class MetadataHistory(RuleBasedStateMachine):
             )
         )
         assert actual == self.model.edit(draft, expected, dry_run=dry_run)
+
+    @rule(
+        name=NAMES,
+        description=st.none() | DESCRIPTIONS,
+        put_labels=LABELS,
+        remove_labels=LABELS,
+        add_decrypters=DECRYPTERS,
+        remove_decrypters=DECRYPTERS,
+        lag=LAGS,
+        dry_run=st.booleans(),
+        caller=st.sampled_from([a_caller(), BLIND]),
+    )
+    def edit_a_part(
+        self, lag: int | None, caller: Caller, *, dry_run: bool, **parts: Any
+    ) -> None:
+        for added, removed in PAIRS:
+            parts[removed] = frozenset(parts[removed]) - set(parts[added])
+        edit = PartialEdit(namespace=self.namespace, **parts)
+        expected = self._expected(edit.name, lag)
+        actual = self.outcome(
+            self.application.edit_part(
+                edit, preconditions=_preconditions(expected), dry_run=dry_run, caller=caller
+            )
+        )
+        blind = caller is BLIND
+        assert actual == self.model.edit_part(edit, expected, dry_run=dry_run, blind=blind)
 
     @rule(name=NAMES, lag=LAGS)
     def delete(self, name: str, lag: int | None) -> None:

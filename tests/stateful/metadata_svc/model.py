@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+from metadata_svc.domain.partial_edit import PartialEdit
 from metadata_svc.domain.resource import Operation
 from metadata_svc.domain.secure_value import Draft, PreparedWrite
 
@@ -93,13 +94,35 @@ class Namespace:
         self.live[name] = self.outcomes[value_id] = after
         return after
 
-    def edit(self, draft: Draft, expected: int | None, *, dry_run: bool) -> Live | str:
+    def edit_part(
+        self, edit: PartialEdit, expected: int | None, *, dry_run: bool, blind: bool
+    ) -> Live | str:
+        error = self._missing_or_stale(edit.name, expected)
+        if error:
+            return error
+        before = self.live[edit.name]
+        description, decrypters = before.spec
+        labels = {k: v for k, v in before.labels.items() if k not in edit.remove_labels}
+        kept = [name for name in decrypters if name not in edit.remove_decrypters]
+        added = [name for name in edit.add_decrypters if name not in decrypters]
+        draft = Draft(
+            namespace="",
+            name=edit.name,
+            description=edit.description or description,
+            decrypters=(*kept, *added),
+            labels=labels | dict(edit.put_labels),
+        )
+        return self.edit(draft, None, dry_run=dry_run, blind=blind)
+
+    def edit(
+        self, draft: Draft, expected: int | None, *, dry_run: bool, blind: bool = False
+    ) -> Live | str:
         error = self._missing_or_stale(draft.name, expected)
         if error:
             return error
         before = self.live[draft.name]
         spec_differs = before.spec != _spec(draft)
-        if not spec_differs and before.labels == draft.labels:
+        if not spec_differs and before.labels == draft.labels and not blind:
             return before
         after = replace(
             before,
