@@ -78,7 +78,7 @@ def test_a_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> No
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    assert "cannot be read" in problems(tmp_path / "absent.json")
+    assert "there is no such file" in problems(tmp_path / "absent.json")
 
 
 def test_a_file_that_is_too_long_is_refused(tmp_path: Path) -> None:
