@@ -15,7 +15,7 @@ from chassis.grpc_client import open_channel
 from chassis.http_server import HttpBounds, HttpServer, Protocols
 from chassis.metrics import Metrics
 from chassis.operations import OperationsServer
-from chassis.process import run
+from chassis.process import leave, run
 from chassis.ready import announce
 from chassis.telemetry import configure_logging
 from chassis.tls_files import Tls, read_certificates
@@ -133,4 +133,4 @@ def _release() -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(run(main, service="gateway"))
+    leave(run(main, service="gateway"))

@@ -16,7 +16,7 @@ import structlog
 
 from chassis.config import load_config
 from chassis.places import OwnPlace, Place, WorkerPlace
-from chassis.process import run, run_command, usage
+from chassis.process import leave, run, run_command, usage
 from chassis.telemetry import configure_logging
 from chassis.worker_process import WORKER
 from chassis.workers import Workers, supervise, worker_count
@@ -97,15 +97,15 @@ async def list_values(ids: str | None, _stopping: asyncio.Event) -> None:
 if __name__ == "__main__":
     match sys.argv[1:]:
         case []:
-            sys.exit(run(serve, service="metadata"))
+            leave(run(serve, service="metadata"))
         case [word, *given] if word == WORKER:
             place = WorkerPlace(*given)
-            sys.exit(run(partial(work, place), service="metadata", refuse=place.refuse))
+            leave(run(partial(work, place), service="metadata", refuse=place.refuse))
         case ["migrate"]:
-            sys.exit(run(upgrade, service="metadata"))
+            leave(run(upgrade, service="metadata"))
         case ["values"]:
-            sys.exit(run_command(partial(list_values, None), service="metadata"))
+            leave(run_command(partial(list_values, None), service="metadata"))
         case ["values", "--ids", file]:
-            sys.exit(run_command(partial(list_values, file), service="metadata"))
+            leave(run_command(partial(list_values, file), service="metadata"))
         case _:
             usage("python -m metadata_svc [migrate | values [--ids FILE]]")

@@ -1,4 +1,4 @@
-"""`python3 -m splitkeep`: makes its environment, moves into it and runs the command.
+"""`python3 -m splitkeep`: reads the words, makes its environment, moves into it and runs them.
 
 Until the environment exists only the standard library is used, and this file can be read by
 every Python 3, so that one that is too old is told so in a sentence.
@@ -20,19 +20,23 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    from splitkeep import environment  # noqa: PLC0415  # not readable by an older Python
+    from splitkeep import cli, environment  # noqa: PLC0415  # not readable by an older Python
 
+    words = sys.argv[1:]
     try:
-        environment.enter(sys.argv[1:])
+        cli.parse(words)  # help, and what is wrong with the words, need no environment
+        environment.enter(words)
+        code = cli.run(words)
     except environment.SetupError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    try:
-        from splitkeep.cli import run  # noqa: PLC0415  # needs the environment
-
-        return run(sys.argv[1:])
     except KeyboardInterrupt:
-        return environment.INTERRUPTED
+        code = environment.INTERRUPTED
+    if "grpc" in sys.modules:
+        from chassis.process import leave  # noqa: PLC0415  # needs the environment
+
+        leave(code)
+    return code
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
 """The command line: finds the command, gives it its arguments, answers its exit code."""
 
-import ast
 import os
 import subprocess
 import sys
+import tomllib
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Protocol, cast
 
-from splitkeep.environment import ROOT, asks_for_help
+from splitkeep.environment import ROOT, asks_for_help, is_clone
 from splitkeep.terminal import tell
 
 COMMANDS = {
@@ -26,25 +27,43 @@ COMMANDS = {
 UNPARSED = frozenset({"test"})
 
 
-class Command(Protocol):
-    """A module of splitkeep.commands; its docstring is its help."""
+class Arguments(Protocol):
+    """A module of splitkeep.arguments; its docstring is its command's help."""
 
     def add_arguments(self, parser: ArgumentParser, environ: Mapping[str, str]) -> None:
         """The parser knows what the command takes."""
         ...
+
+
+class Command(Protocol):
+    """A module of splitkeep.commands."""
 
     def run(self, arguments: Namespace, environ: Mapping[str, str]) -> int:
         """Does it; answers the exit code."""
         ...
 
 
+def parse(words: Sequence[str]) -> Namespace:
+    """What the command line says, as `command` and what that takes.
+
+    Needs the standard library only. Raises SystemExit when that is all: a mistake, or help.
+    """
+    if not words:
+        _parser("").print_help()
+        raise SystemExit(0)
+    if words[0] == "--version":
+        print(f"splitkeep {release()}")
+        raise SystemExit(0)
+    if words[0] in UNPARSED:
+        return Namespace(command=words[0], words=list(words[1:]))
+    return _parser(words[0]).parse_args(words)
+
+
 def run(words: Sequence[str]) -> int:
-    """Runs one command; answers the exit code."""
+    """Runs one command; answers the exit code. Raises SystemExit, as `parse` does."""
     if asks_for_help(words):
         return _help_on_tests()
-    if words and words[0] in UNPARSED:
-        return load(words[0]).run(Namespace(words=list(words[1:])), os.environ)
-    arguments = _parser(words[0] if words else "").parse_args(words)
+    arguments = parse(words)
     try:
         return load(arguments.command).run(arguments, os.environ)
     except BrokenPipeError:
@@ -56,6 +75,19 @@ def run(words: Sequence[str]) -> int:
 def load(name: str) -> Command:
     """The command of this name, which is imported now and not before."""
     return cast("Command", import_module(f"splitkeep.commands.{name.replace('-', '_')}"))
+
+
+def arguments_of(name: str) -> Arguments:
+    """What the command of this name takes."""
+    return cast("Arguments", import_module(f"splitkeep.arguments.{name.replace('-', '_')}"))
+
+
+def release() -> str:
+    """The version, of the clone or of the installed package."""
+    if is_clone(ROOT):
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        return str(project["version"])
+    return version("splitkeep")
 
 
 def fail(message: object) -> int:
@@ -79,10 +111,8 @@ def _sentence(message: object) -> object:
 
 
 def _help_on_tests() -> int:
-    """Reads the command's file and does not import it: what it needs may not be installed."""
-    source = ROOT / "splitkeep" / "commands" / "test.py"
     print("usage: splitkeep test [WORD OF PYTEST ...]\n")
-    print(ast.get_docstring(ast.parse(source.read_text())), end="\n\n", flush=True)
+    print(arguments_of("test").__doc__, flush=True)
     if find_spec("pytest") is None:
         print("`splitkeep setup` installs pytest, which then adds its own options here.")
         return 0
@@ -91,10 +121,15 @@ def _help_on_tests() -> int:
 
 def _parser(asked: str) -> ArgumentParser:
     """Knows all names, and the arguments of the command that is asked for."""
-    parser = ArgumentParser(prog="splitkeep", description="Keeps a team's secrets.")
+    parser = ArgumentParser(
+        prog="splitkeep",
+        description="Keeps a team's secrets.",
+        epilog="`splitkeep COMMAND --help` says what a command takes.",
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
     choices = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():
-        command = load(name) if name == asked else None
+        command = arguments_of(name) if name == asked else None
         choice = choices.add_parser(
             name,
             help=summary,

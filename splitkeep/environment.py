@@ -2,9 +2,11 @@
 
 - The environment is made from a hashed lock in requirements/: local.lock to run, dev.lock to
   test and check. One made from dev.lock also serves to run.
-- A stamp inside it names the lock, its hash and the interpreter. It is removed before anything
-  is changed and written when everything is installed, so that whatever is interrupted half way
-  is made again, and so is what an upgrade of the machine's Python left useless.
+- .venv is a link to an environment in .venvs/. A new one is made beside the old one and takes
+  its place in one step when everything is installed: whatever fails or is interrupted, the old
+  one stays as it was.
+- A stamp inside an environment names the lock, its hash and the interpreter, so that what a
+  changed lock or an upgrade of the machine's Python left useless is made again.
 - One process at a time works on it: the others wait, and then find it ready.
 - Where there is no clone (an installed package, a container image) nothing is made: the
   interpreter at hand has what is needed.
@@ -14,6 +16,7 @@ import fcntl
 import importlib.util
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -21,7 +24,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from enum import Enum
 from hashlib import sha256
 from pathlib import Path
 
@@ -52,14 +54,6 @@ class InterruptedSetupError(SetupError):
     exit_code = INTERRUPTED
 
 
-class Action(Enum):
-    """What an environment needs before it serves."""
-
-    NOTHING = "nothing"
-    ADD = "add"
-    REBUILD = "rebuild"
-
-
 @dataclass(frozen=True)
 class Stamp:
     """Which lock an environment was made from, that lock's hash then, and for which Python."""
@@ -73,13 +67,11 @@ Hashes = dict[str, str]
 Run = Callable[[Sequence[str]], None]
 
 
-def decide(stamp: "Stamp | None", *, wanted: str, hashes: Hashes) -> Action:
-    """What to do with an environment stamped so, to serve what `wanted` serves."""
+def serves(stamp: "Stamp | None", *, wanted: str, hashes: Hashes) -> bool:
+    """Whether an environment stamped so does what one made from `wanted` does."""
     if stamp is None or hashes.get(stamp.lock) != stamp.sha256:
-        return Action.REBUILD
-    if stamp.lock in (wanted, CHECK_LOCK):
-        return Action.NOTHING
-    return Action.ADD
+        return False
+    return stamp.lock in (wanted, CHECK_LOCK)
 
 
 def lock_to_install(stamp: "Stamp | None", *, wanted: str) -> str:
@@ -88,25 +80,62 @@ def lock_to_install(stamp: "Stamp | None", *, wanted: str) -> str:
 
 
 @dataclass(frozen=True)
+class Environment:
+    """A virtual environment, and the stamp that says what it was made from."""
+
+    directory: Path
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.directory / "bin" / "python"
+
+    @property
+    def stamp_file(self) -> Path:
+        """What says that it is whole."""
+        return self.directory / "splitkeep-stamp.json"
+
+    def read_stamp(self) -> "Stamp | None":
+        """The stamp; None unless the environment is whole and its interpreter is there."""
+        try:
+            content = json.loads(self.stamp_file.read_bytes())
+            stamp = Stamp(**content)
+        except (OSError, ValueError, TypeError):
+            return None
+        return stamp if stamp.interpreter == self._interpreter() else None
+
+    def write_stamp(self, lock: str, sha256: str) -> None:
+        """The environment is whole from now on."""
+        stamp = Stamp(lock=lock, sha256=sha256, interpreter=self._interpreter())
+        draft = self.stamp_file.with_suffix(".new")
+        draft.write_text(json.dumps(asdict(stamp)) + "\n")
+        draft.replace(self.stamp_file)
+
+    def _interpreter(self) -> str:
+        """The real file of the interpreter; empty if it is gone."""
+        return str(self.python.resolve()) if self.python.exists() else ""
+
+
+@dataclass(frozen=True)
 class Clone:
-    """A checkout of the repository: its locks and its environment."""
+    """A checkout of the repository: its locks and its environments."""
 
     root: Path
 
     @property
-    def venv(self) -> Path:
-        """Where the environment is."""
-        return self.root / ".venv"
+    def current(self) -> Environment:
+        """The one in use."""
+        return Environment(self.root / ".venv")
 
     @property
-    def python(self) -> Path:
-        """The environment's interpreter."""
-        return self.venv / "bin" / "python"
+    def builds(self) -> Path:
+        """Where environments are made and stay."""
+        return self.root / ".venvs"
 
     @property
-    def stamp_file(self) -> Path:
-        """What says that the environment is whole."""
-        return self.venv / "splitkeep-stamp.json"
+    def replaced(self) -> Path:
+        """Where a .venv that is no link is while one takes its place."""
+        return self.builds / "replaced"
 
     def lock(self, name: str) -> Path:
         """Where a lock is."""
@@ -117,29 +146,30 @@ class Clone:
         locks = {name: self.lock(name) for name in (RUN_LOCK, CHECK_LOCK)}
         return {name: sha256(path.read_bytes()).hexdigest() for name, path in locks.items()}
 
-    def read_stamp(self) -> "Stamp | None":
-        """The stamp; None unless the environment is whole and its interpreter is there."""
-        try:
-            content = json.loads(self.stamp_file.read_bytes())
-            stamp = Stamp(**content)
-        except (OSError, ValueError, TypeError):
-            return None
-        return stamp if stamp.interpreter == self.interpreter() else None
+    def new_environment(self) -> Environment:
+        """A place for one. What earlier runs left half made is gone."""
+        self.builds.mkdir(exist_ok=True)
+        if self.replaced.exists() and not self.current.directory.exists():
+            self.replaced.rename(self.current.directory)
+        self._erase_all_but(self.current.directory.resolve())
+        return Environment(self.builds / secrets.token_hex(4))
 
-    def interpreter(self) -> str:
-        """The real file of the environment's interpreter; empty if it is gone."""
-        return str(self.python.resolve()) if self.python.exists() else ""
+    def use(self, environment: Environment) -> None:
+        """It is the current one, and the only one."""
+        link = self.builds / "link"
+        link.symlink_to(environment.directory.relative_to(self.root))
+        current = self.current.directory
+        if current.exists() and not current.is_symlink():
+            current.rename(self.replaced)
+        link.replace(current)
+        self._erase_all_but(environment.directory.resolve())
 
-    def write_stamp(self, lock: str, sha256: str) -> None:
-        """The environment is whole from now on."""
-        stamp = Stamp(lock=lock, sha256=sha256, interpreter=self.interpreter())
-        draft = self.stamp_file.with_suffix(".new")
-        draft.write_text(json.dumps(asdict(stamp)) + "\n")
-        draft.replace(self.stamp_file)
-
-    def remove_stamp(self) -> None:
-        """The environment counts as broken until it is stamped again."""
-        self.stamp_file.unlink(missing_ok=True)
+    def _erase_all_but(self, kept: Path) -> None:
+        for left in self.builds.iterdir():
+            if left.is_symlink():
+                left.unlink()
+            elif left.resolve() != kept:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -151,25 +181,25 @@ class Installer:
     has_venv: bool
     run: Run
 
-    def create(self, clone: Clone) -> None:
-        """An empty environment is at the clone's place; what was there is gone."""
+    def create(self, environment: Environment) -> None:
+        """An empty environment is at its place, where nothing was."""
+        place = ["--prompt", "splitkeep", str(environment.directory)]
         if self.uv is not None:
-            command = [self.uv, "venv", "--quiet", "--clear", "--python", self.interpreter]
-            self.run([*command, str(clone.venv)])
+            self.run([self.uv, "venv", "--quiet", "--python", self.interpreter, *place])
             return
         if not self.has_venv:
             raise SetupError(MISSING_VENV)
-        self.run([self.interpreter, "-m", "venv", "--clear", str(clone.venv)])
+        self.run([self.interpreter, "-m", "venv", *place])
 
-    def install(self, clone: Clone, lock: str) -> None:
+    def install(self, environment: Environment, lock: Path) -> None:
         """Everything the lock names is installed, each file checked against its hash."""
         if self.uv is not None:
-            pip = [self.uv, "pip", "install", "--quiet", "--python", str(clone.python)]
+            pip = [self.uv, "pip", "install", "--quiet", "--python", str(environment.python)]
         else:
-            pip = [str(clone.python), "-m", "pip", "install", "--quiet", "--no-input"]
+            pip = [str(environment.python), "-m", "pip", "install", "--quiet", "--no-input"]
             pip.append("--disable-pip-version-check")
         # The lock is complete: looking for more would only cost time.
-        self.run([*pip, "--no-deps", "--require-hashes", "-r", str(clone.lock(lock))])
+        self.run([*pip, "--no-deps", "--require-hashes", "-r", str(lock)])
 
 
 def has_venv() -> bool:
@@ -178,29 +208,34 @@ def has_venv() -> bool:
 
 
 def prepare(clone: Clone, installer: Installer, wanted: str) -> bool:
-    """The environment serves what `wanted` serves; answers whether anything was installed.
+    """The environment serves what `wanted` serves; answers whether a new one was made.
 
-    Raises SetupError when a tool that makes it fails or is missing.
+    The old one stays until then. Raises SetupError when a tool that makes it fails or is
+    missing, OSError.
     """
-    stamp = clone.read_stamp()
+    stamp = clone.current.read_stamp()
     hashes = clone.hashes()
-    action = decide(stamp, wanted=wanted, hashes=hashes)
-    if action is Action.NOTHING:
+    if serves(stamp, wanted=wanted, hashes=hashes):
         return False
     lock = lock_to_install(stamp, wanted=wanted)
     print(f"Making .venv from requirements/{lock} …", file=sys.stderr, flush=True)
-    clone.remove_stamp()
-    if action is Action.REBUILD:
-        installer.create(clone)
-    installer.install(clone, lock)
-    clone.write_stamp(lock, hashes[lock])
+    made = clone.new_environment()
+    try:
+        installer.create(made)
+        installer.install(made, clone.lock(lock))
+        made.write_stamp(lock, hashes[lock])
+        clone.use(made)
+    except BaseException:
+        if clone.current.directory.resolve() != made.directory.resolve():
+            shutil.rmtree(made.directory, ignore_errors=True)
+        raise
     return True
 
 
 def _run(command: Sequence[str]) -> None:
     failed = (
         f"The environment could not be made: {Path(command[0]).name} failed (its message is "
-        "above). Run the command again when the cause is gone."
+        "above), and nothing was changed. Run the command again when the cause is gone."
     )
     try:
         # Out of the reach of a Ctrl-C at the terminal, which is ours to answer.
@@ -253,7 +288,7 @@ def enter(arguments: Sequence[str], root: Path = ROOT) -> None:
     if not is_clone(root):
         return
     clone = Clone(root)
-    inside = Path(sys.prefix).resolve() == clone.venv.resolve()
+    inside = Path(sys.prefix).resolve() == clone.current.directory.resolve()
     if asks_for_help(arguments):
         _move_where_help_is(clone, arguments, inside=inside)
         return
@@ -271,17 +306,18 @@ def _prepare_alone(clone: Clone, installer: Installer, wanted: str) -> bool:
             return prepare(clone, installer, wanted)
     except KeyboardInterrupt:
         raise InterruptedSetupError(
-            "Interrupted; the next run makes the environment anew."
+            "Interrupted, and nothing was changed; the next run makes the environment."
         ) from None
-    except PermissionError as error:
+    except OSError as error:
+        reason = f"{error.filename or clone.root}: {error.strerror or type(error).__name__}"
         raise SetupError(
-            f"The environment could not be made: no permission to write {error.filename}."
+            f"The environment could not be made ({reason}), and nothing was changed."
         ) from None
 
 
 def _move_where_help_is(clone: Clone, arguments: Sequence[str], *, inside: bool) -> None:
     """An environment that is there has more to say; for help none is made."""
-    stamp = clone.read_stamp()
+    stamp = clone.current.read_stamp()
     if not inside and stamp is not None and stamp.lock == CHECK_LOCK:
         _move_into(clone, arguments)
 
@@ -295,5 +331,5 @@ def _move_into(clone: Clone, arguments: Sequence[str]) -> None:
     """Replaces this process; does not return."""
     path = [str(clone.root), os.environ.get("PYTHONPATH", "")]
     surroundings = {**os.environ, "PYTHONPATH": os.pathsep.join(part for part in path if part)}
-    command = [str(clone.python), "-m", "splitkeep", *arguments]
+    command = [str(clone.current.python), "-m", "splitkeep", *arguments]
     os.execve(command[0], command, surroundings)  # noqa: S606  # a known interpreter, no shell

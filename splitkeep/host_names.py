@@ -8,6 +8,8 @@
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+# Those that the services call one another by.
+SERVICE_NAMES = ("metadata", "vault", "gateway")
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 NAME_CHARACTERS = 253
 FEWEST_LABELS_UNDER_A_WILDCARD = 2  # `*.com` would be everybody's

@@ -33,6 +33,7 @@ from splitkeep.certificates import (
 )
 from splitkeep.environment import alone
 from splitkeep.files import PRIVATE, PUBLIC, Owner, others_rights, private_directory
+from splitkeep.host_names import SERVICE_NAMES
 from splitkeep.issued_files import IssuedFiles
 from splitkeep.issuer import Issuer, TokenRequest, new_issuer_key, parse_issuer, published
 from splitkeep.kek_file import new_kek_file
@@ -42,7 +43,7 @@ PASSWORD_BYTES = 24
 FIRST_TOKEN_TTL = timedelta(days=1)
 DATABASE_PORT = 5432
 
-SERVICES = ("metadata", "vault", "gateway")
+SERVICES = SERVICE_NAMES
 DATABASE_SERVICES = ("metadata", "vault")
 PUBLISHED = ("gateway", "vault")  # the ports that others than the services call
 CLIENT_AUTHORITY, PEER_AUTHORITY = "Splitkeep", "Splitkeep peers"

@@ -16,7 +16,7 @@ import structlog
 
 from chassis.config import load_config
 from chassis.places import OwnPlace, Place, WorkerPlace
-from chassis.process import run, run_command, usage
+from chassis.process import leave, run, run_command, usage
 from chassis.telemetry import configure_logging
 from chassis.worker_process import WORKER
 from chassis.workers import Workers, supervise, worker_count
@@ -97,13 +97,13 @@ async def verify(names: str, _stopping: asyncio.Event) -> bool:
 if __name__ == "__main__":
     match sys.argv[1:]:
         case []:
-            sys.exit(run(serve, service="vault"))
+            leave(run(serve, service="vault"))
         case [word, *given] if word == WORKER:
             place = WorkerPlace(*given)
-            sys.exit(run(partial(work, place), service="vault", refuse=place.refuse))
+            leave(run(partial(work, place), service="vault", refuse=place.refuse))
         case ["migrate"]:
-            sys.exit(run(upgrade, service="vault"))
+            leave(run(upgrade, service="vault"))
         case ["verify", "--names", file]:
-            sys.exit(run_command(partial(verify, file), service="vault"))
+            leave(run_command(partial(verify, file), service="vault"))
         case _:
             usage("python -m vault_svc [migrate | verify --names FILE]")

@@ -1,34 +1,23 @@
-"""Prints secrets as a service that is on their lists may read them.
-
-Values go to standard output and nowhere else: one name's value as it is, several as NAME=VALUE
-lines, or all as JSON with --json. A value that would not stay on its line, or that a terminal
-would not show as it is, is refused without --json, and nothing is printed. What has no value is
-named on standard error, and the exit code is 1.
-
-Against the local stack nothing but names is needed; elsewhere give --target, --ca and
---token-file.
-"""
+"""`splitkeep decrypt`: see splitkeep.arguments.decrypt."""
 
 import asyncio
 import json
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import Namespace
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from chassis.errors import DeadlineExceededError, KnownError, UnavailableError
+from chassis.errors import KnownError, UnavailableError
 from splitkeep.cli import fail
 from splitkeep.client import (
     DEADLINE_SECONDS,
     DecryptClient,
     Failure,
     Outcome,
-    checked_deadline,
 )
 from splitkeep.client_tokens import TokenFile, TokenSource
-from splitkeep.local.settings import add_state_argument
 from splitkeep.local.state import no_stack, read_description
 from splitkeep.terminal import is_plain, one_line, tell
 
@@ -55,32 +44,6 @@ class Vault:
     ca: Path
     token: TokenSource
     namespace: str
-
-
-def add_arguments(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
-    """See Command."""
-    parser.add_argument("names", nargs="+", metavar="NAME")
-    add_state_argument(parser, environ)
-    parser.add_argument("--namespace", help="default: the stack's")
-    parser.add_argument("--target", metavar="HOST:PORT", help="the vault; default: the stack's")
-    parser.add_argument("--ca", type=Path, metavar="FILE", help="PEM; default: the stack's")
-    parser.add_argument(
-        "--token-file", type=Path, metavar="FILE", help="default: a token of k6-cloud"
-    )
-    parser.add_argument("--server-name", metavar="NAME", help="the name the certificate bears")
-    parser.add_argument("--proxy", metavar="HOST:PORT", help="an HTTP proxy; default: none")
-    parser.add_argument(
-        "--deadline", type=parse_deadline, default=DEADLINE_SECONDS, metavar="SECONDS"
-    )
-    parser.add_argument("--json", action="store_true", help="all outcomes as one JSON object")
-
-
-def parse_deadline(text: str) -> float:
-    """Seconds. Raises ArgumentTypeError."""
-    try:
-        return checked_deadline(float(text))
-    except (ValueError, DeadlineExceededError):
-        raise ArgumentTypeError("a deadline is a number of seconds above 0") from None
 
 
 def run(arguments: Namespace, _environ: Mapping[str, str]) -> int:
@@ -115,6 +78,7 @@ def _as_asked(outcomes: Mapping[str, Outcome], arguments: Namespace) -> bytes:
 
 
 async def _decrypt(vault: Vault, arguments: Namespace) -> dict[str, Outcome]:
+    deadline = DEADLINE_SECONDS if arguments.deadline is None else arguments.deadline
     async with DecryptClient.connect(
         vault.target,
         ca=vault.ca,
@@ -123,7 +87,7 @@ async def _decrypt(vault: Vault, arguments: Namespace) -> dict[str, Outcome]:
         proxy=arguments.proxy,
     ) as client:
         return await client.decrypt(
-            arguments.names, namespace=vault.namespace, deadline_seconds=arguments.deadline
+            arguments.names, namespace=vault.namespace, deadline_seconds=deadline
         )
 
 

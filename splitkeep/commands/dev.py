@@ -1,14 +1,10 @@
-"""Runs everything on this machine until Ctrl-C.
-
-That is two Postgres servers, the metadata and vault services and the gateway, with
-certificates, keys and tokens made for them. The data stay in the state directory.
-"""
+"""`splitkeep dev`: see splitkeep.arguments.dev."""
 
 import asyncio
 import os
 import signal
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Mapping
 
 from chassis.clock import SystemClock
@@ -21,9 +17,6 @@ from splitkeep.local.postgres_home import PostgresHomeError
 from splitkeep.local.screen import running_screen
 from splitkeep.local.settings import (
     SettingsError,
-    add_port_arguments,
-    add_state_argument,
-    add_workers_argument,
     default_state,
     read_ports,
     with_workers,
@@ -46,18 +39,6 @@ ERRORS = (
     PostgresHomeError,
     KnownError,
 )
-
-
-def add_arguments(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
-    """See Command."""
-    add_state_argument(parser, environ)
-    add_port_arguments(parser)
-    add_workers_argument(parser)
-    parser.add_argument(
-        "--reset",
-        action="store_true",
-        help="first erase all data of this stack, its key file (kek.json) included",
-    )
 
 
 def run(arguments: Namespace, environ: Mapping[str, str]) -> int:

@@ -1,15 +1,7 @@
-"""Prints a kubeconfig for the REST API of the local stack, or of another gateway.
-
-  splitkeep kubeconfig --output .splitkeep/kubeconfig
-  kubectl --kubeconfig .splitkeep/kubeconfig get securevalues
-
-It holds a token, an administrator's unless --role or --grant say otherwise, and is complete in
-itself: the certificate to trust is in it. Without --output it goes to standard output. For a
-gateway that is not the local stack's give --server, --ca and --token-file.
-"""
+"""`splitkeep kubeconfig`: see splitkeep.arguments.kubeconfig."""
 
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,10 +15,9 @@ from chassis.sensitive import Sensitive
 from splitkeep.cli import fail
 from splitkeep.client_tokens import TokenFile
 from splitkeep.commands.decrypt import MissingError, check_ca
-from splitkeep.commands.token import IssuerKeyError, add_right_arguments, mint_token
+from splitkeep.commands.token import IssuerKeyError, mint_token
 from splitkeep.files import write_file
 from splitkeep.issuer import TokenRequest, TokenRequestError
-from splitkeep.local.settings import add_state_argument
 from splitkeep.local.stack import NAMESPACE
 from splitkeep.local.state import State, no_stack, read_description
 from splitkeep.terminal import tell
@@ -61,26 +52,6 @@ class Access:
     ca: bytes
     token: Sensitive[str]
     namespace: str
-
-
-def add_arguments(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
-    """See Command."""
-    add_state_argument(parser, environ)
-    add_right_arguments(parser)
-    parser.add_argument(
-        "--subject", default="user:admin", help="who it is (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--context", default="splitkeep", metavar="NAME", help="default: %(default)s"
-    )
-    parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="write it there, for you alone to read"
-    )
-    parser.add_argument("--server", metavar="URL", help="the gateway; default: the stack's")
-    parser.add_argument("--ca", type=Path, metavar="FILE", help="PEM; default: the stack's")
-    parser.add_argument(
-        "--token-file", type=Path, metavar="FILE", help="default: a new token of the stack"
-    )
 
 
 def run(arguments: Namespace, _environ: Mapping[str, str]) -> int:

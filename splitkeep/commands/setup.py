@@ -1,13 +1,14 @@
-"""Makes or renews .venv with the tools for tests and checks, and does nothing else."""
+"""`splitkeep setup`: see splitkeep.arguments.setup."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Mapping
 
-
-def add_arguments(_parser: ArgumentParser, _environ: Mapping[str, str]) -> None:
-    """It takes none."""
+from splitkeep.cli import fail
+from splitkeep.environment import ROOT, is_clone
 
 
 def run(_arguments: Namespace, _environ: Mapping[str, str]) -> int:
     """The environment was made on the way here."""
+    if not is_clone(ROOT):
+        return fail("an installed package has no .venv of its own: run this in a clone")
     return 0

@@ -1,16 +1,11 @@
-"""Runs every test on two Postgres servers that are made for the run and removed after it.
-
-Words after `test` go to pytest; without any, the tests run in as many processes as there are
-processors. With SPLITKEEP_TEST_METADATA_DSN or SPLITKEEP_TEST_VAULT_DSN set (the DSN of an
-administrator) that server is used instead. The exit code is pytest's.
-"""
+"""`splitkeep test`: see splitkeep.arguments.test."""
 
 import asyncio
 import os
 import shutil
 import signal
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -37,10 +32,6 @@ RUN_PREFIX = "test-"
 def dsn_variable(server: str) -> str:
     """Where the tests look for a server."""
     return f"SPLITKEEP_TEST_{server.upper()}_DSN"
-
-
-def add_arguments(_parser: ArgumentParser, _environ: Mapping[str, str]) -> None:
-    """All words go to pytest."""
 
 
 def run(arguments: Namespace, environ: Mapping[str, str]) -> int:

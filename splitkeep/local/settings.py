@@ -9,6 +9,7 @@ from pathlib import Path
 from splitkeep.environment import ROOT, is_clone
 from splitkeep.local.ports import Ports, obstacle
 
+NAMESPACE = "default"
 STATE_VARIABLE = "SPLITKEEP_STATE_DIR"
 HIGHEST_PORT = 65_535
 MOST_WORKERS = 256

@@ -17,6 +17,7 @@ from splitkeep.certificates import Authority, ensure_authority, ensure_leaf
 from splitkeep.files import write_json
 from splitkeep.issuer import ANY_NAME_PERMISSION, Issuer, TokenRequest, ensure_issuer, publish
 from splitkeep.kek_file import KekGoneError, ensure_kek_file
+from splitkeep.local import settings
 from splitkeep.local.databases import ensure_database, ensure_passwords
 from splitkeep.local.ports import LOOPBACK
 from splitkeep.local.postgres import PostgresServer, PostgresSettings
@@ -25,7 +26,7 @@ from splitkeep.local.services import Service, Services
 from splitkeep.local.state import State, StateError
 from splitkeep.local.supervisor import Report, Supervisor
 
-NAMESPACE = "default"
+NAMESPACE = settings.NAMESPACE
 SERVICE_IDENTITY = "k6-cloud"
 TOKEN_TTL = timedelta(days=30)
 LOG_BYTES = 16 << 20
@@ -127,8 +128,8 @@ class Stack:
     def _server(self, home: PostgresHome, name: str) -> PostgresServer:
         passwords = ensure_passwords(self.state.passwords, name)
         port = self.ports[f"postgres_{name}"]
-        settings = PostgresSettings(name=name, port=port, password=passwords.superuser)
-        return PostgresServer(home, settings, self.state.log(f"postgres-{name}"))
+        server = PostgresSettings(name=name, port=port, password=passwords.superuser)
+        return PostgresServer(home, server, self.state.log(f"postgres-{name}"))
 
     async def _start_services(self, supervisor: Supervisor) -> None:
         build = Services(self.state, self.ports, self.environ)

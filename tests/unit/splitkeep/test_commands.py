@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from argparse import ArgumentParser, ArgumentTypeError
 from base64 import b64decode
 from datetime import timedelta
@@ -11,18 +12,18 @@ import jwt
 import pytest
 
 from chassis.sensitive import Sensitive
+from splitkeep.arguments.decrypt import add_arguments
+from splitkeep.arguments.token import parse_duration, parse_grant
 from splitkeep.cli import COMMANDS, fail, load, run
 from splitkeep.client import Failure, Reason, Secret
 from splitkeep.commands.decrypt import (
     MissingError,
     UnprintableError,
-    add_arguments,
     as_it_is,
     as_json,
     as_lines,
     find_vault,
 )
-from splitkeep.commands.token import parse_duration, parse_grant
 from splitkeep.environment import ROOT
 from splitkeep.files import write_json
 from splitkeep.issuer import ANY_NAME_PERMISSION, ROLES, Grant, ensure_issuer
@@ -43,12 +44,51 @@ def printed_claims(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
     return claims
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help(name: str) -> None:
-    command = load(name)
-    command.add_arguments(ArgumentParser(), {})
+BARE = [sys.executable, "-I", "-S", "-c"]  # nothing that is installed can be imported
 
-    assert command.__doc__
+
+def bare(*words: str) -> subprocess.CompletedProcess[str]:
+    program = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv[1:] = {list(words)!r}; "
+        "from splitkeep.__main__ import main; sys.exit(main())"
+    )
+    return subprocess.run([*BARE, program], check=False, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_on_every_command_needs_nothing_that_is_installed(name: str) -> None:
+    done = bare(name, "--help")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"usage: splitkeep {name}" in done.stdout
+    assert len(done.stdout) > 100
+    load(name)
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("-h",)])
+def test_without_words_the_commands_are_listed(words: tuple[str, ...]) -> None:
+    done = bare(*words)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    for name, summary in COMMANDS.items():
+        assert name in done.stdout
+        assert summary.split()[0] in done.stdout
+
+
+def test_the_version_is_told() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert bare("--version").stdout == f"splitkeep {project['version']}\n"
+
+
+@pytest.mark.parametrize(
+    "words", [["dev", "--no-such"], ["nothing"], ["token", "--ttl", "x"], ["decrypt"]]
+)
+def test_wrong_words_are_told_before_anything_is_installed(words: list[str]) -> None:
+    done = bare(*words)
+
+    assert done.returncode == 2
+    assert "usage: splitkeep" in done.stderr
 
 
 def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,11 +115,10 @@ def test_help_on_tests_is_the_commands_own_and_then_pytests() -> None:
 
 
 def test_help_on_tests_needs_nothing_that_is_installed() -> None:
-    bare = [sys.executable, "-I", "-S", "-c"]
     program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from splitkeep.cli import run; "
 
     done = subprocess.run(
-        [*bare, program + "sys.exit(run(['test', '-h']))"],
+        [*BARE, program + "sys.exit(run(['test', '-h']))"],
         check=True,
         capture_output=True,
         text=True,

@@ -18,19 +18,27 @@ from splitkeep.environment import (
     MISSING_VENV,
     ROOT,
     RUN_LOCK,
-    Action,
     Clone,
     Installer,
     SetupError,
     Stamp,
-    decide,
     enter,
     is_clone,
     lock_to_install,
     prepare,
+    serves,
     wanted_lock,
 )
 
+STANDARD_LIBRARY_ONLY = (
+    *("__init__.py", "__main__.py", "cli.py", "environment.py", "terminal.py"),
+    *("host_names.py", "token_request.py"),
+    *("local/__init__.py", "local/ports.py", "local/settings.py"),
+    *(
+        str(f.relative_to(ROOT / "splitkeep"))
+        for f in (ROOT / "splitkeep").glob("arguments/*.py")
+    ),
+)
 HASHES = {RUN_LOCK: "run-1", CHECK_LOCK: "check-1"}
 
 
@@ -41,17 +49,20 @@ def a_stamp(lock: str = RUN_LOCK, sha256: str = "run-1") -> Stamp:
 class RecordedRun:
     """Runs nothing; an environment "created" by it has an interpreter."""
 
-    def __init__(self, clone: Clone, *, fails_at: str = "nothing") -> None:
-        self._clone, self._fails_at = clone, fails_at
+    def __init__(
+        self, *, fails_at: str = "nothing", error: BaseException | None = None
+    ) -> None:
+        self._fails_at, self._error = fails_at, error or SetupError("failed")
         self.commands: list[Sequence[str]] = []
 
     def __call__(self, command: Sequence[str]) -> None:
         self.commands.append(command)
-        if self._fails_at in command:
-            raise SetupError("failed")
         if "venv" in command:
-            self._clone.python.parent.mkdir(parents=True, exist_ok=True)
-            self._clone.python.touch()
+            python = Path(command[-1]) / "bin" / "python"
+            python.parent.mkdir(parents=True)
+            python.touch()
+        if self._fails_at in command:
+            raise self._error
 
     @property
     def steps(self) -> list[str]:
@@ -74,23 +85,21 @@ def clone(tmp_path: Path) -> Clone:
 
 
 @pytest.mark.parametrize(
-    ("stamp", "wanted", "action"),
+    ("stamp", "wanted", "enough"),
     [
-        pytest.param(None, RUN_LOCK, Action.REBUILD, id="none"),
-        pytest.param(a_stamp(), RUN_LOCK, Action.NOTHING, id="serves"),
-        pytest.param(a_stamp(), CHECK_LOCK, Action.ADD, id="lacks the tools"),
-        pytest.param(a_stamp(CHECK_LOCK, "check-1"), RUN_LOCK, Action.NOTHING, id="has more"),
-        pytest.param(a_stamp(sha256="run-0"), RUN_LOCK, Action.REBUILD, id="stale"),
-        pytest.param(
-            a_stamp(CHECK_LOCK, "check-0"), RUN_LOCK, Action.REBUILD, id="stale tools"
-        ),
-        pytest.param(a_stamp("other.lock", "x"), RUN_LOCK, Action.REBUILD, id="unknown lock"),
+        pytest.param(None, RUN_LOCK, False, id="none"),
+        pytest.param(a_stamp(), RUN_LOCK, True, id="serves"),
+        pytest.param(a_stamp(), CHECK_LOCK, False, id="lacks the tools"),
+        pytest.param(a_stamp(CHECK_LOCK, "check-1"), RUN_LOCK, True, id="has more"),
+        pytest.param(a_stamp(sha256="run-0"), RUN_LOCK, False, id="stale"),
+        pytest.param(a_stamp(CHECK_LOCK, "check-0"), RUN_LOCK, False, id="stale tools"),
+        pytest.param(a_stamp("other.lock", "x"), RUN_LOCK, False, id="unknown lock"),
     ],
 )
-def test_an_environment_is_changed_only_when_it_does_not_serve(
-    stamp: Stamp | None, wanted: str, action: Action
+def test_an_environment_is_made_only_when_none_serves(
+    stamp: Stamp | None, wanted: str, *, enough: bool
 ) -> None:
-    assert decide(stamp, wanted=wanted, hashes=HASHES) is action
+    assert serves(stamp, wanted=wanted, hashes=HASHES) is enough
 
 
 def test_a_stale_environment_keeps_its_tools() -> None:
@@ -98,19 +107,19 @@ def test_a_stale_environment_keeps_its_tools() -> None:
 
 
 def test_a_fresh_clone_gets_what_the_command_needs(clone: Clone) -> None:
-    run = RecordedRun(clone)
+    run = RecordedRun()
 
     changed = prepare(clone, an_installer(run), RUN_LOCK)
 
     assert changed
     assert run.steps == ["create", "install"]
-    stamp = clone.read_stamp()
+    stamp = clone.current.read_stamp()
     assert stamp is not None
     assert (stamp.lock, stamp.sha256) == (RUN_LOCK, clone.hashes()[RUN_LOCK])
 
 
 def test_an_environment_that_serves_is_left_alone(clone: Clone) -> None:
-    run = RecordedRun(clone)
+    run = RecordedRun()
     prepare(clone, an_installer(run), CHECK_LOCK)
     run.commands.clear()
 
@@ -120,44 +129,104 @@ def test_an_environment_that_serves_is_left_alone(clone: Clone) -> None:
     assert run.commands == []
 
 
-def test_the_tools_are_added_without_making_the_environment_anew(clone: Clone) -> None:
-    run = RecordedRun(clone)
-    prepare(clone, an_installer(run), RUN_LOCK)
-    run.commands.clear()
-
-    prepare(clone, an_installer(run), CHECK_LOCK)
-
-    assert run.steps == ["install"]
+@pytest.fixture
+def working(clone: Clone) -> Path:
+    """Where the environment in use is; a changed lock asks for another one."""
+    prepare(clone, an_installer(RecordedRun()), RUN_LOCK)
+    clone.lock(RUN_LOCK).write_text("new contents")
+    return clone.current.directory.resolve()
 
 
-def test_an_interrupted_installation_is_made_again_from_the_start(clone: Clone) -> None:
-    interrupted = RecordedRun(clone, fails_at="install")
+FAILURES = {
+    "the tool fails": SetupError("failed"),
+    "disk full": OSError(28, "No space left on device"),
+    "Ctrl-C": KeyboardInterrupt(),
+}
+
+
+@pytest.mark.parametrize("step", ["venv", "install"])
+@pytest.mark.parametrize("error", FAILURES.values(), ids=FAILURES)
+def test_whatever_fails_the_environment_in_use_stays_as_it_was(
+    clone: Clone, working: Path, step: str, error: BaseException
+) -> None:
+    before = sorted(clone.root.rglob("*"))
+
+    with pytest.raises(type(error)):
+        prepare(clone, an_installer(RecordedRun(fails_at=step, error=error)), CHECK_LOCK)
+
+    assert clone.current.directory.resolve() == working
+    assert clone.current.read_stamp() is not None
+    assert sorted(clone.root.rglob("*")) == before
+
+
+def test_an_environment_that_is_no_link_stays_as_it_was_when_the_next_one_fails(
+    clone: Clone,
+) -> None:
+    an_environment_of_an_older_release(clone)
+
     with pytest.raises(SetupError):
-        prepare(clone, an_installer(interrupted), RUN_LOCK)
-    assert clone.read_stamp() is None
+        prepare(clone, an_installer(RecordedRun(fails_at="install")), CHECK_LOCK)
 
-    run = RecordedRun(clone)
-    prepare(clone, an_installer(run), RUN_LOCK)
-
-    assert run.steps == ["create", "install"]
+    assert not clone.current.directory.is_symlink()
+    assert clone.current.read_stamp() is not None
 
 
-def test_an_interrupted_addition_is_made_again_from_the_start(clone: Clone) -> None:
-    prepare(clone, an_installer(RecordedRun(clone)), RUN_LOCK)
-    broken = RecordedRun(clone, fails_at="install")
+def test_an_environment_that_is_no_link_is_used_and_replaced_by_one(clone: Clone) -> None:
+    an_environment_of_an_older_release(clone)
+
+    assert not prepare(clone, an_installer(RecordedRun()), RUN_LOCK)
+    assert prepare(clone, an_installer(RecordedRun()), CHECK_LOCK)
+
+    assert clone.current.directory.is_symlink()
+    assert list(clone.builds.iterdir()) == [clone.current.directory.resolve()]
+
+
+def test_a_crash_between_the_two_steps_of_replacing_it_loses_nothing(clone: Clone) -> None:
+    an_environment_of_an_older_release(clone)
+    clone.builds.mkdir()
+    clone.current.directory.rename(clone.replaced)
+
     with pytest.raises(SetupError):
-        prepare(clone, an_installer(broken), CHECK_LOCK)
+        prepare(clone, an_installer(RecordedRun(fails_at="install")), CHECK_LOCK)
 
-    run = RecordedRun(clone)
-    prepare(clone, an_installer(run), CHECK_LOCK)
+    assert clone.current.read_stamp() is not None
 
-    assert run.steps == ["create", "install"]
+
+def an_environment_of_an_older_release(clone: Clone) -> None:
+    prepare(clone, an_installer(RecordedRun()), RUN_LOCK)
+    made = clone.current.directory.resolve()
+    clone.current.directory.unlink()
+    made.rename(clone.current.directory)
+    clone.builds.rmdir()
+    clone.current.write_stamp(RUN_LOCK, clone.hashes()[RUN_LOCK])
+
+
+def test_what_a_killed_run_left_is_gone_after_the_next(clone: Clone) -> None:
+    (clone.builds / "half").mkdir(parents=True)
+    (clone.builds / "link").symlink_to("half")
+
+    prepare(clone, an_installer(RecordedRun()), RUN_LOCK)
+
+    assert list(clone.builds.iterdir()) == [clone.current.directory.resolve()]
+
+
+def test_an_environment_that_others_share_by_a_link_is_not_touched(
+    clone: Clone, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    (shared / "bin").mkdir(parents=True)
+    clone.current.directory.symlink_to(shared)
+
+    prepare(clone, an_installer(RecordedRun()), RUN_LOCK)
+
+    assert (shared / "bin").exists()
+    assert clone.current.directory.resolve() != shared
 
 
 def test_a_changed_lock_makes_the_environment_anew(clone: Clone) -> None:
-    prepare(clone, an_installer(RecordedRun(clone)), RUN_LOCK)
+    prepare(clone, an_installer(RecordedRun()), RUN_LOCK)
     clone.lock(RUN_LOCK).write_text("new contents")
-    run = RecordedRun(clone)
+    run = RecordedRun()
 
     prepare(clone, an_installer(run), RUN_LOCK)
 
@@ -165,35 +234,35 @@ def test_a_changed_lock_makes_the_environment_anew(clone: Clone) -> None:
 
 
 def test_an_environment_whose_python_is_gone_is_made_anew(clone: Clone) -> None:
-    prepare(clone, an_installer(RecordedRun(clone)), RUN_LOCK)
-    clone.python.unlink()
+    prepare(clone, an_installer(RecordedRun()), RUN_LOCK)
+    clone.current.python.unlink()
 
-    assert clone.read_stamp() is None
+    assert clone.current.read_stamp() is None
 
 
 def test_an_environment_of_another_python_is_made_anew(clone: Clone, tmp_path: Path) -> None:
-    prepare(clone, an_installer(RecordedRun(clone)), RUN_LOCK)
+    prepare(clone, an_installer(RecordedRun()), RUN_LOCK)
     upgraded = tmp_path / "python3.99"
     upgraded.touch()
-    clone.python.unlink()
-    clone.python.symlink_to(upgraded)
+    clone.current.python.unlink()
+    clone.current.python.symlink_to(upgraded)
 
-    assert clone.read_stamp() is None
+    assert clone.current.read_stamp() is None
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b'{"lock": 1}', json.dumps({"x": "y"}).encode()]
 )
 def test_a_stamp_that_cannot_be_read_counts_as_none(clone: Clone, content: bytes) -> None:
-    prepare(clone, an_installer(RecordedRun(clone)), RUN_LOCK)
-    clone.stamp_file.write_bytes(content)
+    prepare(clone, an_installer(RecordedRun()), RUN_LOCK)
+    clone.current.stamp_file.write_bytes(content)
 
-    assert clone.read_stamp() is None
+    assert clone.current.read_stamp() is None
 
 
 @pytest.mark.parametrize("uv", ["uv", None], ids=["uv", "pip"])
 def test_every_file_is_checked_against_its_hash(clone: Clone, uv: str | None) -> None:
-    run = RecordedRun(clone)
+    run = RecordedRun()
 
     prepare(clone, an_installer(run, uv=uv), RUN_LOCK)
 
@@ -204,7 +273,7 @@ def test_every_file_is_checked_against_its_hash(clone: Clone, uv: str | None) ->
 def test_a_python_without_venv_names_the_package_to_install(
     clone: Clone,
 ) -> None:
-    installer = an_installer(RecordedRun(clone), uv=None, has_venv=False)
+    installer = an_installer(RecordedRun(), uv=None, has_venv=False)
 
     with pytest.raises(SetupError) as caught:
         prepare(clone, installer, RUN_LOCK)
@@ -246,8 +315,10 @@ def test_a_ctrl_c_while_the_environment_is_made_is_answered_in_a_sentence(
     clone: Clone, tmp_path: Path
 ) -> None:
     (clone.root / "splitkeep").mkdir()
-    for name in ("__init__.py", "__main__.py", "environment.py"):
-        shutil.copy(ROOT / "splitkeep" / name, clone.root / "splitkeep")
+    for name in STANDARD_LIBRARY_ONLY:
+        place = clone.root / "splitkeep" / name
+        place.parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / "splitkeep" / name, place)
     uv = tmp_path / "bin" / "uv"
     uv.parent.mkdir()
     uv.write_text(SLOW_UV.format(python=sys.executable))
@@ -270,7 +341,9 @@ def test_a_ctrl_c_while_the_environment_is_made_is_answered_in_a_sentence(
         making.kill()
 
     assert making.returncode == 130
-    assert said.splitlines()[1:] == ["Interrupted; the next run makes the environment anew."]
+    assert said.splitlines()[1:] == [
+        "Interrupted, and nothing was changed; the next run makes the environment."
+    ]
 
 
 def await_file(file: Path) -> None:
@@ -284,7 +357,7 @@ def await_file(file: Path) -> None:
 def test_help_on_tests_installs_nothing(clone: Clone, word: str) -> None:
     enter(["test", word], root=clone.root)
 
-    assert not clone.venv.exists()
+    assert not clone.current.directory.exists()
 
 
 @pytest.mark.parametrize("version", [(3, 4), (3, 6)])
@@ -299,10 +372,10 @@ def test_an_old_python_can_read_the_sentence_that_turns_it_away(
     assert 'f"' not in source
 
 
-def test_making_the_environment_needs_the_standard_library_only() -> None:
+def test_words_and_the_environment_need_the_standard_library_only() -> None:
     imported = {
         name.split(".")[0]
-        for file in ("__main__.py", "environment.py", "cli.py")
+        for file in STANDARD_LIBRARY_ONLY
         for name in _imports((ROOT / "splitkeep" / file).read_text())
     }
 

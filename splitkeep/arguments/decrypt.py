@@ -1,0 +1,45 @@
+"""Prints secrets as a service that is on their lists may read them.
+
+Values go to standard output and nowhere else: one name's value as it is, several as NAME=VALUE
+lines, or all as JSON with --json. A value that would not stay on its line, or that a terminal
+would not show as it is, is refused without --json, and nothing is printed. What has no value is
+named on standard error, and the exit code is 1.
+
+Against the local stack nothing but names is needed; elsewhere give --target, --ca and
+--token-file.
+"""
+
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Mapping
+from pathlib import Path
+
+from splitkeep.local.settings import add_state_argument
+
+
+def add_arguments(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
+    """See Command."""
+    parser.add_argument("names", nargs="+", metavar="NAME")
+    add_state_argument(parser, environ)
+    parser.add_argument("--namespace", help="default: the stack's")
+    parser.add_argument("--target", metavar="HOST:PORT", help="the vault; default: the stack's")
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="PEM; default: the stack's")
+    parser.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="default: a token of k6-cloud"
+    )
+    parser.add_argument("--server-name", metavar="NAME", help="the name the certificate bears")
+    parser.add_argument("--proxy", metavar="HOST:PORT", help="an HTTP proxy; default: none")
+    parser.add_argument(
+        "--deadline", type=parse_deadline, metavar="SECONDS", help="default: 10"
+    )
+    parser.add_argument("--json", action="store_true", help="all outcomes as one JSON object")
+
+
+def parse_deadline(text: str) -> float:
+    """Seconds. Raises ArgumentTypeError."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
+    if not seconds > 0:  # nor is NaN
+        raise ArgumentTypeError("a deadline is a number of seconds above 0")
+    return seconds
