@@ -13,7 +13,7 @@ from chassis.signals import heeded
 from splitkeep.cli import fail
 from splitkeep.kek_file import KekGoneError
 from splitkeep.local.postgres import PostgresError
-from splitkeep.local.postgres_home import PostgresHomeError
+from splitkeep.local.postgres_home import PostgresHomeError, wheel_directory
 from splitkeep.local.screen import running_screen
 from splitkeep.local.settings import (
     SettingsError,
@@ -45,6 +45,7 @@ def run(arguments: Namespace, environ: Mapping[str, str]) -> int:
     """See Command."""
     try:
         check_variables(environ)
+        wheel_directory()  # before anything is made
         state = open_state(arguments.state)
         with state.held(wait=Wait(ENDING_SECONDS, tell)):
             ports = read_ports(arguments, environ)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from chassis.sensitive import Sensitive
 from chassis.signals import heeded
 from splitkeep.cli import fail
-from splitkeep.environment import ROOT, alone
+from splitkeep.environment import ROOT, alone, is_clone
 from splitkeep.files import private_directory
 from splitkeep.local.databases import new_password
 from splitkeep.local.docker import engine_answers
@@ -36,6 +36,8 @@ def dsn_variable(server: str) -> str:
 
 def run(arguments: Namespace, environ: Mapping[str, str]) -> int:
     """See Command."""
+    if not is_clone(ROOT):
+        return fail("an installed package has no tests: run this in a clone")
     if not engine_answers(environ):
         tell(
             "No Docker engine answers: tests that need one start their own where they can, "

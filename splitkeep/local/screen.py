@@ -30,11 +30,12 @@ def running_screen(state: State, description: Mapping[str, Any], *, own_state: b
     choice = f" --state {shlex.quote(str(state.directory))}" if own_state else ""
     splitkeep = "python3 -m splitkeep"
     gateway, metadata, vault = (_by_name(description[n]) for n in SERVICES)
+    kubeconfig = shlex.quote(str(state.directory / "kubeconfig"))
     operations = description["operations"]
     return f"""
 Splitkeep is running. Ctrl-C stops it; the data stay.
 
-  REST API   {gateway}
+  REST API   {gateway}, described at {gateway}/docs
   gRPC       metadata {metadata}, vault {vault} (decrypts)
   Metrics    {operations["gateway"]}/metrics, {operations["metadata"]}/metrics,
              {operations["vault"]}/metrics (and /healthz, /readyz)
@@ -48,6 +49,11 @@ service k6-cloud.
   ADMIN=$({splitkeep} token{choice} --role Admin)
   {_curl(description)}
   {splitkeep} decrypt{choice} {FIRST_SECRET["metadata"]["name"]}
+
+With kubectl:
+
+  {splitkeep} kubeconfig{choice} --output {kubeconfig}
+  kubectl --kubeconfig {kubeconfig} get securevalues
 
 Back up the key file now, apart from the databases:
 

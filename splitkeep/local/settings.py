@@ -10,6 +10,7 @@ from splitkeep.environment import ROOT, is_clone
 from splitkeep.local.ports import Ports, obstacle
 
 NAMESPACE = "default"
+NO_HOME = "/var/lib/splitkeep"  # of a user without one; not writable unless somebody wants it
 STATE_VARIABLE = "SPLITKEEP_STATE_DIR"
 HIGHEST_PORT = 65_535
 MOST_WORKERS = 256
@@ -82,12 +83,20 @@ def parse_directory(text: str) -> Path:
     return path
 
 
-def default_state(environ: Mapping[str, str]) -> Path:
-    """The chosen directory, or .splitkeep in the clone, or in the working directory."""
+def default_state(environ: Mapping[str, str], root: Path = ROOT) -> Path:
+    """The chosen directory, or .splitkeep in the clone, or splitkeep in the user's state.
+
+    The working directory never decides (docs/adr/0032).
+    """
     chosen = environ.get(STATE_VARIABLE)
     if chosen:
         return Path(chosen)
-    return (ROOT if is_clone(ROOT) else Path.cwd()) / ".splitkeep"
+    if is_clone(root):
+        return root / ".splitkeep"
+    # XDG Base Directory Specification: a relative path counts as none.
+    base = Path(environ.get("XDG_STATE_HOME", ""))
+    home = Path(environ.get("HOME") or NO_HOME)
+    return (base if base.is_absolute() else home / ".local" / "state") / "splitkeep"
 
 
 def add_port_arguments(parser: ArgumentParser) -> None:

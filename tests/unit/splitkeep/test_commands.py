@@ -387,7 +387,7 @@ def test_a_token_is_written_whole_and_for_its_owner_alone(
     state: State, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file, link = tmp_path / "token", tmp_path / "link"
-    file.write_text("old")
+    file.write_text("an.old.token")
     file.chmod(0o644)
     link.symlink_to(file)
     words = ["token", "--state", str(state.directory), "--role", "Admin"]
@@ -400,6 +400,19 @@ def test_a_token_is_written_whole_and_for_its_owner_alone(
     assert file.read_text().count(".") == 2
     assert {path.name for path in tmp_path.iterdir()} >= {"token", "link"}
     assert not list(tmp_path.glob(".*.new"))
+
+
+def test_a_token_is_not_written_over_something_else(
+    state: State, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "kek.json"
+    file.write_text('{"active": "local-1"}')
+    words = ["token", "--state", str(state.directory), "--role", "Admin"]
+
+    assert run([*words, "--output", str(file)]) == 1
+
+    assert file.read_text() == '{"active": "local-1"}'
+    assert "holds something else" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("output", ["no-such-folder/token", ".", "/dev/null"])

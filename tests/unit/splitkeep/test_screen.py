@@ -52,6 +52,12 @@ def test_the_screen_says_where_to_type(screen: str) -> None:
     assert "in a second terminal, from this directory" in screen
 
 
+def test_the_screen_names_the_documentation_and_kubectl(screen: str) -> None:
+    assert "https://localhost:8080/docs" in screen
+    assert "splitkeep kubeconfig --output /home/me/.splitkeep/kubeconfig" in screen
+    assert "kubectl --kubeconfig /home/me/.splitkeep/kubeconfig get securevalues" in screen
+
+
 def test_the_key_file_is_to_be_backed_up(screen: str) -> None:
     assert "cp -p /home/me/.splitkeep/kek.json" in screen
 

@@ -173,6 +173,31 @@ def test_the_state_directory_can_be_chosen() -> None:
     assert default_state({}).name == ".splitkeep"
 
 
+@pytest.mark.parametrize(
+    ("environ", "directory"),
+    [
+        ({"HOME": "/home/me"}, "/home/me/.local/state/splitkeep"),
+        ({"HOME": "/home/me", "XDG_STATE_HOME": "/state"}, "/state/splitkeep"),
+        ({"HOME": "/home/me", "XDG_STATE_HOME": "here"}, "/home/me/.local/state/splitkeep"),
+        ({"HOME": "/home/me", "XDG_STATE_HOME": ""}, "/home/me/.local/state/splitkeep"),
+        ({}, "/var/lib/splitkeep/.local/state/splitkeep"),
+        ({"SPLITKEEP_STATE_DIR": "here", "HOME": "/home/me"}, "here"),
+    ],
+)
+def test_the_working_directory_does_not_decide_where_an_installed_package_keeps_state(
+    tmp_path: Path, environ: dict[str, str], directory: str
+) -> None:
+    assert default_state(environ, root=tmp_path) == Path(directory)
+
+
+def test_a_clone_keeps_its_state_in_itself_wherever_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert default_state({"HOME": "/home/me"}) == ROOT / ".splitkeep"
+
+
 def workers(words: list[str], environ: Mapping[str, str]) -> Mapping[str, str]:
     parser = ArgumentParser()
     add_workers_argument(parser)
