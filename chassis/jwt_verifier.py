@@ -48,6 +48,18 @@ class JwtVerifier:
         self._limit = remembered
         self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
 
+    def with_issuers(self, issuers: Iterable[Issuer]) -> "JwtVerifier":
+        """One that trusts these instead and remembers no token.
+
+        The keys at hand are kept where an issuer's source of keys is the same.
+        """
+        other = JwtVerifier(issuers, self._clock, remembered=self._limit)
+        for name, trusted in other._trusted.items():
+            known = self._trusted.get(name)
+            if known and _key_place(known.issuer) == _key_place(trusted.issuer):
+                other._trusted[name] = _Trusted(trusted.issuer, known.source)
+        return other
+
     async def verify(self, token: Sensitive[str]) -> Caller:
         """See TokenVerifier.verify."""
         text = token.reveal()
@@ -99,6 +111,12 @@ class JwtVerifier:
         self._remembered[digest] = entry
         while len(self._remembered) > self._limit:
             self._remembered.popitem(last=False)
+
+
+def _key_place(issuer: Issuer) -> tuple[object, ...]:
+    """Where its keys are, and for which algorithm."""
+    route = (issuer.jwks_ca, issuer.jwks_proxy)
+    return (issuer.algorithm, issuer.jwks_file, issuer.jwks_url, route)
 
 
 async def _keys_with(key_id: str, source: KeySource) -> KeySet:

@@ -3,7 +3,8 @@
 - A file is looked at again at most once a second, and read when it has changed.
 - A URL is fetched again after its time to live, behind the back of callers as long as the keys
   they have are not stale; and at once for a key id not seen before, at most every 30 seconds.
-- Keys that could not be renewed for an hour are no longer used.
+- A key that is not among those read last verifies nothing any more. Keys that cannot be read
+  are used for an hour after they last could be, and no longer.
 - Nothing is ever fetched because a token names it: the address is configuration.
 """
 
@@ -26,6 +27,7 @@ MAX_DOCUMENT_BYTES = 262_144
 FETCH_TIMEOUT_SECONDS = 5.0
 FILE_LOOK = timedelta(seconds=1)
 TIME_TO_LIVE = timedelta(minutes=5)
+LONG_UNUSED = 2 * TIME_TO_LIVE
 LEAST_PAUSE = timedelta(seconds=30)
 STALE_AFTER = timedelta(hours=1)
 
@@ -149,6 +151,10 @@ class UrlKeySource:
         if usable is None or unknown_key_id:
             await self._renewed()
             usable = self._usable()
+        elif self._untried_for(LONG_UNUSED):
+            # Nobody has asked for long: a key that is gone since must not verify this call.
+            await self._renewed()
+            usable = self._usable()
         elif self._age(usable.at) >= TIME_TO_LIVE:
             self._renewal()
         if usable is None:
@@ -159,6 +165,9 @@ class UrlKeySource:
         """See KeySource.at_hand."""
         fetched = self._fetched
         return fetched.keys if fetched and now - fetched.at < TIME_TO_LIVE else None
+
+    def _untried_for(self, time: timedelta) -> bool:
+        return self._tried_at is None or self._age(self._tried_at) >= time
 
     def _usable(self) -> _Fetched | None:
         fetched = self._fetched

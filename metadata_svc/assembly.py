@@ -10,9 +10,10 @@ from uuid import uuid4
 
 from chassis.clock import SystemClock
 from chassis.grpc_server import Service
-from chassis.identity import Authenticator, JwtVerifier, load_issuers
+from chassis.identity import Authenticator
 from chassis.metrics import Metrics
 from chassis.postgres import Database
+from chassis.trusted_issuers import IssuersFileVerifier
 from metadata_svc.config import Config
 from metadata_svc.domain.labels import LabelRules
 from metadata_svc.domain.resource import Kind
@@ -65,7 +66,7 @@ def assemble(config: Config, database: Database, metrics: Metrics) -> Parts:
     """
     commits = Commits()
     stores = PostgresStores.on(database, announce=commits.announce)
-    authenticator = Authenticator(JwtVerifier(load_issuers(config.issuers), SystemClock()))
+    authenticator = Authenticator(IssuersFileVerifier(config.issuers, SystemClock()))
     watching = _Watching(
         commits=commits,
         reading=asyncio.Semaphore(max(1, config.dsn_connections // WATCHES_SHARE)),

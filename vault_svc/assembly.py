@@ -8,9 +8,10 @@ import grpc
 from chassis.clock import SystemClock
 from chassis.config import ConfigError
 from chassis.grpc_server import Service
-from chassis.identity import Authenticator, JwtVerifier, load_issuers
+from chassis.identity import Authenticator
 from chassis.metrics import Metrics
 from chassis.postgres import Database
+from chassis.trusted_issuers import IssuersFileVerifier
 from vault_svc.config import PREFIX, Config
 from vault_svc.decision_log import StructuredDecisionLog
 from vault_svc.domain.keyring import ReplacementRule
@@ -89,7 +90,7 @@ def assemble(
         bounds=bounds,
     )
     served = services(
-        Callers(Authenticator(JwtVerifier(load_issuers(config.issuers), clock))),
+        Callers(Authenticator(IssuersFileVerifier(config.issuers, clock))),
         DecryptSecureValues(
             Opening(Readings(metadata, values), data_keys), StructuredDecisionLog(metrics)
         ),

@@ -147,6 +147,17 @@ async def test_keys_are_renewed_behind_the_callers_back(
         await verifier.verify(long_lived(clock))
 
 
+async def test_after_a_time_without_calls_a_key_that_is_gone_verifies_not_even_one(
+    verifier: JwtVerifier, key_host: KeyHost, clock: SettableClock
+) -> None:
+    await verifier.verify(token())
+    key_host.document = key_set(jwk(generate("ES256"), "k2"))
+    clock.advance(1800)
+
+    with pytest.raises(UnauthenticatedError):
+        await verifier.verify(long_lived(clock))
+
+
 async def test_an_outage_leaves_the_keys_in_use_for_an_hour(
     verifier: JwtVerifier, key_host: KeyHost, clock: SettableClock
 ) -> None:
