@@ -135,6 +135,11 @@ class BoundedConnection(HttpToolsProtocol):
         self._idle_bytes = 0
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """A request is answered; nothing of it stays with a connection that stays open."""
+        self._forget_request()
+        super().on_response_complete()
+
     def handle_websocket_upgrade(self) -> None:
         """The connection is another object's from here on."""
         self._is_upgraded = True
@@ -179,6 +184,16 @@ class BoundedConnection(HttpToolsProtocol):
             raise BadRequestError("a WebSocket cannot be opened while a request is answered")
         version = self.parser.get_http_version()
         check_handshake(self.parser.get_method(), self.headers, version)
+
+    def _forget_request(self) -> None:
+        """The head holds the caller's token. A request that came meanwhile is left alone."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or not cycle.response_complete:
+            return
+        cycle.scope["headers"] = []
+        cycle.body = bytearray()
+        if not self._in_head:
+            self.headers = []
 
     def _is_serving(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle
