@@ -157,3 +157,29 @@ def told_of_deleting(caller: Kubectl, kind: Kind, namespace: str) -> str:
     else:
         assert caller.fails(*asked).startswith(f"no - {reason}\n")
     return reason
+
+
+def test_who_may_write_and_not_read_replaces_and_edits(
+    kubectl: Kubectl, somebody: Callable[..., Kubectl], namespace: str, kind: Kind
+) -> None:
+    """Every other command of kubectl reads first."""
+    writer = somebody(a_right(kind, "write"))
+    kubectl("create", "-f", "-", given=a_manifest(kind, "unread", labels={"a": "1"}))
+    path = f"/apis/{API_VERSION}/namespaces/{namespace}/{kind.plural}/unread/edit"
+    edit = {"labels": {"put": {"b": "1"}, "remove": ["a"]}}
+
+    for command in (
+        ("label", kind.singular, "unread", "c=1"),
+        ("annotate", kind.singular, "unread", "c=1"),
+        ("patch", kind.singular, "unread", "--type=merge", "-p", "{}"),
+        ("apply", "-f", "-"),
+        ("apply", "--server-side", "-f", "-"),
+    ):
+        assert "is forbidden" in writer.fails(*command, given=kind.manifest("unread"))
+    told = writer("create", "--raw", path, "-f", "-", given=edit)
+
+    assert "spec" not in told
+    assert kubectl.json("get", kind.singular, "unread")["metadata"]["labels"] == {"b": "1"}
+    writer("replace", "-f", "-", given=kind.manifest("unread", description="replaced"))
+    assert kubectl.json("get", kind.singular, "unread")["spec"]["description"] == "replaced"
+    assert writer("auth", "can-i", "create", kind.plural, "--subresource=edit") == "yes\n"
