@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from tests.fakes.gateway.services import ADMIN
 from tests.integration.gateway.conftest import VALUES, Gateway
 from tests.integration.gateway.raw_http import is_status, posting
 
@@ -124,6 +125,35 @@ async def test_a_body_sent_whole_before_the_answer_is_read_still_gets_its_413(
 
     assert (answer.status_code, answer.json()["reason"]) == (413, "RequestEntityTooLarge")
     assert answer.headers["connection"] == "close"
+
+
+LONG = b'{"a": "' + b"a" * 3_000_000 + b'"}'
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        pytest.param({"token": None}, 401, id="no credential"),
+        pytest.param({"token": "no-token"}, 413, id="a credential that others check"),
+        pytest.param({"path": "/no/such/path"}, 404, id="no such path"),
+        pytest.param({"method": "PUT", "path": VALUES}, 405, id="no such method"),
+        pytest.param({"kind": "text/plain"}, 415, id="another media type"),
+        pytest.param({"encoding": "gzip"}, 415, id="compressed"),
+        pytest.param({"path": f"{VALUES}?dryRun=some"}, 422, id="a wrong parameter"),
+    ],
+)
+async def test_a_refusal_arrives_though_a_long_body_was_sent_before_it_is_read(
+    gateway: Gateway, changes: dict[str, str | None], code: int
+) -> None:
+    headers = {"Content-Type": changes.get("kind") or "application/json"}
+    if encoding := changes.get("encoding"):
+        headers["Content-Encoding"] = encoding
+    method, path = changes.get("method") or "POST", changes.get("path") or VALUES
+    for _ in range(10):
+        async with gateway.http(changes.get("token", ADMIN)) as http:
+            answer = await http.request(method, path, content=LONG, headers=headers)
+
+        assert answer.status_code == code
 
 
 async def test_more_body_than_announced_is_no_second_request(gateway: Gateway) -> None:
