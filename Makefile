@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: check test protos docs run fmt
+.PHONY: check test acceptance protos docs run fmt
 
 check: .venv/bin/ruff
 	ruff format --check .
@@ -15,6 +15,10 @@ check: .venv/bin/ruff
 
 test:
 	python3 -m splitkeep test
+
+acceptance: .venv/bin/ruff
+	python -m tests.acceptance.run
+	$(MAKE) docs
 
 protos: .venv/bin/ruff
 	python -m protos.generate

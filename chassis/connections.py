@@ -9,7 +9,7 @@
 
 import asyncio
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,6 +22,7 @@ from chassis.dsn import Dsn, read_dsn
 from chassis.errors import UnavailableError
 from chassis.sensitive import Sensitive
 from chassis.sqlstates import CONNECT_ERRORS, is_connection_fault, is_server_fault
+from chassis.timelines import StaleTimelineError, Timelines
 
 if TYPE_CHECKING:
     Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
@@ -42,20 +43,55 @@ class ConnectionSettings:
     dsn: Sensitive[str]
     application_name: str
     statement_timeout_seconds: float
+    timelines: Timelines = field(default_factory=Timelines)
 
     async def connect(self) -> Connection:
-        """A connection to the primary. Raises what the driver and the socket raise."""
+        """A connection to the newest primary. Raises what the driver and the socket raise.
+
+        One server after the other is tried, that of the last connection first, each for a part
+        of the time: one that answers nothing does not keep the others from being asked.
+        """
         dsn = read_dsn(self.dsn.reveal())
-        async with asyncio.timeout(capped(CONNECT_TIMEOUT_SECONDS)):
-            *earlier, last = attempts(dsn.tls)
-            for tls in earlier:
-                try:
-                    return await self._open(dsn, tls)
-                except asyncpg.InvalidPasswordError:
-                    raise
-                except (OSError, asyncpg.InvalidAuthorizationSpecificationError):
-                    continue  # refused with TLS, or without it
-            return await self._open(dsn, last)
+        errors: list[Exception] = []
+        for server in sorted(dsn.servers, key=lambda one: one != self.timelines.server):
+            try:
+                return await self._to(server, dsn)
+            except (*CONNECT_ERRORS, StaleTimelineError) as error:
+                errors.append(error)
+        stale = (error for error in errors if isinstance(error, StaleTimelineError))
+        raise next(stale, errors[0])
+
+    async def survey(self) -> None:
+        """Every primary that can be reached among several servers has told its timeline."""
+        dsn = read_dsn(self.dsn.reveal())
+        if len(dsn.servers) == 1:
+            return
+        asked = [self._to(server, dsn) for server in dsn.servers]
+        for connection in await asyncio.gather(*asked, return_exceptions=True):
+            if not isinstance(connection, BaseException):
+                connection.terminate()
+
+    async def _to(self, server: tuple[str, int], dsn: Dsn) -> Connection:
+        seconds = CONNECT_TIMEOUT_SECONDS / len(dsn.servers)
+        async with asyncio.timeout(capped(seconds)):
+            connection = await self._over_tls_or_without(replace(dsn, servers=(server,)))
+            try:
+                await self.timelines.check(connection, server)
+            except BaseException:
+                connection.terminate()
+                raise
+            return connection
+
+    async def _over_tls_or_without(self, dsn: Dsn) -> Connection:
+        *earlier, last = attempts(dsn.tls)
+        for tls in earlier:
+            try:
+                return await self._open(dsn, tls)
+            except asyncpg.InvalidPasswordError:
+                raise
+            except (OSError, asyncpg.InvalidAuthorizationSpecificationError):
+                continue  # refused with TLS, or without it
+        return await self._open(dsn, last)
 
     async def _open(self, dsn: Dsn, tls: ssl.SSLContext | None) -> Connection:
         """Every option is given: the driver looks for an absent one in the environment."""
@@ -139,7 +175,9 @@ class HeldConnections:
             raise UnavailableError("the database connections are closed")
         while self._idle:
             connection = self._idle.pop()
-            if not connection.is_closed():
+            if self._settings.timelines.is_stale(connection):
+                connection.terminate()
+            elif not connection.is_closed():
                 return connection
         return None
 

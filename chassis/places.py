@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from chassis.high_water import HighWaterMarks
 from chassis.operations import OperationsPort, Vitals
 from chassis.ready import announce, settle
 from chassis.worker_link import WorkerEnd
@@ -27,6 +28,11 @@ class Place(Protocol):
     @property
     def shared(self) -> bool:
         """Whether others listen on the same ports."""
+        ...
+
+    @property
+    def marks(self) -> HighWaterMarks:
+        """What it and those beside it have seen at most."""
         ...
 
     def port(self, name: str, configured: int) -> int:
@@ -55,6 +61,7 @@ class OwnPlace:
     setting: str = "the port's setting"  # where the number was given
     number: int = field(default=0, init=False)
     shared: bool = field(default=False, init=False)
+    marks: HighWaterMarks = field(default_factory=HighWaterMarks, init=False)
     _operations: OperationsPort | None = field(default=None, init=False)
 
     def port(self, _name: str, configured: int) -> int:
@@ -84,6 +91,7 @@ class WorkerPlace:
     def __init__(self, number: str, descriptor: str, *ports: str) -> None:
         self.number = int(number)
         self._link = WorkerEnd(int(descriptor))
+        self.marks = self._link.marks
         words = (port.partition("=") for port in ports)
         self._ports = {name: int(given) for name, _, given in words}
 

@@ -37,8 +37,10 @@ from chassis.connections import (
 )
 from chassis.database_faults import start_problem
 from chassis.errors import DeadlineExceededError, KnownError, UnavailableError
+from chassis.high_water import HighWaterMarks
 from chassis.sensitive import Sensitive
 from chassis.sqlstates import TRANSIENT_ERRORS
+from chassis.timelines import Timelines
 
 __all__ = ["AmbiguousCommitError", "Connection", "Database", "LostTransactionError"]
 
@@ -48,6 +50,12 @@ _log = structlog.get_logger(__name__)
 
 ATTEMPTS = 4
 FIRST_PAUSE_SECONDS = 0.01
+
+_SETTINGS = """
+SELECT
+    current_setting('synchronous_standby_names') AS names,
+    current_setting('synchronous_commit') AS level
+"""
 
 
 class Database:
@@ -65,12 +73,19 @@ class Database:
         setting: str = "the DSN",
         connections: int = 10,
         statement_timeout_seconds: float = 5,
+        marks: HighWaterMarks | None = None,
     ) -> "Database":
         """A database that has answered once. `setting` is where its DSN was given.
 
         Raises StartRefusedError if it does not answer, which says why.
         """
-        settings = ConnectionSettings(dsn, application_name, statement_timeout_seconds)
+        settings = ConnectionSettings(
+            dsn,
+            application_name,
+            statement_timeout_seconds,
+            Timelines(marks or HighWaterMarks()),
+        )
+        await settings.survey()
         held = HeldConnections(settings, connections)
         database = cls(
             held,
@@ -82,8 +97,7 @@ class Database:
             await database.learn()
         except UnavailableError as error:
             raise start_problem(error.__cause__ or error, dsn, setting) from error
-        if has_several_hosts(dsn):
-            await database.warn_unless_synchronous()
+        await database.warn_unless_lasting(several_hosts=has_several_hosts(dsn))
         return database
 
     async def transact(self, work: Callable[[Connection], Awaitable[T]]) -> T:
@@ -151,15 +165,24 @@ class Database:
         """Returns if the primary answers. Raises UnavailableError."""
         await self.execute("SELECT 1")
 
-    async def warn_unless_synchronous(self) -> None:
-        """Logs a warning if a failover could lose what was acknowledged."""
-        row = await self.fetchrow(
-            "SELECT current_setting('synchronous_standby_names') AS names"
-        )
-        if row is None or not row["names"]:
+    async def warn_unless_lasting(self, *, several_hosts: bool) -> None:
+        """Logs a warning if a crash or a fail-over could lose what was acknowledged.
+
+        Raises UnavailableError.
+        """
+        row = await self.fetchrow(_SETTINGS)
+        if row is None:
+            raise LookupError("a SELECT without FROM has a row")
+        names, level = row["names"], row["level"]
+        if level == "off":
+            _log.warning(
+                "a crash of the database may lose acknowledged writes",
+                setting="synchronous_commit",
+            )
+        if several_hosts and (not names or level in {"off", "local"}):
             _log.warning(
                 "no standby is synchronous: a failover may lose acknowledged writes",
-                setting="synchronous_standby_names",
+                setting="synchronous_commit" if names else "synchronous_standby_names",
             )
 
     async def close(self) -> None:

@@ -1,6 +1,8 @@
 """The socket between a supervisor and one of its workers, and both its ends.
 
 - The worker says once that it serves, or why it cannot start; then it answers questions.
+- Each tells the other which high-water marks have risen; a worker knows the supervisor's before
+  it does anything.
 - Either end sees when the other is gone. A supervisor that closes its sending side, or dies,
   thereby asks the worker to drain and to end.
 - One message is one line of JSON, written by programs of one release.
@@ -11,12 +13,13 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import structlog
 
+from chassis.high_water import HighWaterMarks
 from chassis.operations import Vitals
 
 _CHUNK_BYTES = 1 << 18
@@ -28,7 +31,8 @@ _log = structlog.get_logger(__name__)
 class SupervisorEnd:
     """What the supervisor has of one worker. Nothing of it waits but `ask`."""
 
-    def __init__(self) -> None:
+    def __init__(self, marks: HighWaterMarks) -> None:
+        self._marks = marks
         self._own, self._workers = socket.socketpair()
         self._own.setblocking(False)  # noqa: FBT003  # socket's own way
         self._heard = b""
@@ -47,6 +51,12 @@ class SupervisorEnd:
         """The worker, which has inherited its end by now, is listened to."""
         self._workers.close()
         asyncio.get_running_loop().add_reader(self._own, self._read)
+        self.tell(self._marks.all())
+
+    def tell(self, marks: Mapping[str, int]) -> None:
+        """The worker knows these marks, unless it has ended."""
+        with suppress(OSError):
+            self._own.send(_line({"marks": marks}))
 
     async def ask(self, question: str, *, seconds: float) -> Any:
         """The answer; None if there is none within this time.
@@ -96,6 +106,8 @@ class SupervisorEnd:
     def _hear(self, message: dict[str, Any]) -> None:
         if "problems" in message:
             self.problems = tuple(message["problems"])
+        elif "marks" in message:
+            self._marks.note(message["marks"])
         elif "answer" in message:
             self._answers.pop(message["of"]).set_result(message["answer"])
         else:
@@ -118,13 +130,18 @@ class WorkerEnd:
         self._writer: asyncio.StreamWriter | None = None
         self._answering: asyncio.Task[None] | None = None
         self._vitals: Vitals | None = None
+        self.marks = HighWaterMarks()
+        self.marks.listen(lambda risen: self._send({"marks": dict(risen)}))
 
     async def follow(self, stopping: asyncio.Event, *, seconds_to_end: float) -> None:
         """From now on `stopping` is set when the supervisor asks for the end, or is gone.
 
+        The marks that the supervisor had at the worker's start are known.
         A worker that has not ended `seconds_to_end` afterwards is ended by the kernel.
         """
         reader, self._writer = await asyncio.open_connection(sock=self._socket.dup())
+        if first := await reader.readline():
+            self._hear(json.loads(first))
         self._answering = asyncio.create_task(self._answer(reader, stopping, seconds_to_end))
 
     def serve(self, vitals: Vitals) -> None:
@@ -141,7 +158,10 @@ class WorkerEnd:
     ) -> None:
         try:
             async for line in reader:
-                question = json.loads(line)["ask"]
+                message = json.loads(line)
+                if self._hear(message):
+                    continue
+                question = message["ask"]
                 self._send({"answer": await self._told(question), "of": question})
         except OSError as error:
             _log.debug("link broken", reason=type(error).__name__)
@@ -149,6 +169,12 @@ class WorkerEnd:
             _log.warning("the supervisor is gone; draining")
         signal.alarm(max(1, int(seconds_to_end)))
         stopping.set()
+
+    def _hear(self, message: dict[str, Any]) -> bool:
+        """Whether the message tells marks, which are noted then."""
+        if "marks" in message:
+            self.marks.note(message["marks"])
+        return "marks" in message
 
     async def _told(self, question: str) -> Any:
         if self._vitals is None:

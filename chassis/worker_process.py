@@ -3,10 +3,11 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
+from chassis.high_water import HighWaterMarks
 from chassis.operations import CHECK_TIMEOUT_SECONDS
 from chassis.worker_link import SupervisorEnd
 
@@ -23,10 +24,11 @@ _log = structlog.get_logger(__name__)
 class WorkerProcess:
     """One number, and the process that has it now."""
 
-    def __init__(self, number: int, arguments: Sequence[str]) -> None:
+    def __init__(self, number: int, arguments: Sequence[str], marks: HighWaterMarks) -> None:
         self.number = number
         self._arguments, self._starts = arguments, 0
-        self._link = SupervisorEnd()
+        self._marks = marks
+        self._link = SupervisorEnd(marks)
         self._process: subprocess.Popen[bytes] | None = None
         self._serving_since: float | None = None
 
@@ -52,7 +54,7 @@ class WorkerProcess:
 
     def start(self) -> None:
         """A process has the number. Raises OSError."""
-        link = SupervisorEnd()
+        link = SupervisorEnd(self._marks)
         descriptor = link.workers_descriptor
         own = (WORKER, str(self.number), str(descriptor), *self._arguments)
         try:
@@ -100,6 +102,11 @@ class WorkerProcess:
     async def ask(self, question: str) -> object:
         """The answer; None if it does not answer."""
         return await self._link.ask(question, seconds=ANSWER_SECONDS)
+
+    def tell(self, marks: Mapping[str, int]) -> None:
+        """It knows these marks, if it runs."""
+        if self.alive:
+            self._link.tell(marks)
 
     def ask_to_end(self) -> None:
         """It drains."""

@@ -16,6 +16,7 @@ import structlog
 
 from chassis import merged_metrics
 from chassis.config import StartHinderedError, StartRefusedError
+from chassis.high_water import HighWaterMarks
 from chassis.operations import DRAINING, OperationsPort
 from chassis.ready import announce
 from chassis.shared_ports import held_ports
@@ -88,9 +89,18 @@ class _Crew:
 
     def __init__(self, workers: Workers, ports: Mapping[str, int]) -> None:
         arguments = [f"{name}={number}" for name, number in ports.items()]
-        self._workers = [WorkerProcess(number, arguments) for number in range(workers.count)]
+        marks = HighWaterMarks()
+        self._workers = [
+            WorkerProcess(number, arguments, marks) for number in range(workers.count)
+        ]
+        marks.listen(self._tell_all)
         self._end_seconds = workers.drain_seconds + END_MARGIN_SECONDS
         self._draining = False
+
+    def _tell_all(self, marks: Mapping[str, int]) -> None:
+        """What one of them has seen, every one knows."""
+        for worker in self._workers:
+            worker.tell(marks)
 
     async def start(self, stopping: asyncio.Event) -> bool:
         """Every worker serves; False if the end came first.

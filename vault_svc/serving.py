@@ -38,6 +38,7 @@ async def serve(config: Config, place: Place, stopping: asyncio.Event) -> None:
         setting=f"{PREFIX}DSN",
         connections=config.dsn_connections,
         statement_timeout_seconds=config.statement_timeout_seconds,
+        marks=place.marks,
     )
     try:
         await check_schema(database, MIGRATIONS)

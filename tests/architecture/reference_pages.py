@@ -1,7 +1,7 @@
 """The pages of docs/ that are made, not written; `make docs` writes them.
 
 configuration.md and metrics.md come from the code, performance.md and its plot from the figures
-of a run (docs/performance.json).
+of a run (docs/performance.json), acceptance.md from those of the drills (docs/acceptance.json).
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,6 +17,7 @@ from chassis.metrics import MetricDescription, Metrics
 from gateway.edge.http_metrics import HttpMetrics
 from metadata_svc.use_cases.commits import Commits
 from metadata_svc.watch_metrics import WatchMetrics
+from tests.acceptance.page import PAGES as ACCEPTANCE_PAGES
 from tests.bench.page import PAGES as PERFORMANCE_PAGES
 from vault_svc.decision_log import StructuredDecisionLog
 from vault_svc.kek_metrics import KekTelemetry
@@ -165,6 +166,7 @@ PAGES = {
     "configuration.md": configuration_page,
     "metrics.md": metrics_page,
     **PERFORMANCE_PAGES,
+    **ACCEPTANCE_PAGES,
 }
 
 

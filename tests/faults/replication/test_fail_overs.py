@@ -14,6 +14,7 @@ import pytest
 from chassis import commits
 from chassis.commits import PLAIN, WriteConnections
 from chassis.connections import Connection
+from tests.acceptance.figures import record
 from tests.faults.replication.fail_overs import FailOvers
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
@@ -34,6 +35,8 @@ async def test_nothing_that_was_acknowledged_is_lost_or_contradicted(
     counts = fail_overs.counts
     print(f"seed {fail_overs.seed}:", dict(sorted(counts.items())))
     assert fail_overs.broken == [], "\n".join(fail_overs.broken)
+    lost = {"acknowledged and lost or contradicted": len(fail_overs.broken)}
+    record("fail-overs", counts | lost)
     for enough in ("writes: done", "writes: no answer", "repeats: done", "waits cancelled"):
         assert counts[enough] >= COUNT
     assert counts["reads without a standby: answered"] >= COUNT

@@ -4,6 +4,8 @@ Files in the folder tell its workers what to do:
 
 - `refuse`: they refuse to start. `die`: they end at their start.
 - `unwell-NUMBER`: the check `mood` of this worker fails.
+- `known-PID` tells the mark that a worker knew at its start. A call of `rise` raises it there,
+  one of `mark` is answered with it.
 - A call of `hold` is held until there is `release`; that it is held is told by `held-…`.
 """
 
@@ -27,6 +29,7 @@ from chassis.workers import Workers, supervise
 from tests.integration.chassis.echo import NAME, EchoServicer, add_echo_servicer_to_server
 
 DRAIN_SECONDS = 30.0
+MARK = "height"
 
 
 async def lead(folder: Path, count: int, port: int, stopping: asyncio.Event) -> None:
@@ -43,9 +46,14 @@ async def lead(folder: Path, count: int, port: int, stopping: asyncio.Event) -> 
     await supervise(workers, stopping)
 
 
-async def work(folder: Path, place: WorkerPlace, stopping: asyncio.Event) -> None:
+def tell_known(folder: Path, place: WorkerPlace) -> None:
+    (folder / f"known-{os.getpid()}").write_text(str(place.marks.highest(MARK)))
+
+
+async def work(folder: Path, place: WorkerPlace, stopping: asyncio.Event) -> None:  # noqa: C901
     configure_logging("crew", LogLevel.INFO, sys.stderr, worker_number=place.number)
     await place.follow(stopping, DRAIN_SECONDS)
+    tell_known(folder, place)
     if (folder / "refuse").exists():
         raise StartRefusedError(("X_A is required", "X_B is required"))
     if (folder / "die").exists():
@@ -60,6 +68,10 @@ async def work(folder: Path, place: WorkerPlace, stopping: asyncio.Event) -> Non
             (folder / f"held-{place.number}-{id(asyncio.current_task())}").touch()
             while not (folder / "release").exists():  # noqa: ASYNC110  # another process makes it
                 await asyncio.sleep(0.02)
+        if text == "rise":
+            place.marks.note({MARK: 7})
+        if text == "mark":
+            return str(place.marks.highest(MARK))
         return f"{place.number} {os.getpid()}"
 
     metrics = Metrics()

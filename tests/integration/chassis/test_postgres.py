@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from chassis.config import StartHinderedError, StartRefusedError
 from chassis.connections import ConnectionSettings, HeldConnections
@@ -341,6 +342,21 @@ async def test_a_statement_is_prepared_once_and_stays_so(empty_dsn: Sensitive[st
     assert await prepared() == first
     assert len(first) == 1
     await database.close()
+
+
+async def test_a_database_that_commits_without_waiting_for_its_disk_is_told(
+    database: Database, empty_dsn: Sensitive[str]
+) -> None:
+    name = await database.fetchrow("SELECT current_database() AS name")
+    assert name is not None
+    await database.execute(f"ALTER DATABASE {name['name']} SET synchronous_commit = off")
+
+    with capture_logs() as lines:
+        await (await Database.connect(empty_dsn, application_name="tests")).close()
+
+    assert [line["setting"] for line in lines if line["log_level"] == "warning"] == [
+        "synchronous_commit"
+    ]
 
 
 async def test_an_idle_connection_is_taken_without_waiting(empty_dsn: Sensitive[str]) -> None:

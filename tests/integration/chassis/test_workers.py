@@ -137,6 +137,30 @@ async def test_who_waits_for_the_ready_file_finds_every_worker_serving(
     assert len(await crew.series("process_resident_memory_bytes")) == 2
 
 
+def known_at_start(folder: Path) -> list[str]:
+    return sorted(path.read_text() for path in folder.glob("known-*"))
+
+
+async def test_what_one_worker_has_seen_every_worker_and_every_replacement_knows(
+    crew: Supervised, clients: Clients, folder: Path
+) -> None:
+    found = await clients.by_worker(1)
+    raised: StringValue = await found[0][0].Once(
+        StringValue(value="rise"), timeout=CALL_SECONDS
+    )
+
+    async def heard() -> bool | None:
+        answer = await found[1][0].Once(StringValue(value="mark"), timeout=CALL_SECONDS)
+        return answer.value == "7" or None
+
+    async def replaced() -> bool | None:
+        return known_at_start(folder) == ["0", "0", "7"] or None
+
+    await eventually(heard)
+    os.kill(int(raised.value.split()[1]), signal.SIGKILL)
+    await eventually(replaced)
+
+
 async def test_a_killed_worker_is_replaced_and_nobody_elses_call_fails(
     crew: Supervised, clients: Clients
 ) -> None:

@@ -1,0 +1,33 @@
+"""Numbers that only rise, each under a name, known to several who tell each other."""
+
+from collections.abc import Callable, Mapping
+
+Listener = Callable[[Mapping[str, int]], None]
+
+
+class HighWaterMarks:
+    """The greatest number that was noted under each name."""
+
+    def __init__(self) -> None:
+        self._marks: dict[str, int] = {}
+        self._listeners: list[Listener] = []
+
+    def highest(self, name: str) -> int:
+        """The greatest number noted under the name; 0 if there is none."""
+        return self._marks.get(name, 0)
+
+    def all(self) -> dict[str, int]:
+        """Every name and its greatest number."""
+        return dict(self._marks)
+
+    def note(self, marks: Mapping[str, int]) -> None:
+        """No mark is below these; the listeners are told which have risen."""
+        risen = {name: n for name, n in marks.items() if n > self.highest(name)}
+        if risen:
+            self._marks |= risen
+            for listener in self._listeners:
+                listener(risen)
+
+    def listen(self, listener: Listener) -> None:
+        """From now on it is told of marks that rise."""
+        self._listeners.append(listener)
