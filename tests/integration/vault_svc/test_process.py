@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from base64 import b64encode
@@ -241,6 +242,22 @@ async def decrypted(installation: Installation, ports: dict[str, int], *names: s
             token=installation.token(),
         )
     return answer.results
+
+
+async def test_it_serves_with_the_documented_settings_that_wipe_freed_memory(
+    start: Start, environment: dict[str, str], installation: Installation
+) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    section = page.partition("## Memory that was freed")[2].partition("\n## ")[0]
+    settings = dict(re.findall(r"^export (\w+)=(\S+)$", section, re.MULTILINE))
+
+    process = await start(environment | settings)
+    ports = await process.ready()
+    await written(installation, ports, "a", b"hunter2")
+    (answer,) = await decrypted(installation, ports, "a")
+
+    assert settings.keys() == {"PYTHONMALLOC", "GLIBC_TUNABLES"}
+    assert answer.value == b"hunter2"
 
 
 async def test_it_refuses_to_start_with_a_kek_file_that_others_may_read(
