@@ -32,10 +32,12 @@ async def test_ready_names_the_service_that_is_down_and_alive_does_not(
         await gateway.vault.stop(0)
 
         ready, alive = await http.get("/readyz"), await http.get("/healthz")
+        grafanas = await http.get("/api/health")
 
     assert (ready.status_code, ready.json()["reason"]) == (503, "ServiceUnavailable")
     assert ready.json()["message"] == "not ready: vault"
     assert (alive.status_code, alive.text) == (200, "ok")
+    assert (grafanas.status_code, grafanas.json()["database"]) == (503, "failing")
 
 
 async def test_all_services_there_is_ready(certificates: Certificates) -> None:

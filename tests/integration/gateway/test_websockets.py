@@ -115,6 +115,12 @@ async def test_the_events_are_those_of_the_same_watch_over_http(gateway: Gateway
     assert (len(events), code) == (1, 1000)
 
 
+async def test_a_watch_is_served_below_the_prefix_too(gateway: Gateway) -> None:
+    put(gateway.store, "a")
+    async with opened(gateway, f"/k8s{WATCH}") as client:
+        assert (await client.event())["type"] == "ADDED"
+
+
 async def test_a_watch_that_is_refused_is_refused_by_an_ordinary_status(
     gateway: Gateway,
 ) -> None:

@@ -95,6 +95,16 @@ def test_a_reason_of_another_domain_is_not_ours() -> None:
     assert type(from_status(status)) is NotFoundError
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_release_that_names_another_domain_is_understood(kind: type[KnownError]) -> None:
+    status, info = to_status(kind("told")), error_details_pb2.ErrorInfo()
+    status.details[0].Unpack(info)
+    info.domain = "chassis.errors"
+    status.details[0].Pack(info)
+
+    assert parts(from_status(status)) == parts(kind("told"))
+
+
 def test_an_unknown_rule_is_an_invalid_one() -> None:
     status = to_status(InvalidArgumentError("m"))
     request = error_details_pb2.BadRequest()
