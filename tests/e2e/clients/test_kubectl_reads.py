@@ -46,7 +46,7 @@ def test_api_resources_lists_both_kinds_with_what_can_be_done(kubectl: Kubectl) 
     assert rows.keys() == {"securevalues", "keepers"}
     for kind in (SECURE_VALUE, KEEPER):
         _, short, api_version, namespaced, name, verbs, *_ = rows[kind.plural]
-        assert short == {SECURE_VALUE: "sv", KEEPER: "kp"}[kind]
+        assert short == {"SecureValue": "sv", "Keeper": "kp"}[kind.name]
         assert (api_version, namespaced, name) == (API_VERSION, "true", kind.name)
         assert set(verbs.split(",")) == {
             *("create", "delete", "deletecollection", "get"),
