@@ -70,6 +70,7 @@ class ConnectionSettings:
         for connection in await asyncio.gather(*asked, return_exceptions=True):
             if not isinstance(connection, BaseException):
                 connection.terminate()
+        self.timelines.server = None  # the DSN's order counts at first
 
     async def _to(self, server: tuple[str, int], dsn: Dsn) -> Connection:
         seconds = CONNECT_TIMEOUT_SECONDS / len(dsn.servers)

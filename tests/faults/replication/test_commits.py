@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from chassis import commits
 from chassis.deadline import bound
 from chassis.errors import NotFoundError, UnavailableError
 from chassis.postgres import AmbiguousCommitError, Connection, Database
+from chassis.sensitive import Sensitive
+from tests.faults.proxy import faulty_proxy
 from tests.faults.replication.nodes import Pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -38,6 +41,11 @@ async def database(nodes: Pair) -> AsyncIterator[Database]:
     if not nodes.standby_runs:
         await nodes.start_standby()
     await database.close()
+
+
+TERMINATE = (
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+)
 
 
 async def insert(database: Database, number: int = 1) -> None:
@@ -167,6 +175,54 @@ async def test_reads_go_on_and_further_writes_fail_at_once(
     await insert(database, 3)
     assert await numbers(database) == [0, 1, 2, 3]
     assert database.overdue_commits == 0
+
+
+async def test_a_database_that_is_closed_leaves_its_commits_to_the_server(
+    database: Database, nodes: Pair
+) -> None:
+    other = await Database.connect(
+        nodes.dsn, application_name="other", statement_timeout_seconds=STATEMENT_SECONDS
+    )
+    inserting = asyncio.ensure_future(insert(other, 1))
+    await nodes.until(WAITING.format(1))
+
+    await other.close()
+
+    with pytest.raises(AmbiguousCommitError):
+        await inserting
+    assert await nodes.ask(WAITING.format(1))
+    assert await numbers(database) == []
+    await nodes.start_standby()
+    await nodes.until(WAITING.format(0))
+    assert await numbers(database) == [1]
+
+
+async def test_a_commit_whose_connection_went_silent_is_not_waited_for_for_ever(
+    database: Database, nodes: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server has ended it, and nothing of that reaches the client."""
+    monkeypatch.setattr(commits, "CHECK_SECONDS", 0.3)
+    port = nodes.primary.settings.port
+    async with faulty_proxy("127.0.0.1", port) as (proxy, entrance):
+        both = f":{entrance},127.0.0.1:{port}/"
+        silent = Sensitive(nodes.primary.admin_dsn.reveal().replace(f":{port}/", both))
+        other = await Database.connect(
+            silent, application_name="other", statement_timeout_seconds=STATEMENT_SECONDS
+        )
+        inserting = asyncio.ensure_future(insert(other, 1))
+        await nodes.until(WAITING.format(1))
+        proxy.stall()
+        await nodes.ask(TERMINATE)
+        with pytest.raises(AmbiguousCommitError):
+            await inserting
+        assert other.overdue_commits == 1
+
+        async with asyncio.timeout(10):
+            while other.overdue_commits:  # noqa: ASYNC110  # it may be any moment
+                await asyncio.sleep(0.05)
+        await nodes.start_standby()
+        await insert(other, 2)
+        await other.close()
 
 
 async def test_a_fail_over_ends_the_waits_and_loses_nothing_that_was_acknowledged(

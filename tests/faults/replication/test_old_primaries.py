@@ -17,6 +17,10 @@ from tests.faults.replication.nodes import Pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+WITHHELD = (
+    "pg_control_system()",
+    "pg_logical_emit_message(boolean, text, text, boolean)",
+)
 WHERE = "SELECT inet_server_port() AS port"
 
 
@@ -91,6 +95,31 @@ async def test_timelines_are_told_to_a_role_without_any_right(nodes: Pair) -> No
     mine = nodes.primary.admin_dsn.reveal().replace(f"postgres:{password}", "plain:plain")
 
     assert (await marks_of(Sensitive(mine))).all() != {}
+
+
+async def test_a_server_that_tells_no_timeline_is_used_as_it_is_and_the_log_says_so(
+    nodes: Pair,
+) -> None:
+    """As another engine is, and one on which the role may not ask."""
+    connection = await asyncpg.connect(nodes.primary.admin_dsn.reveal())
+    await connection.execute("CREATE ROLE curbed LOGIN PASSWORD 'curbed'")
+    for function in WITHHELD:
+        await connection.execute(f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC")
+    password = nodes.primary.settings.password.reveal()
+    mine = nodes.primary.admin_dsn.reveal().replace(f"postgres:{password}", "curbed:curbed")
+
+    with capture_logs() as lines:
+        database = await opened(Sensitive(mine))
+
+    told = [line["event"] for line in lines]
+    assert any("does not tell its timeline" in event for event in told)
+    assert any("without waiting for a standby" in event for event in told)
+    assert await database.transact(lambda one: one.fetchval("SELECT 1")) == 1
+    await database.replicated()
+    await database.close()
+    for function in WITHHELD:
+        await connection.execute(f"GRANT EXECUTE ON FUNCTION {function} TO PUBLIC")
+    await connection.close()
 
 
 async def test_a_host_that_answers_nothing_does_not_hide_the_primary(nodes: Pair) -> None:
