@@ -21,7 +21,12 @@ def add_arguments(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
     parser.add_argument("names", nargs="+", metavar="NAME")
     add_state_argument(parser, environ)
     parser.add_argument("--namespace", help="default: the stack's")
-    parser.add_argument("--target", metavar="HOST:PORT", help="the vault; default: the stack's")
+    parser.add_argument(
+        "--target",
+        type=parse_target,
+        metavar="HOST:PORT",
+        help="the vault; default: the stack's",
+    )
     parser.add_argument("--ca", type=Path, metavar="FILE", help="PEM; default: the stack's")
     parser.add_argument(
         "--token-file", type=Path, metavar="FILE", help="default: a token of k6-cloud"
@@ -43,3 +48,12 @@ def parse_deadline(text: str) -> float:
     if not seconds > 0:  # nor is NaN
         raise ArgumentTypeError("a deadline is a number of seconds above 0")
     return seconds
+
+
+def parse_target(text: str) -> str:
+    """HOST:PORT. Raises ArgumentTypeError for what gRPC would look for in vain."""
+    if "://" in text and not text.startswith("dns://"):
+        raise ArgumentTypeError(f"{text} has a scheme: give HOST:PORT alone")
+    if text.count(":") > 1 and "[" not in text and not text.startswith("dns:"):
+        raise ArgumentTypeError(f"{text}: an IPv6 address is in brackets, as in [::1]:9402")
+    return text

@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -159,3 +160,47 @@ async def test_a_fatal_error_is_logged_without_its_text(start: Starter) -> None:
 
     assert (code, lines[0]["failure"]["type"]) == (1, "KeyError")
     assert MARKER not in json.dumps(lines)
+
+
+CALLING = """
+import os, tempfile
+from pathlib import Path
+import grpc
+from chassis.grpc_client import open_channel
+from chassis.grpc_server import GrpcServer, Port, Tls
+from chassis.metrics import Metrics
+from chassis.process import leave
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tests.integration.chassis.certificates import Authority
+
+async def main(stopping):
+    authority = Authority(Path(tempfile.mkdtemp()))
+    pair = authority.issue("localhost")
+    tls = Tls(pair.certificate, pair.private_key)
+    server = GrpcServer(Port("localhost:0", tls, ()), frozenset(), Metrics())
+    port = await server.start()
+    async with open_channel(f"localhost:{port}", ca=authority.certificate) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        await stub.Check(health_pb2.HealthCheckRequest(), timeout=10)
+    await server.stop(1)
+    log.info("drained")
+    print("the last words", end="")
+
+leave(run(main, service="test"))
+"""
+# Of the two seconds that gRPC waits when the interpreter is taken down.
+AT_ONCE_SECONDS = 1.5
+
+
+async def test_a_process_that_used_grpc_ends_at_once_and_says_its_last_words(
+    start: Starter,
+) -> None:
+    process = await start(CALLING)
+    assert (await process.line())["event"] == "drained"
+    drained = time.monotonic()
+
+    output, _ = await process.child.communicate()
+
+    assert process.child.returncode == 0
+    assert time.monotonic() - drained < AT_ONCE_SECONDS
+    assert output == b"the last words"

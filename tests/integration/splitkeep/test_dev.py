@@ -246,6 +246,82 @@ def test_data_outlive_a_kill_and_a_stop_and_end_with_a_reset(workplace: Workplac
     assert workplace.state.kek_file.read_bytes() != key
 
 
+HAVING_IGNORED = """
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+os.execv(sys.executable, [sys.executable, "-m", "splitkeep", "dev"])
+"""
+
+
+def test_a_stack_under_nohup_outlives_its_terminal(workplace: Workplace) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HAVING_IGNORED],
+        cwd=ROOT,
+        env=workplace.environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        running = await_value(workplace.description)
+        for pid in (process.pid, *running["pids"].values()):
+            os.kill(pid, signal.SIGHUP)
+        time.sleep(1)  # nothing tells that a signal was ignored
+        assert process.poll() is None
+        assert workplace.description() == running
+        create(running, "still-there")
+    finally:
+        process.terminate()
+        process.wait(STOP_SECONDS)
+
+
+@pytest.mark.parametrize("name", [b"a b", b'it\'s "100%", $HOME', b"\xff\xe9"])
+def test_a_stack_runs_in_a_directory_of_any_name(tmp_path: Path, name: bytes) -> None:
+    with a_workplace(tmp_path / os.fsdecode(name)) as made, made.running() as running:
+        create(running, "pg-main")
+        read = made.run("decrypt", "pg-main")
+        printed = made.run("kubeconfig", "--output", str(made.state.directory / "kubeconfig"))
+
+    assert (read.stdout, read.stderr) == (SECRET, "")
+    assert (printed.returncode, printed.stderr) == (0, "")
+
+
+def test_a_start_while_the_old_stack_ends_waits_for_it(workplace: Workplace) -> None:
+    old = workplace.start()
+    before = await_value(workplace.description)["pids"]
+    old.terminate()
+    new = workplace.start()
+    try:
+        after = await_value(lambda: another(workplace.description(), before))
+    finally:
+        new.terminate()
+        said, _ = new.communicate(timeout=STOP_SECONDS)
+        old.communicate(timeout=STOP_SECONDS)
+
+    assert after["pids"] != before
+    assert (old.returncode, new.returncode) == (0, 0), said
+
+
+def another(
+    description: dict[str, Any] | None, pids: Mapping[str, int]
+) -> dict[str, Any] | None:
+    """The description, if it is that of another start."""
+    return description if description and description["pids"] != pids else None
+
+
+def test_a_stack_that_was_killed_is_told_in_a_sentence(workplace: Workplace) -> None:
+    process = workplace.start()
+    killed = await_value(workplace.description)
+    process.kill()
+    process.communicate()
+    for pid in killed["pids"].values():
+        await_value(partial(is_dead, pid), STOP_SECONDS)
+
+    refused = workplace.run("decrypt", "a")
+
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"splitkeep: no stack runs on {workplace.state.directory}")
+
+
 def test_a_stack_whose_state_directory_is_deleted_says_so_once_and_stops(
     workplace: Workplace,
 ) -> None:

