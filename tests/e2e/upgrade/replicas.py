@@ -93,6 +93,19 @@ class Installation:
         ready = self.directory / "services" / f"{service}-ready.json"
         return Replica(f"{service}-stack", json.loads(ready.read_text()))
 
+    def token(self, *words: str) -> str:
+        """A token that the stack's own release mints."""
+        done = subprocess.run(
+            [self.release.python, "-m", "splitkeep", "token", *words],
+            cwd=self.release.root,
+            env=os.environ | {"SPLITKEEP_STATE_DIR": str(self.directory)},
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=START_SECONDS,
+        )
+        return done.stdout.strip()
+
     def migrate(self, release: Release) -> None:
         """Both schemas are those of the release."""
         for service in ("metadata", "vault"):

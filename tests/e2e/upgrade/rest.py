@@ -47,6 +47,17 @@ class Gateways:
             headers=MERGE_PATCH,
         )
 
+    async def read(self, gateway: str, name: str) -> Any:
+        """The object."""
+        return await self._send(gateway, "GET", f"{COLLECTION}/{name}")
+
+    async def try_to_patch(self, gateway: str, name: str, patch: Any) -> tuple[int, str]:
+        """The status and the text of the answer, whatever it is."""
+        answer = await self.clients[gateway].patch(
+            f"{COLLECTION}/{name}", json=patch, headers=MERGE_PATCH
+        )
+        return answer.status_code, answer.text
+
     async def delete(self, gateway: str, name: str) -> None:
         """The name is gone."""
         del self.values[name]

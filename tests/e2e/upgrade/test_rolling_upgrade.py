@@ -30,6 +30,7 @@ DECRYPTS_OF_EACH_VAULT = 100
 PAIRS = ("earlier-earlier", "earlier-later", "later-earlier", "later-later")
 POLL_SECONDS = 0.05
 WRITES_OF_A_COMBINATION = 5
+MAY_WRITE = "secret.securevalues:write=secret.securevalues:*"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -90,6 +91,7 @@ async def write_and_decrypt_while_upgrading(installation: Installation) -> dict[
                 await repeat(gateways, created)
                 await write_in_every_combination(gateways)
                 await watch_from_every_gateway(gateways, since)
+                await patch_without_reading(installation, gateways, addresses.gateways)
                 values = dict(gateways.values)
             await decrypt_all(installation, values, addresses.vaults)
             await until_each_has_answered(beside)
@@ -149,6 +151,30 @@ async def watch_from_every_gateway(gateways: Gateways, since: str) -> None:
     first, *others = [await gateways.events(gateway, since) for gateway in PAIRS]
     assert len(first) == WRITES_OF_A_COMBINATION * len(PAIRS) ** 2
     assert all(seen == first for seen in others)
+
+
+async def patch_without_reading(
+    installation: Installation, gateways: Gateways, urls: Mapping[str, str]
+) -> None:
+    """Whoever may not read patches what he names and nothing else, or is refused whole.
+
+    What one release does not know of the other's is never a write of half an object.
+    """
+    token = await asyncio.to_thread(installation.token, "--grant", MAY_WRITE)
+    name = SEEDED[0]
+    async with gateways_at(urls, ca=installation.info["ca"], token=token) as writer:
+        for pair in PAIRS:
+            before = await gateways.read(PAIRS[0], name)
+            patch = {"metadata": {"labels": {"by": pair}}}
+            status, told = await writer.try_to_patch(pair, name, patch)
+            after = await gateways.read(PAIRS[0], name)
+            assert "k6-cloud" not in told, pair
+            assert after["spec"] == before["spec"], pair
+            labels = before["metadata"].get("labels", {})
+            wanted = labels | patch["metadata"]["labels"] if status == 200 else labels
+            assert after["metadata"].get("labels", {}) == wanted, pair
+            assert status in {200, 403, 503}, pair
+            assert status == 200 or pair != "later-later"
 
 
 async def decrypt_all(
