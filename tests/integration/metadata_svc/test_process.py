@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 import urllib.request
 from collections.abc import AsyncIterator, Mapping
@@ -142,6 +143,20 @@ async def test_it_migrates_serves_and_drains(empty_dsn: Sensitive[str], tmp_path
     lines = [json.loads(line) for line in log.decode().splitlines()]
     assert [line["event"] for line in lines if "clients" in line] == ["ready"]
     assert set(ports) == {"clients", "peer", "operations"}
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]", "::"])
+async def test_its_ports_are_at_an_ipv6_address(
+    empty_dsn: Sensitive[str], tmp_path: Path, host: str
+) -> None:
+    variables = environment(empty_dsn, Credentials(tmp_path), tmp_path) | {
+        PREFIX + "HOST": host
+    }
+    assert (await finished(variables, "migrate"))[0] == 0
+
+    async with running(variables):
+        for port in (await ready(tmp_path)).values():
+            socket.create_connection(("::1", port), 5).close()
 
 
 async def test_it_refuses_to_start_on_a_database_without_its_schema(

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -145,6 +146,16 @@ async def test_it_serves_writes_ready_sweeps_and_drains(
     assert swept["erased_count"] == 1
     assert await process.ended() == 0
     assert await database.fetch("SELECT * FROM sealed_values") == []
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]", "::"])
+async def test_its_ports_are_at_an_ipv6_address(
+    start: Start, environment: dict[str, str], host: str
+) -> None:
+    process = await start({**environment, "SPLITKEEP_VAULT_HOST": host})
+
+    for port in (await process.ready()).values():
+        socket.create_connection(("::1", port), 5).close()
 
 
 async def test_it_refuses_to_start_without_a_configuration_and_lists_all_problems(
