@@ -22,7 +22,8 @@ from tests.integration.metadata_svc.wire import Credentials
 
 HOUR = timedelta(hours=1)
 BATCH = 100
-YOUNG = 20_000
+# So many that reading all of them is clearly dearer than a look-up of each old one.
+YOUNG = 60_000
 OLD = 2 * BATCH  # the statement runs twice
 TRIMS = {
     "outcomes": load_value_id_queries().forget_outcomes,
