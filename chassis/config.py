@@ -5,6 +5,8 @@
   its variable + "_FILE" names.
 - Every problem is found before any is reported, unknown variables under the prefix included.
 - No problem quotes a value: a secret may have been put into the wrong variable.
+- The metadata `holds` of a path says what is in the file: see chassis/file_rules.py. A file
+  that a `_FILE` variable names holds a secret.
 - The metadata `check` of a Sensitive field is called with its text; it raises
   ValueProblemError.
 
@@ -24,6 +26,7 @@ from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type
 
 from chassis.config_values import ValueProblemError, parse_value
 from chassis.file_problems import file_problem
+from chassis.file_rules import FileRuleError, Holds, check_file
 from chassis.sensitive import Sensitive
 
 T = TypeVar("T")
@@ -167,12 +170,16 @@ def _text(variable: str, environ: Mapping[str, str], *, sensitive: bool) -> str 
         return environ.get(variable)
     if variable in environ:
         raise ValueProblemError(f"and {file_variable} are both set; set one")
+    path = Path(environ[file_variable])
     try:
-        with Path(environ[file_variable]).open("rb") as file:
+        check_file(path, Holds.SECRET)
+        with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise ValueProblemError(f"is longer than {MAX_FILE_BYTES} bytes in its file")
         return content.decode().removesuffix("\n").removesuffix("\r")
+    except FileRuleError as error:
+        raise ValueProblemError(f"is in {path}, which {error}") from None
     except OSError as error:
         raise ValueProblemError(
             f"cannot be read from the file of {file_variable}: {file_problem(error)}"
@@ -188,7 +195,19 @@ def _parse(entry: _Field, text: str) -> object:
         entry.metadata.get("check", _anything)(text)
         return Sensitive(text)
     minimum, maximum = entry.metadata.get("min"), entry.metadata.get("max")
-    return parse_value(entry.type, text, minimum=minimum, maximum=maximum)
+    value = parse_value(entry.type, text, minimum=minimum, maximum=maximum)
+    if "holds" in entry.metadata and isinstance(value, Path):
+        _check_file(value, entry.metadata["holds"])
+    return value
+
+
+def _check_file(path: Path, holds: Holds) -> None:
+    try:
+        check_file(path, holds)
+    except FileRuleError as error:
+        raise ValueProblemError(f"names {path}, which {error}") from None
+    except OSError:
+        return  # whoever reads it says what is wrong
 
 
 def _anything(_text: str) -> None:

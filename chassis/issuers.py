@@ -12,6 +12,7 @@ it is absent it means any, because files written for earlier releases do not hav
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 
 from chassis.config import StartRefusedError
 from chassis.file_problems import file_problem
+from chassis.file_rules import FileRuleError, Holds, check_file
 from chassis.strict_json import parse_object
 
 ANY = "*"
@@ -93,7 +95,10 @@ class Issuer:
 def load_issuers(path: Path) -> tuple[Issuer, ...]:
     """The trusted issuers. Raises IssuersFileError listing every problem."""
     try:
+        check_file(path, Holds.TRUST)
         document = parse_object(path.read_bytes())
+    except FileRuleError as error:
+        raise IssuersFileError(path, (str(error),)) from None
     except OSError as error:
         raise IssuersFileError(path, (file_problem(error),)) from None
     except ValueError as error:
@@ -111,7 +116,21 @@ def load_issuers(path: Path) -> tuple[Issuer, ...]:
         problems.append("two entries have the same issuer")
     if problems:
         raise IssuersFileError(path, tuple(problems))
-    return tuple(_issuer(entry, path.parent) for entry in entries)
+    issuers = tuple(_issuer(entry, path.parent) for entry in entries)
+    if problems := [text for issuer in issuers for text in _file_problems(issuer)]:
+        raise IssuersFileError(path, tuple(problems))
+    return issuers
+
+
+def _file_problems(issuer: Issuer) -> Iterator[str]:
+    """Of the files that it names. One that is not there is missed by whoever reads it."""
+    for key, file in (("jwks_file", issuer.jwks_file), ("jwks_ca", issuer.jwks_ca)):
+        if file is not None:
+            with suppress(OSError):
+                try:
+                    check_file(file, Holds.TRUST)
+                except FileRuleError as error:
+                    yield f"{key} names {file}, which {error}"
 
 
 def _problems(entry: Any) -> Iterator[str]:

@@ -20,6 +20,7 @@ import structlog
 
 from chassis.clock import Clock
 from chassis.errors import UnavailableError
+from chassis.file_rules import FileRuleError, Holds, check_file
 from chassis.issuers import Issuer
 from chassis.jwks import KeySet, KeySetError, parse_key_set
 
@@ -115,12 +116,13 @@ class FileKeySource:
             status = self._path.stat()
             version = (status.st_mtime_ns, status.st_size, status.st_ino)
             if version != self._version:
+                check_file(self._path, Holds.TRUST)
                 with self._path.open("rb") as file:
                     document = file.read(MAX_DOCUMENT_BYTES + 1)
                 self._keys = _parsed(document, self._algorithm)
                 self._version = version
             self._read_at = now
-        except (OSError, KeySetError) as error:
+        except (OSError, FileRuleError, KeySetError) as error:
             # A file caught in the middle of its replacement is read again at the next look.
             _log.warning("key set not read", reason=type(error).__name__, rule=_rule(error))
 
@@ -236,4 +238,4 @@ def _parsed(document: bytes, algorithm: str) -> KeySet:
 
 
 def _rule(error: Exception) -> str:
-    return str(error) if isinstance(error, KeySetError) else ""
+    return str(error) if isinstance(error, (FileRuleError, KeySetError)) else ""

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from chassis.config import StartRefusedError
 from chassis.file_problems import file_problem
+from chassis.file_rules import FileRuleError, Holds, check_file
 
 _log = structlog.get_logger(__name__)
 
@@ -117,7 +118,7 @@ def _configuration(contents: TlsContents) -> grpc.ServerCertificateConfiguration
 def read_tls(tls: Tls) -> TlsContents:
     """What the files hold. Raises TlsFilesError unless it fits together."""
     chain, certificates = read_certificates(tls.certificate_chain)
-    key = _read(tls.private_key)
+    key = _read(tls.private_key, Holds.SECRET)
     try:
         public_key = load_pem_private_key(key, password=None).public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -132,15 +133,18 @@ def read_tls(tls: Tls) -> TlsContents:
 
 def read_certificates(path: Path) -> tuple[bytes, tuple[x509.Certificate, ...]]:
     """The file's bytes and the certificates in it, at least one. Raises TlsFilesError."""
-    content = _read(path)
+    content = _read(path, Holds.TRUST)
     try:
         return content, tuple(x509.load_pem_x509_certificates(content))
     except ValueError:
         raise TlsFilesError(path, "holds no certificate in PEM form") from None
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, holds: Holds) -> bytes:
     try:
+        check_file(path, holds)
         return path.read_bytes()
+    except FileRuleError as error:
+        raise TlsFilesError(path, str(error)) from None
     except OSError as error:
         raise TlsFilesError(path, file_problem(error)) from None

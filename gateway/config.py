@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from chassis.file_rules import SECRET, TRUST
 from chassis.log_level import LogLevel
 
 PREFIX = "SPLITKEEP_GATEWAY_"
@@ -20,15 +21,21 @@ class Config:
     operations_port: int = field(
         default=9480, metadata={"help": "port of metrics and health, plain HTTP", **_PORT}
     )
-    tls_certificate: Path = field(metadata={"help": "PEM certificate chain of the HTTPS port"})
-    tls_private_key: Path = field(metadata={"help": "PEM private key of the HTTPS port"})
+    tls_certificate: Path = field(
+        metadata={**TRUST, "help": "PEM certificate chain of the HTTPS port"}
+    )
+    tls_private_key: Path = field(
+        metadata={**SECRET, "help": "PEM private key of the HTTPS port"}
+    )
     namespace: str = field(
         default="default",
         metadata={"help": "namespace that /bootdata names to clients that ask for theirs"},
     )
     metadata_target: str = field(metadata={"help": "host:port of metadata_svc's client port"})
     vault_target: str = field(metadata={"help": "host:port of vault_svc's client port"})
-    ca: Path = field(metadata={"help": "PEM authority that signs both services' certificates"})
+    ca: Path = field(
+        metadata={**TRUST, "help": "PEM authority that signs both services' certificates"}
+    )
     metadata_server_name: str | None = field(
         default=None, metadata={"help": "name in metadata_svc's certificate, if not the host"}
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chassis.dsn import check_dsn
+from chassis.file_rules import SECRET, TRUST
 from chassis.log_level import LogLevel
 from chassis.sensitive import Sensitive
 
@@ -45,18 +46,26 @@ class Config:
     operations_port: int = field(
         default=9481, metadata={"help": "port of metrics and health, plain HTTP", **_PORT}
     )
-    tls_certificate: Path = field(metadata={"help": "PEM certificate chain of the client port"})
-    tls_private_key: Path = field(metadata={"help": "PEM private key of the client port"})
-    peer_tls_certificate: Path = field(
-        metadata={"help": "PEM certificate chain of the peer port"}
+    tls_certificate: Path = field(
+        metadata={**TRUST, "help": "PEM certificate chain of the client port"}
     )
-    peer_tls_private_key: Path = field(metadata={"help": "PEM private key of the peer port"})
-    peer_ca: Path = field(metadata={"help": "PEM authority that signs the vault's certificate"})
+    tls_private_key: Path = field(
+        metadata={**SECRET, "help": "PEM private key of the client port"}
+    )
+    peer_tls_certificate: Path = field(
+        metadata={**TRUST, "help": "PEM certificate chain of the peer port"}
+    )
+    peer_tls_private_key: Path = field(
+        metadata={**SECRET, "help": "PEM private key of the peer port"}
+    )
+    peer_ca: Path = field(
+        metadata={**TRUST, "help": "PEM authority that signs the vault's certificate"}
+    )
     vault_sans: tuple[str, ...] = field(
         default=("splitkeep-vault",),
         metadata={"help": "names in a certificate that make its owner the vault"},
     )
-    issuers: Path = field(metadata={"help": "JSON file of the trusted token issuers"})
+    issuers: Path = field(metadata={**TRUST, "help": "JSON file of the trusted token issuers"})
     reflection: bool = field(
         default=True, metadata={"help": "whether the client port describes its services"}
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chassis.dsn import check_dsn
+from chassis.file_rules import SECRET, TRUST
 from chassis.log_level import LogLevel
 from chassis.sensitive import Sensitive
 from vault_svc.domain.keyring import MAXIMUM_AGE_SECONDS
@@ -23,18 +24,26 @@ class Config:
     dsn: Sensitive[str] = field(
         metadata={"help": "DSN of the vault's own database", "check": check_dsn}
     )
-    tls_certificate: Path = field(metadata={"help": "PEM certificate chain of the client port"})
-    tls_private_key: Path = field(metadata={"help": "PEM private key of the client port"})
-    issuers: Path = field(metadata={"help": "JSON file of the trusted token issuers"})
+    tls_certificate: Path = field(
+        metadata={**TRUST, "help": "PEM certificate chain of the client port"}
+    )
+    tls_private_key: Path = field(
+        metadata={**SECRET, "help": "PEM private key of the client port"}
+    )
+    issuers: Path = field(metadata={**TRUST, "help": "JSON file of the trusted token issuers"})
     metadata_target: str = field(
         metadata={"help": "host:port where metadata answers the vault"}
     )
-    metadata_ca: Path = field(metadata={"help": "PEM authority that signs peer certificates"})
-    peer_certificate: Path = field(
-        metadata={"help": "PEM certificate chain that the vault shows to metadata"}
+    metadata_ca: Path = field(
+        metadata={**TRUST, "help": "PEM authority that signs peer certificates"}
     )
-    peer_private_key: Path = field(metadata={"help": "PEM private key to peer_certificate"})
-    kek_file: Path = field(metadata={"help": "JSON file of the KEKs, mode 0600"})
+    peer_certificate: Path = field(
+        metadata={**TRUST, "help": "PEM certificate chain that the vault shows to metadata"}
+    )
+    peer_private_key: Path = field(
+        metadata={**SECRET, "help": "PEM private key to peer_certificate"}
+    )
+    kek_file: Path = field(metadata={**SECRET, "help": "JSON file of the KEKs, mode 0600"})
     keks_lost: tuple[str, ...] = field(
         default=(),
         metadata={"help": "ids of KEKs that are lost, with commas; a start does without them"},
@@ -153,7 +162,7 @@ class VerifyConfig:
     """What `verify` needs of the same variables; it runs without the others."""
 
     dsn: Sensitive[str] = field(metadata={"help": "DSN of the vault's own database"})
-    kek_file: Path = field(metadata={"help": "JSON file of the KEKs, mode 0600"})
+    kek_file: Path = field(metadata={**SECRET, "help": "JSON file of the KEKs, mode 0600"})
     log_level: LogLevel = field(default=LogLevel.INFO, metadata={"help": "lowest level logged"})
 
 

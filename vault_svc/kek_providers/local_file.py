@@ -1,6 +1,6 @@
 """KEKs in a file of the machine: for one node, for development, and as the model of a provider.
 
-The file, readable by its owner alone:
+The file, readable by its owner alone, or by a group if it belongs to root (a mount):
 
     {"active": "local-1", "keks": {"local-1": "<base64 of 32 random bytes>"}}
 
@@ -19,6 +19,7 @@ from typing import Any
 from chassis.clock import RandomBytes
 from chassis.config import ConfigError
 from chassis.file_problems import file_problem
+from chassis.file_rules import FileRuleError, Holds, check_file
 from chassis.sensitive import Sensitive
 from chassis.strict_json import parse_object
 from vault_svc.domain.envelope import DataKeyContext, EnvelopeError
@@ -79,9 +80,14 @@ def load_keks(path: Path, random: RandomBytes) -> Keks:
 def _document(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_mode & _NOT_OWNERS:
-                raise _config_error(path, "must be readable by its owner alone (mode 0600)")
+            status = os.fstat(file.fileno())
+            if status.st_uid == os.geteuid() and status.st_mode & _NOT_OWNERS:
+                rule = "must be readable by its owner alone (mode 0600)"
+                raise _config_error(path, f"{rule}: run `chmod 0600 {path}`")
+            check_file(path, Holds.SECRET)
             content = file.read(MAXIMUM_FILE_BYTES + 1)
+    except FileRuleError as error:
+        raise _config_error(path, str(error)) from None
     except OSError as error:
         raise _config_error(path, file_problem(error)) from None
     if len(content) > MAXIMUM_FILE_BYTES:

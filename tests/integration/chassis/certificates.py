@@ -45,6 +45,7 @@ class Authority:
         pair = Pair(self._folder / f"{file}.pem", self._folder / f"{file}.key")
         pair.certificate.write_bytes(_pem(certificate))
         pair.private_key.write_bytes(_key_pem(key))
+        pair.private_key.chmod(0o600)
         return pair
 
     def _signed(

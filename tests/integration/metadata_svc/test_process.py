@@ -42,6 +42,7 @@ async def empty_dsn(metadata_server_dsn: Sensitive[str]) -> AsyncIterator[Sensit
 def environment(dsn: Sensitive[str], credentials: Credentials, folder: Path) -> dict[str, str]:
     config = credentials.config(dsn)
     (folder / "dsn").write_text(dsn.reveal() + "\n")
+    (folder / "dsn").chmod(0o600)
     fields = (
         *("tls_certificate", "tls_private_key", "peer_tls_certificate"),
         *("peer_tls_private_key", "peer_ca", "issuers"),

@@ -213,6 +213,7 @@ async def test_files_of_tls_that_are_not_usable_are_told(
     key = str(other / "server.key")
     nonsense = programs.folder / "nonsense.pem"
     nonsense.write_text(MARKER)
+    nonsense.chmod(0o600)
 
     missing = await programs.run(program, TLS_CERTIFICATE="/nowhere/cert.pem")
     says(missing, REFUSED, "/nowhere/cert.pem: there is no such file")

@@ -123,6 +123,7 @@ def test_no_problem_quotes_a_value() -> None:
 
 def test_a_secret_is_read_from_its_file(tmp_path: Path) -> None:
     (tmp_path / "dsn").write_text("from the file\n")
+    (tmp_path / "dsn").chmod(0o600)
 
     assert load(dsn_file=str(tmp_path / "dsn")).dsn.reveal() == "from the file"
 
@@ -141,6 +142,7 @@ def test_a_secret_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
 
 def test_a_secret_file_beyond_the_bound_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "dsn").write_text("x" * 70_000)
+    (tmp_path / "dsn").chmod(0o600)
 
     (problem,) = problems(dsn_file=str(tmp_path / "dsn"))
 
@@ -150,6 +152,7 @@ def test_a_secret_file_beyond_the_bound_is_a_problem(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "\n", "  \n"], ids=repr)
 def test_an_empty_secret_is_a_problem(tmp_path: Path, content: str) -> None:
     (tmp_path / "dsn").write_text(content)
+    (tmp_path / "dsn").chmod(0o600)
 
     assert problems(dsn_file=str(tmp_path / "dsn")) == ("X_DSN is empty",)
 
