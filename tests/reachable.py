@@ -1,11 +1,13 @@
 """What Python objects still hold a marker: what is reachable, not what lies in freed memory."""
 
+import asyncio
 import gc
 import sys
 from collections.abc import Iterator
 from types import CoroutineType, FrameType
 
 TEXTS = (bytes, str, bytearray)
+SETTLING_LOOKS = 20
 
 
 def holders(marker: bytes) -> list[str]:
@@ -21,6 +23,20 @@ def holders(marker: bytes) -> list[str]:
             # In a comprehension a cell would hold the marker.
             found.append(f"{type(holder).__module__}.{type(holder).__qualname__}")  # noqa: PERF401
     return sorted(found)
+
+
+async def still_held(marker: bytes) -> list[str]:
+    """The holders that are left once what is under way has ended.
+
+    A client has its answer a moment before the server's call is over.
+    """
+    found = holders(marker)
+    for _ in range(SETTLING_LOOKS):
+        if not found:
+            break
+        await asyncio.sleep(0.1)
+        found = holders(marker)
+    return found
 
 
 def _holds(holder: object, marker: bytes) -> bool:

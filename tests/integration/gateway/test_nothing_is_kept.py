@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.gateway.conftest import VALUES, Gateway
 from tests.integration.gateway.raw_http import HOST, posting
-from tests.reachable import holders
+from tests.reachable import holders, still_held
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -62,7 +62,7 @@ async def held_after_the_answer(gateway: Gateway, marker: bytes, request: bytes)
         # The services behind the gateway are in this process too, and remember what they heard.
         gateway.store.clear()
         del request
-        return holders(marker)
+        return await still_held(marker)
 
 
 def request_of(kind: str, marker: bytes) -> bytes:

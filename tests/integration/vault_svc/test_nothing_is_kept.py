@@ -17,7 +17,7 @@ from protos.splitkeep.vault.v1.secure_values_pb2_grpc import SecureValuesStub
 from tests.fakes.vault_svc.vault import IDENTITY, NAMESPACE
 from tests.integration.vault_svc.conftest import Serving
 from tests.integration.vault_svc.installation import Installation
-from tests.reachable import holders
+from tests.reachable import still_held
 
 
 @pytest.mark.parametrize("description", ["d", ""])
@@ -29,7 +29,7 @@ async def test_no_object_holds_a_value_after_it_was_written_and_read(
 
     await written_and_read(serving, installation, description, marker)
 
-    assert holders(marker) == []
+    assert await still_held(marker) == []
 
 
 async def test_no_object_holds_a_token_after_the_call(
@@ -43,7 +43,8 @@ async def test_no_object_holds_a_token_after_the_call(
     signature = accepted.reveal().rpartition(".")[2].encode()
     refused_part = refused.reveal().split(".")[1].encode()
     del accepted, refused, token
-    assert (holders(signature), holders(refused_part)) == ([], [])
+    assert await still_held(signature) == []
+    assert await still_held(refused_part) == []
 
 
 async def written_and_read(
