@@ -9,6 +9,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import parse_qs, urlsplit
@@ -38,12 +39,17 @@ CLIENT_GRACE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
-    """How each connection is made. Times in seconds."""
+    """How each connection is made. Times in seconds.
+
+    With `by_statement` the session is set by a statement once the connection is made, because a
+    pooler refuses or ignores what it is started with.
+    """
 
     dsn: Sensitive[str]
     application_name: str
     statement_timeout_seconds: float
     timelines: Timelines = field(default_factory=Timelines)
+    by_statement: bool = False
 
     async def connect(self) -> Connection:
         """A connection to the newest primary. Raises what the driver and the socket raise.
@@ -96,8 +102,8 @@ class ConnectionSettings:
 
     async def _open(self, dsn: Dsn, tls: ssl.SSLContext | None) -> Connection:
         """Every option is given: the driver looks for an absent one in the environment."""
-        timeout_ms = str(int(self.statement_timeout_seconds * 1000))
-        return await asyncpg.connect(
+        session = self._session(dsn)
+        connection = await asyncpg.connect(
             host=[host for host, _ in dsn.servers],
             port=[port for _, port in dsn.servers],
             user=dsn.user,
@@ -111,16 +117,40 @@ class ConnectionSettings:
             max_cached_statement_lifetime=0,  # for as long as the connection lives
             target_session_attrs=SessionAttribute.read_write,
             server_settings={
-                **dsn.settings,
                 "application_name": self.application_name,
-                "statement_timeout": timeout_ms,
-                # A commit whose wait for a standby was cancelled says so in a warning.
-                "client_min_messages": "warning",
-                "idle_in_transaction_session_timeout": timeout_ms,
-                "default_transaction_isolation": "read committed",
-                "timezone": "UTC",
+                **({} if self.by_statement else session),
             },
         )
+        if self.by_statement:
+            await _set_session(connection, session)
+        return connection
+
+    def _session(self, dsn: Dsn) -> dict[str, str]:
+        timeout_ms = str(int(self.statement_timeout_seconds * 1000))
+        return {
+            **dsn.settings,
+            "statement_timeout": timeout_ms,
+            # A commit whose wait for a standby was cancelled says so in a warning.
+            "client_min_messages": "warning",
+            "idle_in_transaction_session_timeout": timeout_ms,
+            "default_transaction_isolation": "read committed",
+            "timezone": "UTC",
+        }
+
+
+async def _set_session(connection: Connection, session: Mapping[str, str]) -> None:
+    calls = (f"set_config({_quoted(k)}, {_quoted(v)}, false)" for k, v in session.items())
+    try:
+        await connection.execute(f"SELECT {', '.join(calls)}")
+    except BaseException:
+        connection.terminate()
+        raise
+
+
+def _quoted(text: str) -> str:
+    """A literal of SQL, with standard_conforming_strings on or off."""
+    doubled = text.replace("'", "''").replace("\\", "\\\\")
+    return f" E'{doubled}'"
 
 
 class HeldConnections:

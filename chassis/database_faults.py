@@ -13,6 +13,7 @@ import asyncpg  # noqa: TID251  # the driver's exceptions are this table's left 
 from chassis.config import StartHinderedError, StartRefusedError
 from chassis.dsn import read_dsn
 from chassis.sensitive import Sensitive
+from chassis.timelines import StaleTimelineError
 
 _TLS_REFUSED = "rejected SSL upgrade"  # the driver has no class of its own for this
 
@@ -30,6 +31,10 @@ _PASSING: tuple[tuple[type[BaseException], str], ...] = (
     (
         asyncpg.TargetServerAttributeNotMatched,
         "no server of the DSN accepts writes (a standby, or read-only): name the primary",
+    ),
+    (
+        StaleTimelineError,
+        "it is a former primary: stop it, and name the present one in {setting}",
     ),
     (
         asyncpg.ReadOnlySQLTransactionError,
@@ -65,6 +70,10 @@ _LASTING: tuple[tuple[type[BaseException], str], ...] = (
     (
         asyncpg.InvalidSchemaNameError,
         "the role has no schema to make tables in: create one and set the role's search_path",
+    ),
+    (
+        asyncpg.ProtocolViolationError,
+        "a pooler refuses the connection: check its entries for this user and database",
     ),
     (
         asyncpg.UndefinedObjectError,

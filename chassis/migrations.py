@@ -17,9 +17,11 @@ from chassis.commits import replicate, statements_for
 from chassis.config import StartRefusedError
 from chassis.connections import Connection, ConnectionSettings
 from chassis.database_faults import start_problem
+from chassis.poolers import fit_for_poolers
 from chassis.postgres import Database
 from chassis.sensitive import Sensitive
 from chassis.sqlstates import CONNECT_ERRORS
+from chassis.timelines import StaleTimelineError
 
 _FILE_NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 MIGRATION_TIMEOUT_SECONDS = 600.0
@@ -94,7 +96,7 @@ async def migrate(dsn: Sensitive[str], package: str, *, setting: str = "the DSN"
     migrations = read_migrations(package)
     settings = ConnectionSettings(dsn, "migrate", MIGRATION_TIMEOUT_SECONDS)
     try:
-        connection = await settings.connect()
+        connection = await (await fit_for_poolers(settings)).connect()
         try:
             await _create_tables(connection)
             applied = [
@@ -105,7 +107,7 @@ async def migrate(dsn: Sensitive[str], package: str, *, setting: str = "the DSN"
             return applied
         finally:
             await connection.close(timeout=5)
-    except CONNECT_ERRORS as error:
+    except (*CONNECT_ERRORS, StaleTimelineError) as error:
         raise start_problem(error, dsn, setting) from error
 
 

@@ -38,9 +38,10 @@ from chassis.connections import (
 from chassis.database_faults import start_problem
 from chassis.errors import DeadlineExceededError, KnownError, UnavailableError
 from chassis.high_water import HighWaterMarks
+from chassis.poolers import fit_for_poolers
 from chassis.sensitive import Sensitive
-from chassis.sqlstates import TRANSIENT_ERRORS
-from chassis.timelines import Timelines
+from chassis.sqlstates import CONNECT_ERRORS, TRANSIENT_ERRORS
+from chassis.timelines import StaleTimelineError, Timelines
 
 __all__ = ["AmbiguousCommitError", "Connection", "Database", "LostTransactionError"]
 
@@ -63,6 +64,7 @@ class Database:
 
     def __init__(self, connections: HeldConnections, writing: WriteConnections) -> None:
         self._connections, self._writing = connections, writing
+        self.failed_writes = 0  # for reasons of the server's or the connection's
 
     @classmethod
     async def connect(
@@ -86,6 +88,10 @@ class Database:
             Timelines(marks or HighWaterMarks()),
         )
         await settings.survey()
+        try:
+            settings = await fit_for_poolers(settings)
+        except (*CONNECT_ERRORS, StaleTimelineError) as error:
+            raise start_problem(error, dsn, setting) from error
         held = HeldConnections(settings, connections)
         database = cls(
             held,
@@ -106,21 +112,21 @@ class Database:
         Raises UnavailableError, AmbiguousCommitError, and whatever `work` raises (after which
         nothing of it has happened).
         """
-        return await _retried(lambda: self._transact_once(work))
+        return await self._counted(lambda: self._transact_once(work))
 
     async def write(self, query: str, *args: object) -> str:
         """The command tag of one statement that writes, e.g. `UPDATE 1`, committed.
 
         Raises UnavailableError, AmbiguousCommitError.
         """
-        return await _retried(lambda: self._write_once(Connection.execute, query, args))
+        return await self._counted(lambda: self._write_once(Connection.execute, query, args))
 
     async def write_rows(self, query: str, *args: object) -> list[asyncpg.Record]:
         """The rows that one statement returns which writes, committed.
 
         Raises UnavailableError, AmbiguousCommitError.
         """
-        return await _retried(lambda: self._write_once(Connection.fetch, query, args))
+        return await self._counted(lambda: self._write_once(Connection.fetch, query, args))
 
     async def replicated(self) -> None:
         """What was visible before is on every synchronous standby.
@@ -189,6 +195,13 @@ class Database:
         """No connection is left open."""
         await self._writing.close()
         await self._connections.close()
+
+    async def _counted(self, write: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await _retried(write)
+        except (UnavailableError, asyncpg.InsufficientPrivilegeError):
+            self.failed_writes += 1
+            raise
 
     async def _run(
         self, statement: Callable[..., Awaitable[T]], query: str, args: tuple[object, ...]

@@ -41,6 +41,13 @@ SERVER_ERRORS = (
 )
 """The server cannot do it now; the connection may live on."""
 
+SHARED_SESSION_ERRORS = (
+    asyncpg.DuplicatePreparedStatementError,  # 42P05
+    asyncpg.InvalidSQLStatementNameError,  # 26000
+    asyncpg.NoActiveSQLTransactionError,  # 25P01
+)
+"""A prepared statement or transaction is another client's: a pooler shares the session."""
+
 
 CONNECT_ERRORS = (
     OSError,

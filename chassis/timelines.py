@@ -16,6 +16,7 @@ import structlog
 
 from chassis.errors import UnavailableError
 from chassis.high_water import HighWaterMarks
+from chassis.sqlstates import SHARED_SESSION_ERRORS
 
 if TYPE_CHECKING:
     from chassis.connections import Connection
@@ -59,6 +60,8 @@ class Timelines:
         """
         try:
             row = await connection.fetchrow(_ASK)
+        except SHARED_SESSION_ERRORS:
+            raise  # behind a pooler nothing that a session says is its own
         except asyncpg.PostgresError as error:
             self._tell_once(
                 "the database does not tell its timeline: a former primary would be used",
