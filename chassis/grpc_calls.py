@@ -30,6 +30,7 @@ from chassis.in_flight import Surroundings
 from chassis.peers import check_peer
 from chassis.redaction import describe_exception
 from chassis.request_id import REQUEST_ID_KEY, accepted_or_new, set_request_id
+from chassis.telemetry import record
 
 LEFT_SECONDS = 0.1
 DRAINING = "the server is stopping; please go on elsewhere"
@@ -250,7 +251,7 @@ class Call:
         if isinstance(error, _WORTH_A_WARNING):
             _log.warning("call failed", rpc=rpc, failure=describe_exception(error))
         elif isinstance(error, _WORTH_A_LINE):
-            _log.info("call refused", rpc=rpc, rule=error.message)
+            record("call refused", rpc=rpc, rule=error.message)
         elif not isinstance(error, (KnownError, grpc.aio.AbortError)):
             _log.error("call failed", rpc=rpc, failure=describe_exception(error))
 

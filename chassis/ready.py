@@ -5,9 +5,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import structlog
-
 from chassis.config import StartRefusedError
+from chassis.telemetry import record
 
 
 def announce(ports: Mapping[str, int], ready_file: Path | None) -> None:
@@ -24,7 +23,7 @@ def announce(ports: Mapping[str, int], ready_file: Path | None) -> None:
         except OSError as error:
             problem = f"the ready file {ready_file} cannot be written: {error.strerror}"
             raise StartRefusedError((problem,)) from error
-    structlog.get_logger(__name__).info("ready", **ports)
+    record("ready", **ports)
 
 
 # As many objects as a thousand calls under way hold; a call that has ended leaves none.

@@ -3,6 +3,7 @@
 - Most lines are plain (chassis/redaction.py): they are written as they were said. Any other is
   taken apart field by field, and comes out the same as a plain one would.
 - Lines of the libraries (uvicorn, grpc, asyncio) go the same way as our own.
+- A record is written at every setting of the level.
 - Exceptions are logged as class and place, without text (chassis/redaction.py).
 """
 
@@ -36,6 +37,7 @@ __all__ = [
     "lines_written",
     "log_lost_exceptions",
     "present_rendering",
+    "record",
 ]
 
 _Event = MutableMapping[str, Any]
@@ -170,6 +172,19 @@ class Rendering:
     def _line(self, event: _Event) -> str:
         plain = _plain_line({**self.heading, **event})
         return plain or _ENCODER.encode(self.heading | _redacted(event))
+
+
+def record(event: str, level: LogLevel = LogLevel.INFO, /, **fields: Any) -> None:
+    """The line is written at every setting of the level.
+
+    For what an operator looks up afterwards: who was allowed or refused what, what was written
+    or erased, when a process served. That must not depend on how much else is logged.
+    """
+    rendering, method = present_rendering(), level.lower()
+    if rendering is None:
+        getattr(structlog.get_logger(__name__), method)(event, **fields)
+    else:
+        rendering.lines.msg(rendering(None, method, {**fields, "event": event}))
 
 
 async def lines_written() -> None:

@@ -12,12 +12,10 @@ import os
 import sys
 from functools import partial
 
-import structlog
-
 from chassis.config import load_config
 from chassis.places import OwnPlace, Place, WorkerPlace
 from chassis.process import leave, run, run_command, usage
-from chassis.telemetry import configure_logging
+from chassis.telemetry import configure_logging, record
 from chassis.worker_process import WORKER
 from chassis.workers import Workers, supervise, worker_count
 from metadata_svc.config import (
@@ -84,7 +82,7 @@ async def upgrade(_stopping: asyncio.Event) -> None:
 
     config = _database_config()
     applied = await migrate(config.dsn, MIGRATIONS, setting=f"{PREFIX}DSN")
-    structlog.get_logger("metadata_svc").info("migrated", applied=applied)
+    record("migrated", applied=applied)
 
 
 async def list_values(ids: str | None, _stopping: asyncio.Event) -> None:

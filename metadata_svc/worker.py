@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from chassis.errors import UnavailableError
+from chassis.telemetry import record
 from chassis.worker import run_every
 
 Trim = Callable[[], Awaitable[int]]
@@ -26,7 +27,7 @@ async def trim_until_stopped(
         async def step() -> None:
             trimmed = await trim()
             if trimmed:
-                structlog.get_logger(__name__).info("trimmed", what=what, count=trimmed)
+                record("trimmed", what=what, count=trimmed)
 
         await run_every(
             step, interval_seconds=interval_seconds, stopping=stopping, name=f"trim {what}"

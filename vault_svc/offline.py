@@ -8,14 +8,13 @@ import secrets
 from collections.abc import Iterator
 from uuid import UUID
 
-import structlog
-
 from chassis.clock import SystemClock
 from chassis.config import StartRefusedError
 from chassis.errors import UnavailableError
 from chassis.json_lines import Line, line_problem, read_objects, write_object
 from chassis.migrations import check_schema
 from chassis.postgres import Database
+from chassis.telemetry import record
 from vault_svc.config import MIGRATIONS, PREFIX, VerifyConfig
 from vault_svc.domain.envelope import KeyPurpose
 from vault_svc.domain.sealing import DataKey
@@ -28,8 +27,6 @@ from vault_svc.use_cases.verify import Expected, Flaw, Tally, Verify
 STATEMENT_SECONDS = 60
 _STATES_WITH_NAME = {"claimed"}
 _STATES = _STATES_WITH_NAME | {"released"}
-
-_log = structlog.get_logger(__name__)
 
 
 async def verify(config: VerifyConfig, names: str) -> bool:
@@ -117,7 +114,7 @@ def _write(key: ValueKey, flaw: Flaw) -> None:
 
 def _log_tally(tally: Tally) -> None:
     unknown = tally.flaws.get(Flaw.UNKNOWN, 0)
-    _log.info(
+    record(
         "verified",
         opened_count=tally.opened,
         released_count=tally.released,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from chassis.metrics import Metrics
+from chassis.telemetry import record
 from chassis.worker import run_every
 from vault_svc.ports.values import ValueKey
 from vault_svc.use_cases.sweep import Sweep
@@ -40,13 +41,13 @@ class SweepTelemetry:
         """So many values were given a time of erasure."""
         self._scheduled.labels(way).inc(count)
         if count:
-            _log.info("values will be erased", way=way, scheduled_count=count)
+            record("values will be erased", way=way, scheduled_count=count)
 
     def erased(self, count: int) -> None:
         """So many values were erased."""
         self._erased.inc(count)
         if count:
-            _log.info("swept", erased_count=count)
+            record("swept", erased_count=count)
 
     def contradicted(self, keys: Sequence[ValueKey]) -> None:
         """These were kept: metadata does not know any more that it had claimed them."""

@@ -10,6 +10,7 @@ import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis.request_id import accepted_or_new, bind_request_id
+from chassis.telemetry import record
 from gateway.edge.exchange import REQUEST_ID_HEADER, Exchange
 from gateway.edge.http_metrics import WATCH, HttpMetrics
 from gateway.edge.paths import canonical_path, check_path, prefix_of
@@ -20,6 +21,9 @@ from gateway.status import INTERNAL, failure_of
 
 CLIENT_GONE = 499
 """For logs and metrics only: nobody is there to read it."""
+
+READS = frozenset({"GET", "HEAD", "OPTIONS", WATCH})
+REFUSALS = frozenset({401, 403})
 
 _log = structlog.get_logger("gateway")
 
@@ -64,7 +68,9 @@ class Edge:
         method = WATCH if is_watch(scope) else scope["method"]
         route = route_of(scope)
         self._metrics.observe(method=method, route=route, status=status, seconds=seconds)
-        _log.info(
+        # A write or a refusal is a record; reads are only worth a line.
+        kept = method not in READS or status in REFUSALS
+        (record if kept else _log.info)(
             "request",
             method=method,
             route=route,

@@ -2,10 +2,9 @@
 
 from datetime import datetime
 
-import structlog
-
 from chassis.caller import Caller
 from chassis.errors import PermissionDeniedError
+from chassis.telemetry import record
 from metadata_svc.domain.access import Action, Scope, managing_scope
 from metadata_svc.domain.resource import Kind, Resource, Stamp
 from metadata_svc.use_cases.kinds import READ
@@ -45,7 +44,7 @@ def stamp_of(caller: Caller, kind: Kind, namespace: str, name: str, at: datetime
 
 
 def _denied(caller: Caller, action: Action, scope: Scope) -> PermissionDeniedError:
-    structlog.get_logger().info(
+    record(
         "permission denied",
         issuer=caller.issuer,
         subject=caller.subject,

@@ -8,10 +8,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import structlog
-
 from chassis.caller import Caller, Principal
 from chassis.errors import ResourceExhaustedError
+from chassis.telemetry import record
 
 
 class WatchShares:
@@ -29,9 +28,7 @@ class WatchShares:
         """
         principal = caller.principal
         if self._open[principal] >= self._per_subject:
-            structlog.get_logger().info(
-                "watch refused", issuer=caller.issuer, subject=caller.subject
-            )
+            record("watch refused", issuer=caller.issuer, subject=caller.subject)
             raise ResourceExhaustedError("too many watches at a time; please end some first")
         self._open[principal] += 1
         try:

@@ -12,11 +12,12 @@ import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from chassis.log_level import LogLevel
 from chassis.redaction import MAX_TEXT_CHARACTERS, is_suspicious, plain_fields, redacted
 from chassis.sensitive import REDACTED, Sensitive
-from chassis.telemetry import configure_logging
+from chassis.telemetry import configure_logging, record
 from tests.unit.chassis.logged import LONG, MARKER, TOKEN, Written, logging_kept, names, values
 
 
@@ -120,3 +121,23 @@ def test_a_log_that_cannot_be_written_fails_nothing(written: Written) -> None:
         structlog.get_logger("x").info("lost")
     finally:
         configure_logging("test", LogLevel.INFO, written.stream)
+
+
+@pytest.mark.parametrize("threshold", LogLevel)
+def test_a_record_is_written_at_every_setting_of_the_level(threshold: LogLevel) -> None:
+    lines = io.StringIO()
+    configure_logging("test", threshold, lines)
+
+    record("an event", subject="user:1", token="marker")
+    structlog.reset_defaults()
+
+    (line,) = map(json.loads, lines.getvalue().splitlines())
+    assert (line["event"], line["level"], line["subject"]) == ("an event", "info", "user:1")
+    assert line["token"] == REDACTED
+
+
+def test_who_captures_lines_captures_records() -> None:
+    with capture_logs() as captured:
+        record("an event", LogLevel.ERROR, n=1)
+
+    assert captured == [{"event": "an event", "log_level": "error", "n": 1}]

@@ -134,14 +134,26 @@ async def test_only_what_does_not_open_is_an_error(
     assert [line["level"] for line in lines(stream)] == ["info", "info", "info", "error"]
 
 
-async def test_names_are_counted_by_answer_whether_or_not_they_are_logged(
-    log: StructuredDecisionLog, stream: io.StringIO, metrics: Metrics
+async def test_names_are_counted_by_answer(
+    log: StructuredDecisionLog, metrics: Metrics
 ) -> None:
-    configure_logging("vault", LogLevel.ERROR, stream)
     await log.record([a_record()])
     await log.record([a_record(Answer.NOT_FOUND, names=["a"], versions=[0])])
 
     exposition = metrics.exposition().decode()
     assert 'vault_decrypt_decisions_total{answer="granted"} 2.0' in exposition
     assert 'vault_decrypt_decisions_total{answer="not_found"} 1.0' in exposition
-    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("level", LogLevel)
+@pytest.mark.parametrize("answer", Answer)
+async def test_a_decision_is_on_record_at_every_setting_of_the_level(
+    metrics: Metrics, level: LogLevel, answer: Answer
+) -> None:
+    with logging_kept() as written:
+        configure_logging("vault", level, written.stream)
+
+        await StructuredDecisionLog(metrics).record([a_record(answer)])
+
+        (line,) = lines(written.stream)
+        assert (line["event"], line["decision"]) == ("decrypt", answer.value)
