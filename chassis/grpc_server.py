@@ -16,14 +16,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 
 from chassis.accepting import Accepting
 from chassis.config import StartHinderedError
+from chassis.grpc_health import ReadinessHealth
 from chassis.grpc_methods import Handler, Method, Methods
 from chassis.in_flight import InFlight, Limits, Surroundings
 from chassis.metrics import Metrics
 from chassis.peers import peer_sans
+from chassis.readiness import Readiness
 from chassis.reflection import Reflection
 from chassis.shared_ports import check_free
 from chassis.tls_files import CurrentTls, RotatingTls, Tls
@@ -77,6 +79,7 @@ class Port:
     concurrent_streams: int = 256  # open-ended ones
     shared_port: bool = False  # SO_REUSEPORT: several processes on one port
     setting: str = "the port's setting"  # where its number was given
+    name: str = "clients"
 
 
 class ServiceNotDeclaredError(Exception):
@@ -86,9 +89,16 @@ class ServiceNotDeclaredError(Exception):
 class GrpcServer:
     """Serves one Port from start() to stop()."""
 
-    def __init__(self, port: Port, declared: frozenset[str], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        port: Port,
+        declared: frozenset[str],
+        metrics: Metrics,
+        readiness: Readiness | None = None,
+    ) -> None:
         self._port, self._declared, self._metrics = port, declared, metrics
-        self._health = health.aio.HealthServicer()
+        self._health = ReadinessHealth(readiness or Readiness({}))
+        self._following: asyncio.Task[None] | None = None
         self._in_flight = InFlight(port.concurrent_calls, port.waiting_calls)
         self._server: grpc.aio.Server | None = None
         self._accepting: Accepting | None = None
@@ -109,12 +119,12 @@ class GrpcServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, handlers)
         if port.reflection:
             Reflection((*registered, HEALTH_SERVICE)).add_to(handlers)
-        bound = _bound(server, port)
+        bound = _bound(server, port, self._current_tls())
         self._accepting = Accepting(handlers, limit=MAX_OPEN_STREAMS)
         self._accepting.of(server)
         await server.start()
-        for name in ("", *registered):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        await self._health.serve(registered)
+        self._following = asyncio.create_task(self._health.follow())
         return bound
 
     async def stop(self, grace_seconds: float) -> None:
@@ -124,8 +134,9 @@ class GrpcServer:
         to go on elsewhere. One whose caller does not read is cut once there is no call to wait
         for.
         """
-        if self._server is None or self._accepting is None:
+        if self._server is None or self._accepting is None or self._following is None:
             return
+        self._following.cancel()
         began = time.monotonic()
         await self._health.enter_graceful_shutdown()
         await self._accepting.drain(min(TAKING_ON_SECONDS, grace_seconds))
@@ -147,6 +158,14 @@ class GrpcServer:
             # stop() cannot end and free the server in between, as if both had a timer.
             await self._server.stop(None)
         await stopped
+
+    def _current_tls(self) -> CurrentTls:
+        name, tls = self._port.name, self._port.tls
+        current, used = CurrentTls(tls), self._metrics.certificates
+        used.add(name, tls.certificate_chain, lambda: current.contents().certificates)
+        if tls.client_ca is not None:
+            used.add(f"{name} CA", tls.client_ca, lambda: current.contents().authorities)
+        return current
 
     def _register(self, handlers: "_Handlers") -> frozenset[str]:
         registered: set[str] = set()
@@ -180,9 +199,8 @@ class GrpcServer:
         )
 
 
-def _bound(server: grpc.aio.Server, port: Port) -> int:
+def _bound(server: grpc.aio.Server, port: Port, current: CurrentTls) -> int:
     host, _, number = port.address.rpartition(":")
-    current = CurrentTls(port.tls)
     client_certificates = port.tls.client_ca is not None
     credentials = RotatingTls(current, client_certificates=client_certificates).credentials()
     if not port.shared_port:  # gRPC does not tell why an address cannot be had

@@ -12,7 +12,7 @@ import uvicorn
 from chassis.addresses import listen
 from chassis.listening import port_problem
 from chassis.tls_context import rotating_context
-from chassis.tls_files import CurrentTls, Tls
+from chassis.tls_files import CurrentTls
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class HttpServer:
         host: str,
         port: int,
         *,
-        tls: Tls | None = None,
+        tls: CurrentTls | None = None,
         bounds: HttpBounds | None = None,
         protocols: Protocols | None = None,
         setting: str = "the port's setting",
     ) -> None:
         self._address, self._setting = (host, port), setting
-        self._tls = rotating_context(tls, CurrentTls(tls)) if tls else None
+        self._tls = rotating_context(tls) if tls else None
         self._config = _config(app, bounds or HttpBounds(), protocols or Protocols())
         self._server = _OwnedServer(self._config)
         self._serving: asyncio.Task[None] | None = None

@@ -24,6 +24,8 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from chassis.certificates import Certificates
+
 F = TypeVar("F", CounterMetricFamily, HistogramMetricFamily)
 
 CALL_SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -113,7 +115,9 @@ class Metrics:
         GCCollector(registry=self.registry)
         self.calls = Calls()
         self.registry.register(self.calls)
-        for name, _, labels in (Calls.COUNT, Calls.SECONDS):
+        self.certificates = Certificates()
+        self.registry.register(self.certificates)
+        for name, _, labels in (Calls.COUNT, Calls.SECONDS, Certificates.NOT_AFTER):
             self._labels[name] = labels
         self.calls_now = 0
         in_flight = self.gauge(

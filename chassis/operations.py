@@ -1,4 +1,6 @@
-"""The port for operators: /metrics, /healthz (alive), /readyz (able to serve). HTTP, no TLS.
+"""The port for operators: /metrics, /livez and /healthz (alive), /readyz (able to serve).
+
+Plain HTTP, without TLS.
 
 A few lines of HTTP of its own, so that neither a service nor a supervisor of workers loads a
 web framework for three short answers.
@@ -6,7 +8,7 @@ web framework for three short answers.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
@@ -14,14 +16,10 @@ import structlog
 from chassis.addresses import listen
 from chassis.listening import port_problem
 from chassis.openmetrics import in_form
-from chassis.redaction import describe_exception
+from chassis.readiness import Readiness
 
-Check = Callable[[], Awaitable[None]]
-
-CHECK_TIMEOUT_SECONDS = 2.0
 REQUEST_TIMEOUT_SECONDS = 10.0
 REQUEST_BYTES = 65_536
-DRAINING = "draining"
 TEXT = "text/plain; charset=utf-8"
 _REASONS = {
     200: "OK",
@@ -65,27 +63,18 @@ class Vitals(Protocol):
 
 
 class ProcessVitals:
-    """Those of one process: ready as long as every check returns and nobody called drain()."""
+    """Those of one process."""
 
-    def __init__(self, metrics: Exposition, checks: Mapping[str, Check]) -> None:
-        self._metrics, self._checks = metrics, checks
-        self._draining = False
-
-    def drain(self) -> None:
-        """From now on it is not ready, so that no new work is sent here."""
-        self._draining = True
+    def __init__(self, metrics: Exposition, readiness: Readiness) -> None:
+        self._metrics, self._readiness = metrics, readiness
 
     async def metrics(self) -> bytes:
         """See Vitals."""
         return self._metrics.exposition()
 
-    async def failing(self) -> list[str]:
-        """See Vitals; after CHECK_TIMEOUT_SECONDS at the latest."""
-        if self._draining:
-            return [DRAINING]
-        names = list(self._checks)
-        passed = await asyncio.gather(*(_passes(name, self._checks[name]) for name in names))
-        return [name for name, ok in zip(names, passed, strict=True) if not ok]
+    async def failing(self) -> Sequence[str]:
+        """See Vitals."""
+        return await self._readiness.failing()
 
 
 class OperationsPort:
@@ -130,13 +119,13 @@ class OperationsPort:
             writer.close()
 
     async def _answer(self, method: str, path: str, accepts: str) -> _Answer:
-        if path not in {"/metrics", "/healthz", "/readyz"}:
+        if path not in {"/metrics", "/healthz", "/livez", "/readyz"}:
             return 404, TEXT, b"not found\n"
         if method not in {"GET", "HEAD"}:
             return 405, TEXT, b"method not allowed\n"
         if path == "/metrics":
             return 200, *in_form(await self._vitals.metrics(), accepts)
-        if path == "/healthz":
+        if path in {"/healthz", "/livez"}:
             return 200, TEXT, b"ok\n"
         return await self._readiness()
 
@@ -155,19 +144,15 @@ class OperationsServer:
         port: int,
         *,
         metrics: Exposition,
-        checks: Mapping[str, Check],
+        readiness: Readiness,
         setting: str = "the port's setting",
     ) -> None:
-        self._vitals = ProcessVitals(metrics, checks)
-        self._port = OperationsPort(host, port, self._vitals, setting=setting)
+        vitals = ProcessVitals(metrics, readiness)
+        self._port = OperationsPort(host, port, vitals, setting=setting)
 
     async def start(self) -> int:
         """See OperationsPort."""
         return await self._port.start()
-
-    def drain(self) -> None:
-        """See ProcessVitals."""
-        self._vitals.drain()
 
     async def stop(self) -> None:
         """The port is closed."""
@@ -186,13 +171,3 @@ def _rendered(answer: _Answer, *, with_body: bool) -> bytes:
         f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
     )
     return head.encode() + (body if with_body else b"")
-
-
-async def _passes(name: str, check: Check) -> bool:
-    try:
-        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
-            await check()
-    except Exception as error:  # noqa: BLE001  # whatever it is, the check has failed
-        _log.warning("check failed", check=name, failure=describe_exception(error))
-        return False
-    return True

@@ -10,11 +10,12 @@ from chassis.tls_files import CurrentTls, Tls
 _log = structlog.get_logger(__name__)
 
 
-def rotating_context(tls: Tls, current: CurrentTls) -> ssl.SSLContext:
+def rotating_context(current: CurrentTls) -> ssl.SSLContext:
     """A server's context; each handshake uses what the files hold by then, if it fits together.
 
     Raises OSError, ssl.SSLError if a file changes at this very moment.
     """
+    tls = current.files
     given, context = current.contents(), _context(tls)
 
     def renew(connection: ssl.SSLObject, _name: str | None, _asked: ssl.SSLContext) -> None:

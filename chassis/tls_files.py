@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from chassis.config import StartRefusedError
 from chassis.file_problems import file_problem
 from chassis.file_rules import FileRuleError, Holds, check_file
+from chassis.telemetry import record
 
 _log = structlog.get_logger(__name__)
 
@@ -64,7 +65,7 @@ class CurrentTls:
 
     def __init__(self, tls: Tls) -> None:
         """Raises TlsFilesError if the files are not usable."""
-        self._tls, self._lock = tls, threading.Lock()
+        self.files, self._lock = tls, threading.Lock()
         self._contents = read_tls(tls)
         self._version = tls.version()
 
@@ -72,10 +73,10 @@ class CurrentTls:
         """The same object as long as the files do not change."""
         with self._lock:
             try:
-                version = self._tls.version()
+                version = self.files.version()
                 if version != self._version:
-                    self._contents, self._version = read_tls(self._tls), version
-                    _log.info("certificate renewed", file=self._tls.certificate_chain)
+                    self._contents, self._version = read_tls(self.files), version
+                    record("certificate renewed", file=self.files.certificate_chain)
             except (OSError, TlsFilesError) as error:
                 problems = list(error.problems) if isinstance(error, TlsFilesError) else []
                 reason = type(error).__name__

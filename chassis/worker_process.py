@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from chassis.high_water import HighWaterMarks
-from chassis.operations import CHECK_TIMEOUT_SECONDS
+from chassis.readiness import CHECK_TIMEOUT_SECONDS
 from chassis.worker_link import SupervisorEnd
 
 WORKER = "worker"  # the argument that makes a program one

@@ -17,7 +17,8 @@ import structlog
 from chassis import merged_metrics
 from chassis.config import StartHinderedError, StartRefusedError
 from chassis.high_water import HighWaterMarks
-from chassis.operations import DRAINING, OperationsPort
+from chassis.operations import OperationsPort
+from chassis.readiness import DRAINING
 from chassis.ready import announce
 from chassis.shared_ports import held_ports
 from chassis.usable_cpus import usable_cpus

@@ -12,16 +12,17 @@ import structlog
 from chassis.clock import SystemClock
 from chassis.config import load_config
 from chassis.grpc_client import open_channel
+from chassis.grpc_health import PeerHealth
 from chassis.http_server import HttpBounds, HttpServer, Protocols
 from chassis.metrics import Metrics
 from chassis.operations import OperationsServer
 from chassis.process import leave, run
+from chassis.readiness import Readiness
 from chassis.ready import announce
 from chassis.telemetry import configure_logging
-from chassis.tls_files import Tls, read_certificates
+from chassis.tls_files import CurrentTls, Tls, read_certificates
 from gateway.app import make_app
 from gateway.clients.access import AccessClient
-from gateway.clients.health import PeerHealth
 from gateway.clients.keepers import KeepersClient
 from gateway.clients.secure_values import METADATA_SERVICE, VAULT_SERVICE, SecureValuesClient
 from gateway.config import PREFIX, Config
@@ -30,7 +31,7 @@ from gateway.edge.connection import BoundedConnection, ConnectionBounds
 from gateway.edge.http_metrics import HttpMetrics
 from gateway.edge.room import Room
 from gateway.edge.websocket import WatchConnection
-from gateway.health import Checks, Health
+from gateway.health import Health
 from gateway.openapi.served import openapi_paths
 from gateway.page import page_paths
 from gateway.resources.event_streams import Streaming
@@ -38,6 +39,7 @@ from gateway.reviews.answers import Reviews
 from gateway.routes import keeper_verbs, review_verbs, secure_value_verbs
 
 KEEP_ALIVE_SECONDS = 75
+HEALTH_SECONDS = 1.9  # longer than the vault takes to ask metadata
 
 _log = structlog.get_logger("gateway")
 
@@ -47,29 +49,27 @@ async def main(stopping: asyncio.Event) -> None:
     config = load_config(Config, PREFIX, os.environ)
     configure_logging("gateway", config.log_level, sys.stderr)
     metrics = Metrics()
-    read_certificates(config.ca)  # raises for people; the channel would fail at its first call
+    _, authorities = read_certificates(config.ca)  # for good: gRPC reads them once
+    metrics.certificates.add("services CA", config.ca, lambda: authorities)
     metadata = open_channel(
         config.metadata_target, ca=config.ca, server_name=config.metadata_server_name
     )
     vault = open_channel(
         config.vault_target, ca=config.ca, server_name=config.vault_server_name
     )
-    checks: Checks = {
-        "metadata": PeerHealth(metadata, service=METADATA_SERVICE).check,
-        "vault": PeerHealth(vault, service=VAULT_SERVICE).check,
-    }
-    https = _https_server(config, metadata, vault, checks, metrics, stopping)
+    readiness = _readiness(metadata, vault, metrics)
+    https = _https_server(config, metadata, vault, readiness, metrics, stopping)
     operations = OperationsServer(
         config.host,
         config.operations_port,
         metrics=metrics,
-        checks=checks,
+        readiness=readiness,
         setting=f"{PREFIX}OPERATIONS_PORT",
     )
     ports = {"https": await https.start(), "operations": await operations.start()}
     announce(ports, config.ready_file)
-    await stopping.wait()
-    operations.drain()
+    await metrics.certificates.watch(SystemClock(), stopping)
+    readiness.drain()
     await https.stop(config.drain_seconds)
     await operations.stop()
     await metadata.close()
@@ -80,7 +80,7 @@ def _https_server(  # everything that main has made
     config: Config,
     metadata: grpc.aio.Channel,
     vault: grpc.aio.Channel,
-    checks: Checks,
+    readiness: Readiness,
     metrics: Metrics,
     stopping: asyncio.Event,
 ) -> HttpServer:
@@ -94,7 +94,7 @@ def _https_server(  # everything that main has made
     seconds = config.call_seconds
     secure_values = SecureValuesClient(metadata=metadata, vault=vault, call_seconds=seconds)
     keepers = KeepersClient(metadata=metadata, call_seconds=seconds)
-    documents = Health(checks=checks, release=_release()).paths()
+    documents = Health(readiness=readiness, release=_release()).paths()
     documents |= discovery_paths(namespace=config.namespace) | openapi_paths() | page_paths()
     access = AccessClient(metadata=metadata, call_seconds=seconds)
     app = make_app(
@@ -113,7 +113,7 @@ def _https_server(  # everything that main has made
         app,
         config.host,
         config.port,
-        tls=Tls(config.tls_certificate, config.tls_private_key),
+        tls=_tls(config, metrics),
         # The connection counts connections itself, and says so in a `Status`.
         bounds=HttpBounds(
             concurrent_connections=sys.maxsize, keep_alive_seconds=KEEP_ALIVE_SECONDS
@@ -122,6 +122,27 @@ def _https_server(  # everything that main has made
             http=partial(BoundedConnection, bounds=bounds), websocket=WatchConnection
         ),
         setting=f"{PREFIX}PORT",
+    )
+
+
+def _tls(config: Config, metrics: Metrics) -> CurrentTls:
+    current = CurrentTls(Tls(config.tls_certificate, config.tls_private_key))
+    metrics.certificates.add(
+        "https", config.tls_certificate, lambda: current.contents().certificates
+    )
+    return current
+
+
+def _readiness(
+    metadata: grpc.aio.Channel, vault: grpc.aio.Channel, metrics: Metrics
+) -> Readiness:
+    peers = {"metadata": (metadata, METADATA_SERVICE), "vault": (vault, VAULT_SERVICE)}
+    return Readiness(
+        {
+            name: PeerHealth(channel, service=service, deadline_seconds=HEALTH_SECONDS).check
+            for name, (channel, service) in peers.items()
+        }
+        | {"certificate of https": metrics.certificates.check("https", SystemClock())}
     )
 
 

@@ -3,17 +3,21 @@
 import asyncio
 
 from chassis.addresses import host_and_port
+from chassis.clock import SystemClock
 from chassis.commits import show_overdue
+from chassis.database_health import DatabaseHealth
 from chassis.grpc_server import GrpcServer, Port, Service, Tls
 from chassis.metrics import Metrics
 from chassis.migrations import check_schema
 from chassis.operations import ProcessVitals
 from chassis.places import Place
 from chassis.postgres import Database
+from chassis.readiness import Readiness
 from metadata_svc.assembly import assemble
 from metadata_svc.config import MIGRATIONS, PORT_SETTINGS, PREFIX, Config, grpc_ports
 from metadata_svc.worker import poll_until_stopped, trim_until_stopped
 
+WRITTEN_TABLES = ("secure_values", "keepers", "changes")
 MAXIMUM_REQUEST_BYTES = 1024 * 1024  # what a client may have sent to the gateway
 
 
@@ -39,14 +43,16 @@ async def _serve(
 ) -> None:
     metrics = Metrics()
     show_overdue(metrics, lambda: database.overdue_commits)
+    readiness = _readiness(database, metrics)
     parts = assemble(config, database, metrics)
     own = Tls(config.tls_certificate, config.tls_private_key)
     mutual = Tls(config.peer_tls_certificate, config.peer_tls_private_key, config.peer_ca)
-    clients = GrpcServer(*_port(config, "clients", own, parts.clients, place), metrics)
-    peer = GrpcServer(*_port(config, "peer", mutual, (parts.peer,), place), metrics)
-    vitals = ProcessVitals(metrics, {"database": database.healthy})
+    clients = GrpcServer(
+        *_port(config, "clients", own, parts.clients, place), metrics, readiness
+    )
+    peer = GrpcServer(*_port(config, "peer", mutual, (parts.peer,), place), metrics, readiness)
     ports = {"clients": await clients.start(), "peer": await peer.start()}
-    await place.open(ports, vitals)
+    await place.open(ports, ProcessVitals(metrics, readiness))
     await asyncio.gather(
         trim_until_stopped(
             # Any number of trims would do no harm, and no good: one of the workers trims.
@@ -57,10 +63,22 @@ async def _serve(
         poll_until_stopped(
             parts.poll, interval_seconds=config.watch_poll_seconds, stopping=stopping
         ),
+        metrics.certificates.watch(SystemClock(), stopping, told=place.number == 0),
     )
-    vitals.drain()
+    readiness.drain()
     await asyncio.gather(clients.stop(config.drain_seconds), peer.stop(config.drain_seconds))
     await place.close()
+
+
+def _readiness(database: Database, metrics: Metrics) -> Readiness:
+    check, clock = metrics.certificates.check, SystemClock()
+    return Readiness(
+        {
+            "database": DatabaseHealth(database, WRITTEN_TABLES).check,
+            "certificate of clients": check("clients", clock),
+            "certificate of peer": check("peer", clock),
+        }
+    )
 
 
 def _port(
@@ -79,5 +97,6 @@ def _port(
         concurrent_streams=config.concurrent_watches,
         shared_port=place.shared,
         setting=PORT_SETTINGS[name],
+        name=name,
     )
     return port, frozenset(service.name for service in services)

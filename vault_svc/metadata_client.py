@@ -17,7 +17,6 @@ from uuid import UUID
 
 import grpc
 import structlog
-from grpc_health.v1 import health_pb2
 
 from chassis.deadline import remaining_seconds
 from chassis.errors import DeadlineExceededError, KnownError, UnavailableError
@@ -59,7 +58,6 @@ T = TypeVar("T")
 WRITE_DEADLINE_SECONDS = 5.0
 RESOLVE_DEADLINE_SECONDS = 2.0
 SWEEP_DEADLINE_SECONDS = 10.0
-HEALTH_DEADLINE_SECONDS = 2.0
 
 PEER_SERVICE = vault_peer_pb2.DESCRIPTOR.services_by_name["VaultPeer"].full_name
 CANNOT_BE_ASKED = "metadata cannot be asked"
@@ -191,26 +189,6 @@ class GrpcMetadataClient:
         await _own(
             call(self._stub.Acknowledge, request, deadline_seconds=SWEEP_DEADLINE_SECONDS)
         )
-
-
-class MetadataHealth:
-    """Whether metadata takes the vault's calls, by the standard gRPC health protocol."""
-
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._check = channel.unary_unary(
-            "/grpc.health.v1.Health/Check",
-            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-            response_deserializer=health_pb2.HealthCheckResponse.FromString,
-        )
-
-    async def check(self) -> None:
-        """Raises UnavailableError unless metadata says that it serves, in time."""
-        request = health_pb2.HealthCheckRequest(service=PEER_SERVICE)
-        answer = await _own(
-            call(self._check, request, deadline_seconds=HEALTH_DEADLINE_SECONDS)
-        )
-        if answer.status != health_pb2.HealthCheckResponse.SERVING:
-            raise UnavailableError(CANNOT_BE_ASKED)
 
 
 async def _callers(answer: Awaitable[T]) -> T:

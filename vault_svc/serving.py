@@ -2,23 +2,30 @@
 
 import asyncio
 
+import grpc
 import structlog
 
 from chassis.addresses import host_and_port
+from chassis.clock import SystemClock
 from chassis.commits import show_overdue
+from chassis.database_health import DatabaseHealth
 from chassis.grpc_client import open_channel
+from chassis.grpc_health import PeerHealth
 from chassis.grpc_server import GrpcServer, Port, Service, Tls
 from chassis.metrics import Metrics
 from chassis.migrations import check_schema
 from chassis.operations import ProcessVitals
 from chassis.places import Place
 from chassis.postgres import Database
+from chassis.readiness import Readiness
 from chassis.tls_files import read_tls
 from vault_svc.assembly import assemble, usable_keks
 from vault_svc.config import MIGRATIONS, PORT_SETTINGS, PREFIX, Config
 from vault_svc.grpc_api.services import SERVICE_NAMES
-from vault_svc.metadata_client import MetadataHealth
+from vault_svc.metadata_client import PEER_SERVICE
 
+WRITTEN_TABLES = ("sealed_values", "data_keys")
+HEALTH_DEADLINE_SECONDS = 1.5  # longer than metadata takes to look at its database
 MAXIMUM_REQUEST_BYTES = 1024 * 1024
 
 _log = structlog.get_logger(__name__)
@@ -52,8 +59,7 @@ async def _serve(
 ) -> None:
     metrics = Metrics()
     show_overdue(metrics, lambda: database.overdue_commits)
-    # Raises for people; the channel itself would fail at its first call.
-    read_tls(Tls(config.peer_certificate, config.peer_private_key, config.metadata_ca))
+    _check_peer_files(config, metrics)
     async with open_channel(
         config.metadata_target,
         ca=config.metadata_ca,
@@ -63,17 +69,43 @@ async def _serve(
     ) as channel:
         keks = await usable_keks(config, database, metrics)
         parts = assemble(config, database, channel, metrics, keks)
-        server = GrpcServer(_port(config, place, parts.services), SERVICE_NAMES, metrics)
-        vitals = ProcessVitals(
-            metrics,
-            {"database": database.healthy, "metadata": MetadataHealth(channel).check},
-        )
-        await place.open({"clients": await server.start()}, vitals)
+        readiness = _readiness(database, channel, metrics)
+        port = _port(config, place, parts.services)
+        server = GrpcServer(port, SERVICE_NAMES, metrics, readiness)
+        ports = {"clients": await server.start()}
+        await place.open(ports, ProcessVitals(metrics, readiness))
         # Any number of sweeps would do no harm, and no good: one of the workers sweeps.
-        await (parts.worker.run(stopping) if place.number == 0 else stopping.wait())
-        vitals.drain()
+        await asyncio.gather(
+            parts.worker.run(stopping) if place.number == 0 else stopping.wait(),
+            metrics.certificates.watch(SystemClock(), stopping, told=place.number == 0),
+        )
+        readiness.drain()
         await server.stop(config.drain_seconds)
         await place.close()
+
+
+def _check_peer_files(config: Config, metrics: Metrics) -> None:
+    """Raises TlsFilesError; the channel itself would fail at its first call, without a path."""
+    files = Tls(config.peer_certificate, config.peer_private_key, config.metadata_ca)
+    in_use = read_tls(files)  # for good: gRPC reads them once
+    add = metrics.certificates.add
+    add("metadata", config.peer_certificate, lambda: in_use.certificates)
+    add("metadata CA", config.metadata_ca, lambda: in_use.authorities)
+
+
+def _readiness(database: Database, channel: grpc.aio.Channel, metrics: Metrics) -> Readiness:
+    metadata = PeerHealth(
+        channel, service=PEER_SERVICE, deadline_seconds=HEALTH_DEADLINE_SECONDS
+    )
+    database_health = DatabaseHealth(database, WRITTEN_TABLES)
+    certificate = metrics.certificates.check("clients", SystemClock())
+    return Readiness(
+        {
+            "database": database_health.check,
+            "metadata": metadata.check,
+            "certificate of clients": certificate,
+        }
+    )
 
 
 def _port(config: Config, place: Place, services: tuple[Service, ...]) -> Port:

@@ -27,8 +27,10 @@ from chassis.log_level import LogLevel
 from chassis.metrics import Metrics
 from chassis.operations import OperationsServer
 from chassis.process import run
+from chassis.readiness import Readiness
 from chassis.ready import settle
 from chassis.telemetry import configure_logging
+from chassis.tls_files import CurrentTls
 from gateway.edge.connection import BoundedConnection, ConnectionBounds
 from protos.decryptv1beta1.decrypt_pb2 import (
     DESCRIPTOR,
@@ -93,10 +95,10 @@ async def serve(stopping: asyncio.Event) -> None:
         answer_nothing,
         HOST,
         0,
-        tls=tls,
+        tls=CurrentTls(tls),
         protocols=Protocols(http=partial(BoundedConnection, bounds=ConnectionBounds())),
     )
-    operations = OperationsServer(HOST, 0, metrics=metrics, checks={})
+    operations = OperationsServer(HOST, 0, metrics=metrics, readiness=Readiness({}))
     ports = {
         "clients": await server.start(),
         "https": await https.start(),

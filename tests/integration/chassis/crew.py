@@ -23,6 +23,7 @@ from chassis.metrics import Metrics
 from chassis.operations import ProcessVitals
 from chassis.places import WorkerPlace
 from chassis.process import run
+from chassis.readiness import Readiness
 from chassis.telemetry import configure_logging
 from chassis.worker_process import WORKER
 from chassis.workers import Workers, supervise
@@ -80,10 +81,10 @@ async def work(folder: Path, place: WorkerPlace, stopping: asyncio.Event) -> Non
     address = f"127.0.0.1:{place.port('echo', 0)}"
     port = Port(address, tls, (service,), shared_port=place.shared)
     server = GrpcServer(port, frozenset({NAME}), metrics)
-    vitals = ProcessVitals(metrics, {"mood": mood})
-    await place.open({"echo": await server.start()}, vitals)
+    readiness = Readiness({"mood": mood})
+    await place.open({"echo": await server.start()}, ProcessVitals(metrics, readiness))
     await stopping.wait()
-    vitals.drain()
+    readiness.drain()
     await server.stop(DRAIN_SECONDS)
     await place.close()
 

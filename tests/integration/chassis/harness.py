@@ -47,6 +47,10 @@ class Harness:
         self._stack.push_async_callback(server.stop, 0)
         return server, number
 
+    def ended(self, server: GrpcServer) -> None:
+        """The server ends with the test."""
+        self._stack.push_async_callback(server.stop, 0)
+
     async def channel(self, port: int, **options: Any) -> grpc.aio.Channel:
         channel = open_channel(f"127.0.0.1:{port}", ca=self.authority.certificate, **options)
         return await self._stack.enter_async_context(channel)

@@ -18,7 +18,9 @@ from chassis.grpc_server import GrpcServer, Port, Tls
 from chassis.http_server import HttpServer
 from chassis.metrics import Metrics
 from chassis.operations import OperationsServer
+from chassis.readiness import Readiness
 from chassis.shared_ports import held_ports
+from chassis.tls_files import CurrentTls
 from tests.integration.chassis.certificates import Authority
 
 
@@ -127,7 +129,7 @@ async def test_workers_share_an_ipv6_port(host: str, tls: Tls, authority: Author
 
 @pytest.mark.parametrize("host", HOSTS)
 async def test_an_operations_port_answers_at_its_ipv6_address(host: str) -> None:
-    server = OperationsServer(host, 0, metrics=Metrics(), checks={})
+    server = OperationsServer(host, 0, metrics=Metrics(), readiness=Readiness({}))
     port = await server.start()
     try:
         reader, writer = await asyncio.open_connection("::1", port)
@@ -140,7 +142,7 @@ async def test_an_operations_port_answers_at_its_ipv6_address(host: str) -> None
 
 @pytest.mark.parametrize("host", HOSTS)
 async def test_an_https_port_answers_at_its_ipv6_address(host: str, tls: Tls) -> None:
-    server = HttpServer(Starlette(), host, 0, tls=tls)
+    server = HttpServer(Starlette(), host, 0, tls=CurrentTls(tls))
     port = await server.start()
     try:
         reader, writer = await asyncio.open_connection("::1", port)

@@ -22,8 +22,9 @@ from chassis.issuers import Issuer
 from chassis.jwt_verifier import JwtVerifier
 from chassis.metrics import Metrics
 from chassis.operations import OperationsServer
+from chassis.readiness import Readiness
 from chassis.sensitive import Sensitive
-from chassis.tls_files import Tls
+from chassis.tls_files import CurrentTls, Tls
 from tests.integration.chassis.certificates import Authority
 from tests.unit.chassis.tokens import (
     AUDIENCE,
@@ -79,7 +80,9 @@ async def verifier(
     authority = Authority(tmp_path)
     pair = authority.issue("localhost")
     app = Starlette(routes=[Route("/keys", key_host.answer)])
-    server = HttpServer(app, "127.0.0.1", 0, tls=Tls(pair.certificate, pair.private_key))
+    server = HttpServer(
+        app, "127.0.0.1", 0, tls=CurrentTls(Tls(pair.certificate, pair.private_key))
+    )
     port = await server.start()
     stack.push_async_callback(server.stop, 1)
     issuer = Issuer(
@@ -219,14 +222,15 @@ async def hanging() -> None:
 
 async def operations(
     stack: AsyncExitStack, checks: dict[str, Any]
-) -> tuple[OperationsServer, httpx2.AsyncClient]:
-    server = OperationsServer("127.0.0.1", 0, metrics=Metrics(), checks=checks)
+) -> tuple[Readiness, httpx2.AsyncClient]:
+    readiness = Readiness(checks)
+    server = OperationsServer("127.0.0.1", 0, metrics=Metrics(), readiness=readiness)
     port = await server.start()
     stack.push_async_callback(server.stop)
     client = await stack.enter_async_context(
         httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False)
     )
-    return server, client
+    return readiness, client
 
 
 async def test_a_process_is_ready_while_every_check_passes(stack: AsyncExitStack) -> None:
@@ -248,10 +252,11 @@ async def test_the_failing_checks_are_named(stack: AsyncExitStack) -> None:
 
 
 async def test_a_draining_process_is_alive_and_not_ready(stack: AsyncExitStack) -> None:
-    server, client = await operations(stack, {})
-    server.drain()
+    readiness, client = await operations(stack, {})
+    readiness.drain()
 
     assert (await client.get("/healthz")).status_code == 200
+    assert (await client.get("/livez")).status_code == 200
     assert (await client.get("/readyz")).status_code == 503
 
 
@@ -285,7 +290,7 @@ async def test_signals_stay_the_processes_own(stack: AsyncExitStack) -> None:
 async def test_a_taken_address_is_told(stack: AsyncExitStack) -> None:
     _, client = await operations(stack, {})
     second = OperationsServer(
-        "127.0.0.1", client.base_url.port or 0, metrics=Metrics(), checks={}
+        "127.0.0.1", client.base_url.port or 0, metrics=Metrics(), readiness=Readiness({})
     )
 
     with pytest.raises(StartHinderedError, match="another process has the port"):
@@ -323,7 +328,9 @@ async def _https(stack: AsyncExitStack, tls: Tls) -> int:
     async def hello(_request: Request) -> Response:
         return PlainTextResponse("hello")
 
-    server = HttpServer(Starlette(routes=[Route("/", hello)]), "127.0.0.1", 0, tls=tls)
+    server = HttpServer(
+        Starlette(routes=[Route("/", hello)]), "127.0.0.1", 0, tls=CurrentTls(tls)
+    )
     port = await server.start()
     stack.push_async_callback(server.stop, 1)
     return port

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from chassis.http_server import HttpServer
 from chassis.plain_http import READ_BYTES
-from chassis.tls_files import Tls
+from chassis.tls_files import CurrentTls, Tls
 from tests.integration.chassis.certificates import Authority
 
 
@@ -30,7 +30,9 @@ def authority(tmp_path: Path) -> Authority:
 async def port(authority: Authority) -> AsyncIterator[int]:
     pair = authority.issue("localhost")
     app = Starlette(routes=[Route("/", answer)])
-    server = HttpServer(app, "127.0.0.1", 0, tls=Tls(pair.certificate, pair.private_key))
+    server = HttpServer(
+        app, "127.0.0.1", 0, tls=CurrentTls(Tls(pair.certificate, pair.private_key))
+    )
     yield await server.start()
     await server.stop(1)
 

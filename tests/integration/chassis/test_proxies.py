@@ -17,7 +17,7 @@ from chassis.grpc_client import call
 from chassis.http_server import HttpServer
 from chassis.issuers import Issuer
 from chassis.key_sources import key_source
-from chassis.tls_files import Tls
+from chassis.tls_files import CurrentTls, Tls
 from tests.fakes.proxies import RecordingProxy, recording_proxy
 from tests.integration.chassis.certificates import Authority
 from tests.integration.chassis.echo import EchoStub, repeat
@@ -57,7 +57,9 @@ async def serve_keys(folder: Path) -> tuple[HttpServer, Issuer]:
     authority = Authority(folder)
     pair = authority.issue("localhost")
     app = Starlette(routes=[Route("/keys", answer)])
-    server = HttpServer(app, "127.0.0.1", 0, tls=Tls(pair.certificate, pair.private_key))
+    server = HttpServer(
+        app, "127.0.0.1", 0, tls=CurrentTls(Tls(pair.certificate, pair.private_key))
+    )
     return server, Issuer(
         issuer="https://issuer.example.com",
         audiences=frozenset({"a"}),

@@ -19,13 +19,14 @@ import pytest_asyncio
 
 from chassis.clock import SystemClock
 from chassis.grpc_client import open_channel
+from chassis.grpc_health import PeerHealth
 from chassis.grpc_server import GrpcServer, Port, Service
 from chassis.http_server import HttpServer, Protocols
 from chassis.metrics import Metrics
-from chassis.tls_files import Tls
+from chassis.readiness import Readiness
+from chassis.tls_files import CurrentTls, Tls
 from gateway.app import make_app
 from gateway.clients.access import AccessClient
-from gateway.clients.health import PeerHealth
 from gateway.clients.keepers import KeepersClient
 from gateway.clients.secure_values import METADATA_SERVICE, VAULT_SERVICE, SecureValuesClient
 from gateway.discovery.served import discovery_paths
@@ -167,8 +168,8 @@ async def running_gateway(certificates: Certificates) -> AsyncIterator[Gateway]:
     to_metadata = open_channel(f"localhost:{metadata_port}", ca=certificates.ca)
     to_vault = open_channel(f"localhost:{vault_port}", ca=certificates.ca)
     checks = {
-        "metadata": PeerHealth(to_metadata, service=METADATA_SERVICE).check,
-        "vault": PeerHealth(to_vault, service=VAULT_SERVICE).check,
+        "metadata": PeerHealth(to_metadata, service=METADATA_SERVICE, deadline_seconds=2).check,
+        "vault": PeerHealth(to_vault, service=VAULT_SERVICE, deadline_seconds=2).check,
     }
     metrics, draining = Metrics(), asyncio.Event()
     http_metrics = HttpMetrics(metrics)
@@ -177,7 +178,7 @@ async def running_gateway(certificates: Certificates) -> AsyncIterator[Gateway]:
     )
     secure_values = SecureValuesClient(metadata=to_metadata, vault=to_vault, call_seconds=2)
     keepers = KeepersClient(metadata=to_metadata, call_seconds=2)
-    documents = Health(checks=checks, release="test").paths()
+    documents = Health(readiness=Readiness(checks), release="test").paths()
     documents |= discovery_paths(namespace="default") | openapi_paths() | page_paths()
     access = AccessClient(metadata=to_metadata, call_seconds=2)
     app = make_app(
@@ -193,7 +194,7 @@ async def running_gateway(certificates: Certificates) -> AsyncIterator[Gateway]:
     )
     connection = partial(Connection, bounds=BOUNDS)
     protocols = Protocols(connection, Socket)
-    server = HttpServer(app, LOOPBACK, 0, tls=tls, protocols=protocols)
+    server = HttpServer(app, LOOPBACK, 0, tls=CurrentTls(tls), protocols=protocols)
     port = await server.start()
     try:
         yield Gateway(
