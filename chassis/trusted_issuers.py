@@ -17,6 +17,7 @@ from chassis.file_problems import file_problem
 from chassis.issuers import IssuersFileError, load_issuers
 from chassis.jwt_verifier import JwtVerifier
 from chassis.sensitive import Sensitive
+from chassis.telemetry import record
 
 LOOK = timedelta(seconds=1)
 
@@ -57,7 +58,7 @@ class IssuersFileVerifier:
             )
         else:
             self._version, self._refused = version, ()
-            _log.info("issuers renewed", issuers=[issuer.issuer for issuer in issuers])
+            record("issuers renewed", issuers=[issuer.issuer for issuer in issuers])
 
     def _note_refused(self, problems: tuple[str, ...]) -> None:
         """The file may be in the middle of its replacement: the next look reads it again."""

@@ -26,6 +26,7 @@ NO_RECORDS = {
 RECORDS = {
     "call refused",
     "certificate renewed",
+    "issuers renewed",
     "migrated",
     "permission denied",
     "ready",
