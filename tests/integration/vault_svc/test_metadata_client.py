@@ -225,7 +225,9 @@ async def test_an_update_is_prepared_for_the_uid_that_was_expected(
 
 
 @pytest.mark.parametrize(
-    "said", [{"name": "b"}, {"namespace": "other"}, {"uid": str(uuid4())}], ids=str
+    "said",
+    [{"name": "b"}, {"namespace": "other"}, {"uid": str(uuid4())}],
+    ids=lambda said: f"another {next(iter(said))}",
 )
 async def test_a_preview_or_an_outcome_of_another_secure_value_is_not_told(
     client: GrpcMetadataClient, peer: InMemoryPeer, said: dict[str, str]
