@@ -18,6 +18,7 @@ from gateway.representation.object_meta import (
     check_place,
     check_type,
     preconditions_from_json,
+    refuse_finalizers,
 )
 from gateway.representation.representation import Representation
 from gateway.schema.types import Struct
@@ -35,7 +36,8 @@ def edit_of(
 ) -> PartialEdit:
     """The edit that the patch means.
 
-    Raises PermissionDeniedError: it needs the right to read; BadRequestError.
+    Raises PermissionDeniedError: it needs the right to read; BadRequestError;
+    InvalidArgumentError: it has finalizers.
     """
     if not isinstance(patch, MergePatch):
         raise _needs_reading(target)
@@ -44,6 +46,7 @@ def edit_of(
     check_type(body, kind=target.kind.name, api_versions=(target.api_version,))
     metadata, spec = body.child("metadata"), body.child("spec")
     check_place(metadata, target)
+    refuse_finalizers(metadata)
     removes_all = any(name in tree and tree[name] is None for name in ("metadata", "spec"))
     if removes_all or not _is_exact(metadata, spec, representation):
         raise _needs_reading(target)

@@ -148,3 +148,20 @@ async def test_a_patch_without_the_right_to_read_is_one_write_and_no_retry(
 
     assert answer.status_code == 409
     assert gateway.store.rpcs() == ["metadata.Get", "metadata.Edit"]
+
+
+@pytest.mark.parametrize("path", [f"{VALUES}/pg-main", f"{KEEPERS}/aws"])
+async def test_finalizers_are_refused_without_the_right_to_read_too(
+    gateway: Gateway, path: str
+) -> None:
+    merge = {"Content-Type": "application/merge-patch+json"}
+
+    async with gateway.http(WRITER) as http:
+        answer = await http.patch(
+            path, content='{"metadata": {"finalizers": ["example.com/wait"]}}', headers=merge
+        )
+
+    assert answer.status_code == 422
+    assert [cause["field"] for cause in answer.json()["details"]["causes"]] == [
+        "metadata.finalizers"
+    ]
