@@ -4,7 +4,8 @@ Workers' metrics are merged as Prometheus' text (chassis/merged_metrics.py), so 
 made of that text and not beside it.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -13,13 +14,15 @@ from prometheus_client.registry import Collector
 
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text"
+_TEXT_RANGES = ("text/plain", "text/*", "*/*")
+_WEIGHT = re.compile(r"[01](\.[0-9]*)?")
 _CREATED = "_created"
 
 
 def in_form(text: bytes, accepts: str) -> tuple[str, bytes]:
     """The content type, and `text` in the form that an `Accept` header asks for.
 
-    Prometheus' own text, unless OpenMetrics is named and not refused.
+    Prometheus' own text, unless OpenMetrics is named and wanted at least as much.
     """
     if not _takes_openmetrics(accepts):
         return PROMETHEUS_TEXT, text
@@ -28,12 +31,22 @@ def in_form(text: bytes, accepts: str) -> tuple[str, bytes]:
 
 
 def _takes_openmetrics(accepts: str) -> bool:
+    """By the weights of RFC 9110 §12.4.2; the most specific range for a type counts."""
+    weights: dict[str, float] = {}
     for taken in accepts.lower().split(","):
-        name, *parameters = (part.strip() for part in taken.split(";"))
-        refused = any(part in {"q=0", "q=0.0", "q=0.00", "q=0.000"} for part in parameters)
-        if name == OPENMETRICS and not refused:
-            return True
-    return False
+        name, *parameters = taken.split(";")
+        weights[name.strip()] = max(weights.get(name.strip(), 0.0), _weight(parameters))
+    text = next((weights[name] for name in _TEXT_RANGES if name in weights), 0.0)
+    return weights.get(OPENMETRICS, 0.0) > 0 and weights[OPENMETRICS] >= text
+
+
+def _weight(parameters: Iterable[str]) -> float:
+    """1 where none is given, or none that is a weight."""
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q" and _WEIGHT.fullmatch(value.strip()):
+            return float(value)
+    return 1.0
 
 
 class _Families(Collector):

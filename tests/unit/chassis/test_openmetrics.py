@@ -47,8 +47,43 @@ def test_openmetrics_of_several_workers_tells_them_apart() -> None:
     assert samples["worker_restarts_total[('worker', '1')]"] == 1
 
 
+OPENMETRICS = "application/openmetrics-text"
+
+
 @pytest.mark.parametrize(
-    "accepts", ["", "*/*", "text/plain", "application/openmetrics-text;q=0", "application/json"]
+    "accepts",
+    [
+        "",
+        "*/*",
+        "text/*",
+        "text/plain",
+        "application/json",
+        f"{OPENMETRICS};q=0",
+        f"{OPENMETRICS} ; q = 0.0",
+        f"{OPENMETRICS};q=0.1,text/plain;q=0.9",
+        f"{OPENMETRICS};q=0.1, text/*",
+        f"text/plain;version=0.0.4, {OPENMETRICS};version=1.0.0;q=0.5, */*;q=0.1",
+        "a" * 5_000,
+    ],
 )
-def test_prometheus_text_is_for_who_does_not_ask_for_openmetrics(accepts: str) -> None:
+def test_prometheus_text_is_for_who_does_not_ask_for_openmetrics_or_prefers_the_text(
+    accepts: str,
+) -> None:
     assert in_form(b"a 1\n", accepts) == (PROMETHEUS_TEXT, b"a 1\n")
+
+
+@pytest.mark.parametrize(
+    "accepts",
+    [
+        OPENMETRICS,
+        f"{OPENMETRICS}, */*",
+        f"text/plain;q=0.9, {OPENMETRICS}",
+        f"text/plain, {OPENMETRICS}",
+        f"{OPENMETRICS};version=0.0.1;q=0, {OPENMETRICS};version=1.0.0;q=0.5, text/plain;q=0.2",
+        f"*/*;q=0.8, text/plain;q=0, {OPENMETRICS.upper()};q=0.4",
+    ],
+)
+def test_openmetrics_is_for_who_names_it_and_does_not_prefer_the_text(accepts: str) -> None:
+    content_type, _ = in_form(b"a 1\n", accepts)
+
+    assert content_type.startswith(OPENMETRICS)
