@@ -14,6 +14,9 @@ from chassis.listening import port_problem
 from chassis.tls_context import rotating_context
 from chassis.tls_files import CurrentTls
 
+CLOSING_SECONDS = 1.0
+"""How long a stop waits for a client to end TLS on a connection that is over."""
+
 
 @dataclass(frozen=True)
 class HttpBounds:
@@ -104,6 +107,30 @@ class _OwnedServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        cutting_off = asyncio.create_task(self._cut_off_silent_clients())
+        try:
+            await super().shutdown(sockets=sockets)
+        finally:
+            cutting_off.cancel()
+
+    async def _cut_off_silent_clients(self) -> None:
+        """Closing a connection waits for the client to end TLS; one that is idle may not look.
+
+        A connection on which an answer is under way is not closing yet, and is left alone.
+        """
+        while True:
+            closing = [each for each in self.server_state.connections if _is_closing(each)]
+            await asyncio.sleep(CLOSING_SECONDS)
+            for connection in self.server_state.connections.intersection(closing):
+                connection.transport.abort()
+
+
+def _is_closing(connection: Any) -> bool:
+    """Whether all that is left is to end TLS; uvicorn's connections, of either protocol."""
+    transport: asyncio.Transport = connection.transport
+    return transport.is_closing() and transport.get_write_buffer_size() == 0
 
 
 def _config(app: Any, bounds: HttpBounds, protocols: Protocols) -> uvicorn.Config:

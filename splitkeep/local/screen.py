@@ -38,7 +38,7 @@ Splitkeep is running. Ctrl-C stops it; the data stay.
   REST API   {gateway}, described at {gateway}/docs
   gRPC       metadata {metadata}, vault {vault} (decrypts)
   Metrics    {operations["gateway"]}/metrics, {operations["metadata"]}/metrics,
-             {operations["vault"]}/metrics (and /healthz, /readyz)
+             {operations["vault"]}/metrics (and /livez, /readyz)
   For tools  {state.description} (addresses, tokens, databases)
   Logs       {state.log("gateway").parent}
 

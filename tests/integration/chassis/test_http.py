@@ -1,6 +1,7 @@
 """The operators' port, HTTPS with files that change, and keys fetched over https."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -17,7 +18,7 @@ from starlette.routing import Route
 
 from chassis.config import StartHinderedError
 from chassis.errors import UnauthenticatedError, UnavailableError
-from chassis.http_server import HttpServer
+from chassis.http_server import CLOSING_SECONDS, HttpServer
 from chassis.issuers import Issuer
 from chassis.jwt_verifier import JwtVerifier
 from chassis.metrics import Metrics
@@ -324,22 +325,70 @@ async def test_https_does_not_show_half_a_replacement(
     assert await shown_certificate(port) == before
 
 
-async def _https(stack: AsyncExitStack, tls: Tls) -> int:
-    async def hello(_request: Request) -> Response:
-        return PlainTextResponse("hello")
+async def test_a_client_that_does_not_end_tls_does_not_hold_up_a_stop(tmp_path: Path) -> None:
+    pair = Authority(tmp_path).issue("localhost")
+    server, port = await _hello_server(Tls(pair.certificate, pair.private_key))
+    with await asyncio.to_thread(_answered_and_silent, port):
+        started = asyncio.get_running_loop().time()
+        await server.stop(20)
+        seconds = asyncio.get_running_loop().time() - started
 
-    server = HttpServer(
-        Starlette(routes=[Route("/", hello)]), "127.0.0.1", 0, tls=CurrentTls(tls)
-    )
-    port = await server.start()
+    assert seconds < 10
+
+
+async def test_a_stop_waits_for_an_answer_under_way(tmp_path: Path) -> None:
+    pair = Authority(tmp_path).issue("localhost")
+    slow_is_asked = asyncio.Event()
+    tls = Tls(pair.certificate, pair.private_key)
+    server, port = await _hello_server(tls, slow_is_asked)
+    async with httpx2.AsyncClient(verify=_trusting_all()) as client:
+        asked = asyncio.create_task(client.get(f"https://127.0.0.1:{port}/slow"))
+        await slow_is_asked.wait()
+        await server.stop(20)
+
+        assert (await asked).text == "slow"
+
+
+async def _https(stack: AsyncExitStack, tls: Tls) -> int:
+    server, port = await _hello_server(tls)
     stack.push_async_callback(server.stop, 1)
     return port
 
 
-async def shown_certificate(port: int) -> bytes:
+async def _hello_server(
+    tls: Tls, slow_is_asked: asyncio.Event | None = None
+) -> tuple[HttpServer, int]:
+    async def hello(_request: Request) -> Response:
+        return PlainTextResponse("hello")
+
+    async def slow(_request: Request) -> Response:
+        if slow_is_asked is not None:
+            slow_is_asked.set()
+        await asyncio.sleep(2 * CLOSING_SECONDS)
+        return PlainTextResponse("slow")
+
+    app = Starlette(routes=[Route("/", hello), Route("/slow", slow)])
+    server = HttpServer(app, "127.0.0.1", 0, tls=CurrentTls(tls))
+    return server, await server.start()
+
+
+def _answered_and_silent(port: int) -> ssl.SSLSocket:
+    """A connection kept for a next request, whose client reads nothing until then."""
+    plain = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection = _trusting_all().wrap_socket(plain)
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert connection.recv(65_536)
+    return connection
+
+
+def _trusting_all() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    return context
+
+
+async def shown_certificate(port: int) -> bytes:
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=_trusting_all())
     try:
         shown: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
         return shown

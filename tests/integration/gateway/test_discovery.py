@@ -103,6 +103,7 @@ def group_versions(document: Any) -> list[str]:
         "/openapi/v2",
         "/version",
         "/healthz",
+        "/livez",
         "/bootdata",
     ],
 )
