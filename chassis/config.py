@@ -7,8 +7,7 @@
 - No problem quotes a value: a secret may have been put into the wrong variable.
 - The metadata `holds` of a path says what is in the file: see chassis/file_rules.py. A file
   that a `_FILE` variable names holds a secret.
-- The metadata `check` of a Sensitive field is called with its text; it raises
-  ValueProblemError.
+- The metadata `check` of a field is called with its text; it raises ValueProblemError.
 
     @dataclass(frozen=True, slots=True)
     class Config:
@@ -26,7 +25,7 @@ from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type
 
 from chassis.config_values import ValueProblemError, parse_value
 from chassis.file_problems import file_problem
-from chassis.file_rules import FileRuleError, Holds, check_file
+from chassis.file_rules import FileRuleError, Holds, check_file, read_file
 from chassis.sensitive import Sensitive
 
 T = TypeVar("T")
@@ -172,11 +171,7 @@ def _text(variable: str, environ: Mapping[str, str], *, sensitive: bool) -> str 
         raise ValueProblemError(f"and {file_variable} are both set; set one")
     path = Path(environ[file_variable])
     try:
-        check_file(path, Holds.SECRET)
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-        if len(content) > MAX_FILE_BYTES:
-            raise ValueProblemError(f"is longer than {MAX_FILE_BYTES} bytes in its file")
+        content = read_file(path, Holds.SECRET, maximum_bytes=MAX_FILE_BYTES)
         return content.decode().removesuffix("\n").removesuffix("\r")
     except FileRuleError as error:
         raise ValueProblemError(f"is in {path}, which {error}") from None
@@ -196,6 +191,7 @@ def _parse(entry: _Field, text: str) -> object:
         return Sensitive(text)
     minimum, maximum = entry.metadata.get("min"), entry.metadata.get("max")
     value = parse_value(entry.type, text, minimum=minimum, maximum=maximum)
+    entry.metadata.get("check", _anything)(text)
     if "holds" in entry.metadata and isinstance(value, Path):
         _check_file(value, entry.metadata["holds"])
     return value

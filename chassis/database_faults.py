@@ -11,6 +11,7 @@ import ssl
 import asyncpg  # noqa: TID251  # the driver's exceptions are this table's left column
 
 from chassis.config import StartHinderedError, StartRefusedError
+from chassis.database_tls import DatabaseFileError
 from chassis.dsn import read_dsn
 from chassis.sensitive import Sensitive
 from chassis.timelines import StaleTimelineError
@@ -88,6 +89,8 @@ _LASTING: tuple[tuple[type[BaseException], str], ...] = (
 
 def start_problem(error: BaseException, dsn: Sensitive[str], setting: str) -> StartRefusedError:
     """What to tell about a fault of making a connection, or of the first statements on it."""
+    if isinstance(error, DatabaseFileError):
+        return StartRefusedError((f"{setting} names {error.path}, which {error.rule}",))
     where = f"the database at {read_dsn(dsn.reveal()).address} cannot be used"
     if isinstance(error, ConnectionError) and _TLS_REFUSED in str(error):
         rule = (

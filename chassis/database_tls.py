@@ -1,22 +1,36 @@
 """TLS towards a database, made of what its DSN says and of nothing else.
 
-The driver's own contexts take certificates, versions and a key log from the environment and
-from the home directory.
+- The driver's own contexts take certificates, versions and a key log from the environment and
+  from the home directory.
+- The files are read for each new connection, so that they may be replaced, and are checked
+  each time (chassis/file_rules.py).
 """
 
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 from chassis.dsn import SYSTEM_AUTHORITIES, DatabaseTls, TlsMode
+from chassis.file_problems import file_problem
+from chassis.file_rules import FileRuleError, Holds, check_file
 
 _ALPN = "postgresql"  # PostgreSQL documentation, "Direct SSL Connections"
 _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 
 
+class DatabaseFileError(OSError):
+    """A file that the DSN names cannot be used: `path` is its path, `rule` what it breaks."""
+
+    def __init__(self, path: str, rule: str) -> None:
+        super().__init__(f"{path}: {rule}")
+        self.path, self.rule = path, rule
+
+
 def attempts(tls: DatabaseTls) -> Iterator[ssl.SSLContext | None]:
     """What is tried one after another: a context, or None for a connection without TLS.
 
-    Raises OSError if a file cannot be read; ssl.SSLError if it does not hold what it should.
+    Raises DatabaseFileError if a file cannot be read or breaks a rule; ssl.SSLError if it does
+    not hold what it should.
     """
     if tls.mode in (TlsMode.DISABLE, TlsMode.ALLOW):
         yield None
@@ -27,6 +41,7 @@ def attempts(tls: DatabaseTls) -> Iterator[ssl.SSLContext | None]:
 
 
 def _context(tls: DatabaseTls) -> ssl.SSLContext:
+    _check_files(tls)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = tls.mode is TlsMode.VERIFY_FULL
     context.minimum_version = _VERSIONS[tls.minimum_version]
@@ -44,6 +59,28 @@ def _context(tls: DatabaseTls) -> ssl.SSLContext:
             tls.certificate, tls.private_key or None, password=lambda: password
         )
     return context
+
+
+def _check_files(tls: DatabaseTls) -> None:
+    """Without a file of its own the key is in that of the certificate, as libpq has it."""
+    authorities = "" if tls.authorities == SYSTEM_AUTHORITIES else tls.authorities
+    certificate = Holds.TRUST if tls.private_key else Holds.SECRET
+    named = (
+        *((authorities, Holds.TRUST), (tls.revocations, Holds.TRUST)),
+        *((tls.certificate, certificate), (tls.private_key, Holds.SECRET)),
+    )
+    for path, holds in named:
+        if path:
+            _check(path, holds)
+
+
+def _check(path: str, holds: Holds) -> None:
+    try:
+        check_file(Path(path), holds)
+    except FileRuleError as error:
+        raise DatabaseFileError(path, str(error)) from None
+    except OSError as error:
+        raise DatabaseFileError(path, f"cannot be read: {file_problem(error)}") from None
 
 
 def _trust(context: ssl.SSLContext, tls: DatabaseTls) -> None:

@@ -123,6 +123,8 @@ def _split(text: str) -> SplitResult:
         parts = urlsplit(text.strip())
     except ValueError:
         raise ValueProblemError("is not a URL: an IPv6 host stands in brackets") from None
+    if "\0" in unquote(text):
+        raise ValueProblemError("has a NUL (%00), which Postgres takes nowhere")
     if parts.scheme not in ("postgresql", "postgres"):
         raise ValueProblemError("must begin with postgresql://")
     if parts.fragment:
@@ -164,9 +166,18 @@ def _server(text: str) -> tuple[str, int | None]:
         host, port = text, ""  # the directory of a socket
     else:
         host, _, port = text.partition(":")
+        _check_name(host)
     if not host:
         raise ValueProblemError("names no host")
     return host, _port(port) if port else None
+
+
+def _check_name(host: str) -> None:
+    """Of a name that cannot be encoded the resolver raises an error of its own."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise ValueProblemError("has a host name that is none") from None
 
 
 def _port(text: str) -> int:

@@ -20,10 +20,11 @@ from urllib.parse import urlsplit
 
 from chassis.config import StartRefusedError
 from chassis.file_problems import file_problem
-from chassis.file_rules import FileRuleError, Holds, check_file
+from chassis.file_rules import FileRuleError, Holds, check_file, read_file
 from chassis.strict_json import parse_object
 
 ANY = "*"
+MAX_FILE_BYTES = 1_048_576
 ALGORITHMS = frozenset({"ES256", "ES384", "RS256", "EdDSA"})
 
 _BOUNDS = ("namespaces", "service_identities", "roles", "actions")
@@ -95,8 +96,7 @@ class Issuer:
 def load_issuers(path: Path) -> tuple[Issuer, ...]:
     """The trusted issuers. Raises IssuersFileError listing every problem."""
     try:
-        check_file(path, Holds.TRUST)
-        document = parse_object(path.read_bytes())
+        document = parse_object(read_file(path, Holds.TRUST, maximum_bytes=MAX_FILE_BYTES))
     except FileRuleError as error:
         raise IssuersFileError(path, (str(error),)) from None
     except OSError as error:

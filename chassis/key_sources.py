@@ -20,7 +20,7 @@ import structlog
 
 from chassis.clock import Clock
 from chassis.errors import UnavailableError
-from chassis.file_rules import FileRuleError, Holds, check_file
+from chassis.file_rules import FileRuleError, Holds, read_file
 from chassis.issuers import Issuer
 from chassis.jwks import KeySet, KeySetError, parse_key_set
 
@@ -116,9 +116,7 @@ class FileKeySource:
             status = self._path.stat()
             version = (status.st_mtime_ns, status.st_size, status.st_ino)
             if version != self._version:
-                check_file(self._path, Holds.TRUST)
-                with self._path.open("rb") as file:
-                    document = file.read(MAX_DOCUMENT_BYTES + 1)
+                document = read_file(self._path, Holds.TRUST, maximum_bytes=MAX_DOCUMENT_BYTES)
                 self._keys = _parsed(document, self._algorithm)
                 self._version = version
             self._read_at = now

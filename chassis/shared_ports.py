@@ -10,6 +10,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
+from chassis.addresses import resolved
 from chassis.listening import port_problem
 
 _WILDCARDS = ("", "0.0.0.0", "::", "[::]")  # noqa: S104  # recognised, not chosen
@@ -53,8 +54,7 @@ def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
         if socket.has_dualstack_ipv6():
             return [(socket.AF_INET6, "::")]
         return [(socket.AF_INET, "0.0.0.0")]  # noqa: S104  # as configured
-    found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys((family, str(address[0])) for family, *_, address in found))
+    return list(dict.fromkeys(resolved(host.strip("[]"))))
 
 
 def _hold(family: socket.AddressFamily, host: str, number: int, held: ExitStack) -> int:

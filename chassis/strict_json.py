@@ -3,17 +3,22 @@
 import json
 from typing import Any, NoReturn
 
+_SURROGATE = b"\\ud"  # how each escape of one begins (RFC 8259 §7)
+
 
 def parse_object(text: bytes) -> dict[str, Any]:
     """The JSON object that `text` is.
 
     Raises ValueError, without quoting the text, on anything else: another type, a repeated name
-    at any depth, NaN or Infinity, bytes that are not UTF-8, nesting too deep to follow.
+    at any depth, NaN or Infinity, bytes that are not UTF-8, an escape that is half a surrogate
+    pair, nesting too deep to follow.
     """
     try:
         value = json.loads(
             text.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant
         )
+        if _SURROGATE in text.lower():
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise ValueError("not one unambiguous JSON document") from None
     if not isinstance(value, dict):

@@ -12,8 +12,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from chassis.config import StartRefusedError
 from chassis.file_problems import file_problem
-from chassis.file_rules import FileRuleError, Holds, check_file
+from chassis.file_rules import FileRuleError, Holds, read_file
 from chassis.telemetry import record
+
+MAX_FILE_BYTES = 4_194_304  # a bundle of every public authority has a quarter of a megabyte
 
 _log = structlog.get_logger(__name__)
 
@@ -143,8 +145,7 @@ def read_certificates(path: Path) -> tuple[bytes, tuple[x509.Certificate, ...]]:
 
 def _read(path: Path, holds: Holds) -> bytes:
     try:
-        check_file(path, holds)
-        return path.read_bytes()
+        return read_file(path, holds, maximum_bytes=MAX_FILE_BYTES)
     except FileRuleError as error:
         raise TlsFilesError(path, str(error)) from None
     except OSError as error:

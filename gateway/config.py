@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from chassis.addresses import check_target
 from chassis.file_rules import SECRET, TRUST
 from chassis.log_level import LogLevel
 
@@ -31,8 +32,12 @@ class Config:
         default="default",
         metadata={"help": "namespace that /bootdata names to clients that ask for theirs"},
     )
-    metadata_target: str = field(metadata={"help": "host:port of metadata_svc's client port"})
-    vault_target: str = field(metadata={"help": "host:port of vault_svc's client port"})
+    metadata_target: str = field(
+        metadata={"help": "host:port of metadata_svc's client port", "check": check_target}
+    )
+    vault_target: str = field(
+        metadata={"help": "host:port of vault_svc's client port", "check": check_target}
+    )
     ca: Path = field(
         metadata={**TRUST, "help": "PEM authority that signs both services' certificates"}
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from chassis.addresses import check_target
 from chassis.dsn import check_dsn
 from chassis.file_rules import SECRET, TRUST
 from chassis.log_level import LogLevel
@@ -32,7 +33,7 @@ class Config:
     )
     issuers: Path = field(metadata={**TRUST, "help": "JSON file of the trusted token issuers"})
     metadata_target: str = field(
-        metadata={"help": "host:port where metadata answers the vault"}
+        metadata={"help": "host:port where metadata answers the vault", "check": check_target}
     )
     metadata_ca: Path = field(
         metadata={**TRUST, "help": "PEM authority that signs peer certificates"}

@@ -86,7 +86,7 @@ def _verification(config: VerifyConfig, database: Database) -> Verify:
 
 
 def _require_end(lines: Iterator[Line], line: Line, count: int) -> None:
-    if line.object != {"count": count}:
+    if line.object != {"count": count} or not isinstance(line.object["count"], int):
         raise line_problem(line.number, "does not count the lines before it")
     if next(lines, None) is not None:
         raise line_problem(line.number, "must be the last")
@@ -97,7 +97,7 @@ def _expected(line: Line) -> Expected:
     state = line.object.get("state")
     if not isinstance(namespace, str) or not namespace:
         raise line_problem(line.number, "must have a namespace")
-    if state not in _STATES:
+    if not isinstance(state, str) or state not in _STATES:
         raise line_problem(line.number, "must have the state claimed or released")
     if (state in _STATES_WITH_NAME) != isinstance(name, str):
         raise line_problem(line.number, "must have a name if, and only if, it is claimed")

@@ -10,8 +10,6 @@ every value. Start is refused on a file that others may read and on a weak key.
 
 import base64
 import binascii
-import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from typing import Any
 from chassis.clock import RandomBytes
 from chassis.config import ConfigError
 from chassis.file_problems import file_problem
-from chassis.file_rules import FileRuleError, Holds, check_file
+from chassis.file_rules import FileRuleError, Holds, read_file
 from chassis.sensitive import Sensitive
 from chassis.strict_json import parse_object
 from vault_svc.domain.envelope import DataKeyContext, EnvelopeError
@@ -29,7 +27,6 @@ from vault_svc.kek_providers.weak_keys import weakness
 from vault_svc.ports.keks import KekError, KekProvider, Keks
 
 MAXIMUM_FILE_BYTES = 65_536
-_NOT_OWNERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +76,11 @@ def load_keks(path: Path, random: RandomBytes) -> Keks:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            if status.st_uid == os.geteuid() and status.st_mode & _NOT_OWNERS:
-                rule = "must be readable by its owner alone (mode 0600)"
-                raise _config_error(path, f"{rule}: run `chmod 0600 {path}`")
-            check_file(path, Holds.SECRET)
-            content = file.read(MAXIMUM_FILE_BYTES + 1)
+        content = read_file(path, Holds.KEY, maximum_bytes=MAXIMUM_FILE_BYTES)
     except FileRuleError as error:
         raise _config_error(path, str(error)) from None
     except OSError as error:
         raise _config_error(path, file_problem(error)) from None
-    if len(content) > MAXIMUM_FILE_BYTES:
-        raise _config_error(path, f"is longer than {MAXIMUM_FILE_BYTES} bytes")
     try:
         return parse_object(content)
     except ValueError as error:

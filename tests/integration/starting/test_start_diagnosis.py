@@ -144,6 +144,55 @@ async def test_a_malformed_dsn_is_told_by_its_rule(
     says(ended, REFUSED, "SPLITKEEP_VAULT_DSN", rule)
 
 
+@pytest.mark.parametrize(
+    ("mode", "parameter", "words"),
+    [
+        (0o644, "sslcert={certificate}&sslkey={file}", "chmod 0600"),
+        (0o644, "sslcert={file}", "chmod 0600"),  # holds its key, too
+        (0o666, "sslrootcert={file}", "chmod o-w"),
+        (0o666, "sslcrl={file}&sslrootcert={certificate}", "chmod o-w"),
+        (None, "sslrootcert={file}", "there is no such file"),
+        (None, "sslcert={certificate}&sslkey={file}", "there is no such file"),
+    ],
+)
+async def test_a_file_that_a_dsn_names_is_checked_as_any_other(
+    programs: Programs, service: str, mode: int | None, parameter: str, words: str
+) -> None:
+    environment = programs.environments[service]
+    file = programs.folder / "f"
+    if mode is not None:
+        file.write_text(MARKER)
+        file.chmod(mode)
+    named = parameter.format(
+        file=file, certificate=environment[f"{prefix(service)}TLS_CERTIFICATE"]
+    )
+    dsn = environment[f"{prefix(service)}DSN"].partition("?")[0]
+
+    ended = await programs.run(service, DSN=f"{dsn}?sslmode=require&{named}")
+
+    says(ended, REFUSED, f"{prefix(service)}DSN names {file}, which ")
+    assert words in ended.printed
+
+
+@pytest.mark.parametrize(
+    ("program", "changes", "words"),
+    [
+        ("gateway", {"HOST": "a" * 64}, "the host name cannot be resolved"),
+        ("metadata_svc", {"HOST": "a..b"}, "the host name cannot be resolved"),
+        ("vault_svc", {"HOST": "a..b", "WORKERS": "2"}, "the host name cannot be resolved"),
+        ("vault_svc", {"METADATA_TARGET": "https://metadata:1"}, "must be HOST:PORT"),
+        ("gateway", {"VAULT_TARGET": "vault"}, "must be HOST:PORT"),
+        ("gateway", {"METADATA_TARGET": "meta data:1"}, "must be HOST:PORT"),
+    ],
+)
+async def test_a_host_or_target_that_is_none_is_told(
+    programs: Programs, program: str, changes: dict[str, str], words: str
+) -> None:
+    ended = await programs.run(program, **changes)
+
+    says(ended, REFUSED, words)
+
+
 async def test_a_dsn_file_that_is_missing_is_told(programs: Programs, service: str) -> None:
     ended = await programs.run(service, DSN=None, DSN_FILE="/nowhere/dsn")
 

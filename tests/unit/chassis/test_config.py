@@ -146,7 +146,7 @@ def test_a_secret_file_beyond_the_bound_is_a_problem(tmp_path: Path) -> None:
 
     (problem,) = problems(dsn_file=str(tmp_path / "dsn"))
 
-    assert problem == "X_DSN is longer than 65536 bytes in its file"
+    assert problem == f"X_DSN is in {tmp_path / 'dsn'}, which is longer than 65536 bytes"
 
 
 @pytest.mark.parametrize("content", ["", "\n", "  \n"], ids=repr)

@@ -85,6 +85,15 @@ def test_tls_is_preferred_unless_said() -> None:
         (f"postgresql://u:{MARKER}@h/d?passfile=x", "passfile"),
         (f"postgresql://u:{MARKER}@h/d?connect_timeout=1", "connect_timeout"),
         (f"postgresql://u:{MARKER}@[h/d", "brackets"),
+        (f"postgresql://u:{MARKER}@a..b/d", "host name that is none"),
+        (f"postgresql://u:{MARKER}@{'a' * 64}/d", "host name that is none"),
+        (f"postgresql://u:{MARKER}@/d?host=a..b", "host name that is none"),
+        (f"postgresql://u:{MARKER}@a%00b/d", "NUL"),
+        (f"postgresql://u:{MARKER}%00@h/d", "NUL"),
+        (f"postgresql://u%00:{MARKER}@h/d", "NUL"),
+        (f"postgresql://u:{MARKER}@h/d%00", "NUL"),
+        (f"postgresql://u:{MARKER}@h/d?search_path=a%00b", "NUL"),
+        (f"postgresql://u:{MARKER}@h/d?a%00b=c", "NUL"),
     ],
 )
 def test_a_dsn_that_is_none_is_told_by_its_rule_and_not_shown(text: str, rule: str) -> None:

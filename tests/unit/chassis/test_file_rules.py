@@ -1,18 +1,27 @@
 """Who may read and who may change files that matter, on real files and on reported ones."""
 
+import asyncio
 import os
 import re
-import shutil
+import secrets
+import signal
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import structlog
 
-from chassis.config import ConfigError, load_config
-from chassis.file_rules import SECRET, TRUST, FileRuleError, Holds, check_file
+from chassis.config import ConfigError, StartRefusedError, load_config
+from chassis.errors import UnavailableError
+from chassis.file_rules import SECRET, TRUST, FileRuleError, Holds, check_file, read_file
 from chassis.issuers import IssuersFileError, load_issuers
+from chassis.key_sources import FileKeySource
 from chassis.sensitive import Sensitive
+from chassis.tls_files import read_certificates
+from vault_svc.kek_providers.local_file import load_keks
 
 STRANGER = 54_321
 needs_root = pytest.mark.skipif(
@@ -33,6 +42,22 @@ def a_file(folder: Path, mode: int, *, owner: int = -1, group: int = -1) -> Path
     os.chown(file, owner, group)
     file.chmod(mode)
     return file
+
+
+def as_a_stranger(check: Callable[[], None]) -> int:
+    """0 if the check returns in a process of another user and group."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            os.setgroups([])
+            os.setgid(STRANGER)
+            os.setuid(STRANGER)
+            check()
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def problem(file: Path, holds: Holds) -> str:
@@ -97,25 +122,11 @@ def test_a_mount_that_belongs_to_root_gives_a_process_its_files_by_their_group(
         if folder.stat().st_mode & 0o005 != 0o005 and folder.is_relative_to("/tmp"):
             folder.chmod(folder.stat().st_mode | 0o055)
     tmp_path.chmod(0o755)
-    program = (
-        "from pathlib import Path; from chassis.file_rules import Holds, check_file; "
-        f"check_file(Path({str(tmp_path / 'key')!r}), Holds.SECRET)"
-    )
-    setpriv = shutil.which("setpriv")
-    if setpriv is None:
-        pytest.skip("setpriv is not installed")
-    words = [setpriv, f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups"]
 
-    ended = subprocess.run(
-        [*words, shutil.which("python3") or "python3", "-c", program],
-        cwd=Path(__file__).parents[3],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = as_a_stranger(lambda: check_file(tmp_path / "key", Holds.SECRET))
 
     assert file.stat().st_mode & 0o777 == 0o440
-    assert ended.returncode == 0, ended.stderr
+    assert ended == 0
 
 
 def test_a_link_is_judged_by_what_it_leads_to(tmp_path: Path) -> None:
@@ -185,3 +196,89 @@ def test_an_issuers_file_and_the_key_sets_that_it_names_are_checked(tmp_path: Pa
     file.chmod(0o646)
     with pytest.raises(IssuersFileError, match="chmod o-w"):
         load_issuers(file)
+
+
+class KeptAt:
+    """A clock that never moves."""
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC)
+
+
+REFUSALS = (StartRefusedError, UnavailableError)
+READERS: dict[str, Callable[[Path], object]] = {
+    "a setting": lambda path: load_config(Config, "X_", {"X_DSN_FILE": str(path)}),
+    "issuers": load_issuers,
+    "certificates": read_certificates,
+    "KEKs": lambda path: load_keks(path, secrets.token_bytes),
+    "a key set": lambda path: asyncio.run(FileKeySource(path, "ES256", KeptAt()).keys()),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for(
+    tmp_path: Path, reader: str
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    signal.alarm(10)  # a reader that waits for a writer waits for ever
+
+    try:
+        with structlog.testing.capture_logs() as logged, pytest.raises(REFUSALS) as error:
+            READERS[reader](pipe)
+    finally:
+        signal.alarm(0)
+
+    assert "is not a regular file" in f"{error.value}{logged}"
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_nobody_is_told_to_change_the_mode_of_a_directory_named_for_a_file(
+    tmp_path: Path, reader: str
+) -> None:
+    tmp_path.chmod(0o1777)
+
+    with structlog.testing.capture_logs() as logged, pytest.raises(REFUSALS) as error:
+        READERS[reader](tmp_path)
+
+    told = f"{error.value}{logged}"
+    assert "directory" in told.lower()
+    assert "chmod" not in told
+
+
+def test_a_setting_that_names_a_directory_is_told_by_whoever_reads_it(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+
+    assert load_config(Config, "X_", {"X_KEY": str(tmp_path)}).key
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_no_more_of_a_huge_file_is_read_than_it_may_have(tmp_path: Path, reader: str) -> None:
+    huge = a_file(tmp_path, 0o600)
+    os.truncate(huge, 1 << 40)  # has no blocks
+
+    with structlog.testing.capture_logs() as logged, pytest.raises(REFUSALS) as error:
+        READERS[reader](huge)
+
+    assert "longer than" in f"{error.value}{logged}"
+
+
+def test_what_is_read_is_what_was_checked_though_the_path_leads_elsewhere_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, other = tmp_path / "file", tmp_path / "other"
+    file.write_text("checked")
+    file.chmod(0o600)
+    other.write_text("swapped in")
+    other.chmod(0o666)
+    resolve = Path.resolve
+
+    def swap_meanwhile(path: Path, *args: bool) -> Path:
+        """The last of the checks looks at the directories; by then the file is another."""
+        if other.exists():
+            other.replace(file)
+        return resolve(path, *args)
+
+    monkeypatch.setattr(Path, "resolve", swap_meanwhile)
+
+    assert read_file(file, Holds.SECRET, maximum_bytes=100) == b"checked"

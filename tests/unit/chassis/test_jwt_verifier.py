@@ -164,7 +164,7 @@ HOSTILE_CLAIMS: dict[str, tuple[dict[str, Any], str]] = {
     "blank sub": ({"sub": "  "}, "sub is required"),
     "sub of another type": ({"sub": 1}, "sub must be a string"),
     "sub with a line break": ({"sub": "a\nb"}, "sub must be a string"),
-    "sub with half a surrogate": ({"sub": "\ud800"}, "sub must be a string"),
+    "sub with half a surrogate": ({"sub": "\ud800"}, "payload is not one JSON"),
     "long sub": ({"sub": "a" * 513}, "sub must be a string"),
     "no namespace": ({"namespace": None}, "namespace is required"),
     "namespace of another type": ({"namespace": ["*"]}, "namespace must be a string"),
