@@ -6,6 +6,7 @@ would change is a conflict, unless forced. What can only be written cannot be co
 conflicts with every other owner; it is never removed.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from gateway.bodies.request_json import JsonObject
 from gateway.errors import ApplyConflictError, FieldConflict
 from gateway.patches.field_sets import object_of_fields, owned_fields
 from gateway.patches.patch import Live
+from gateway.representation.last_applied import LAST_APPLIED, without_value
 from gateway.representation.managed_fields import path_parts
 from gateway.representation.object_meta import timestamp_to_json
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldOwner, OwnerOperation
@@ -20,7 +22,8 @@ from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldOwner, OwnerOperat
 APPLY = OwnerOperation.OWNER_OPERATION_APPLY
 CLIENT_SIDE_APPLY = "kubectl-client-side-apply"
 """The manager of `kubectl apply` without `--server-side`."""
-SUCCESSORS = frozenset({"kubectl", "kubectl-last-applied"})
+SERVER_SIDE_APPLY = "kubectl"
+SUCCESSORS = frozenset({SERVER_SIDE_APPLY, "kubectl-last-applied"})
 """The managers of `kubectl apply --server-side`: the same user, moving to it."""
 
 
@@ -47,7 +50,7 @@ class ApplyPatch:
             raise ApplyConflictError(conflicts=conflicts)
         for path in _given_up(live.owners, self):
             present.pop(path, None)
-        return _object(self, present | self.fields)
+        return _object(self, present | self.fields | _remembered(self, present))
 
     def created(self) -> JsonObject:
         """The object as applied."""
@@ -72,9 +75,42 @@ def _object(applied: ApplyPatch, found: Mapping[str, object]) -> JsonObject:
     parts = object_of_fields(found)
     metadata, spec = applied.tree.get("metadata"), applied.tree.get("spec")
     return applied.tree | {
-        "metadata": (metadata if isinstance(metadata, dict) else {}) | parts["metadata"],
-        "spec": (spec if isinstance(spec, dict) else {}) | parts["spec"],
+        "metadata": _members(metadata) | parts["metadata"],
+        "spec": _members(spec) | parts["spec"],
     }
+
+
+def _remembered(applied: ApplyPatch, present: JsonObject) -> JsonObject:
+    """What kubectl's next apply from the client has to compare with, as kubectl would write it.
+
+    As in kube-apiserver, only where kubectl has applied so before; without it, a field that was
+    added on the server's side would never be removed.
+    """
+    path = f"metadata.annotations[{LAST_APPLIED}]"
+    if applied.manager != SERVER_SIDE_APPLY or path not in present:
+        return {}
+    text = without_value({LAST_APPLIED: _text_of(applied.tree)}).get(LAST_APPLIED)
+    return {} if text is None else {path: text}
+
+
+def _text_of(tree: JsonObject) -> str:
+    """Without the value. What JSON does not have is null here: the write is refused for it."""
+    metadata, spec = tree.get("metadata"), tree.get("spec")
+    parts: JsonObject = {"metadata": {"annotations": {}} | _members(metadata)}
+    if spec is not None:
+        parts["spec"] = {name: part for name, part in _members(spec).items() if name != "value"}
+    text = json.dumps(
+        tree | parts,
+        default=lambda _: None,
+        ensure_ascii=False,
+        separators=(",", ":"),
+        sort_keys=True,
+    )
+    return f"{text}\n"
+
+
+def _members(part: object) -> JsonObject:
+    return part if isinstance(part, dict) else {}
 
 
 def _is_self(owner: FieldOwner, applied: ApplyPatch) -> bool:

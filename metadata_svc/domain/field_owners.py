@@ -16,6 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
+from metadata_svc.domain.last_applied import LAST_APPLIED
 from metadata_svc.domain.text import is_label, is_qualified_name
 
 MAX_OWNERS = 20
@@ -96,6 +97,7 @@ class FieldChanges:
         return any(path.startswith("spec.") for path in self.changed | self.gone)
 
 
+_RENEWED = f"metadata.annotations[{LAST_APPLIED}]"
 Fields = Mapping[str, object]  # the contents by path; a field that is not set is not there
 
 
@@ -145,7 +147,7 @@ def owners_after(
     """
     owners = _transferred(owners, manager, at)
     own = _own_fields(owners, changes, manager)
-    lost = changes.changed | changes.gone
+    lost = _lost(changes, manager)
     after = [
         _entry(owner, own, changes, manager=manager, at=at)
         if _is_of(owner, manager)
@@ -156,6 +158,16 @@ def owners_after(
         after.append(_new_owner(manager, own, at))
     kept = tuple(owner for owner in after if owner.fields)
     return _bounded(kept)
+
+
+def _lost(changes: FieldChanges, manager: FieldManager) -> frozenset[str]:
+    """What leaves the other owners.
+
+    kubectl's annotation of what was applied last is renewed by a server-side apply that does
+    not apply it, and stays with its owner: kubectl reads from it whose fields are to move.
+    """
+    renewed = {_RENEWED} if manager.applied is not None else set()
+    return (changes.changed - renewed) | changes.gone
 
 
 def _transferred(

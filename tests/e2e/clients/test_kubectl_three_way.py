@@ -160,3 +160,16 @@ def test_a_file_with_a_value_moves_to_server_side_apply_without_a_conflict(
     kubectl("apply", *FROM_FILE, "--server-side", given=changed)
 
     assert decrypt("moved-value") == value
+
+
+def test_moving_back_from_server_side_apply_removes_what_left_the_file(
+    kubectl: Kubectl, kind: Kind
+) -> None:
+    """As kube-apiserver does, a server-side apply by kubectl is remembered as applied last."""
+    kubectl("apply", *FROM_FILE, given=a_file(kind, "back", labels={"a": "1"}))
+    between = kind.manifest("back", labels={"a": "1", "b": "1"}, description="between")
+    kubectl("apply", *FROM_FILE, "--server-side", given=between)
+
+    kubectl("apply", *FROM_FILE, given=a_file(kind, "back", labels={"a": "1"}))
+
+    assert kubectl.json("get", kind.singular, "back")["metadata"]["labels"] == {"a": "1"}

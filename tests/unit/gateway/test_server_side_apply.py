@@ -7,11 +7,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.bodies.request_tree import NotText
 from gateway.errors import ApplyConflictError, BadRequestError
 from gateway.kinds import SECURE_VALUE, Target
 from gateway.patches.field_sets import object_of_fields, owned_fields
 from gateway.patches.patch import Live
 from gateway.patches.server_side_apply import ApplyPatch, apply_patch_from
+from gateway.representation.last_applied import LAST_APPLIED
 from gateway.representation.managed_fields import fields_v1, managed_fields_to_json, path_parts
 from gateway.status import failure_of
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldOwner, OwnerOperation
@@ -247,3 +249,51 @@ def test_kubectl_does_not_conflict_with_its_own_client_side_apply(manager: str) 
     assert made(patch, before)["spec"]["description"] == "new"
     conflicts_of(patch, owner("other", "spec.value"))
     conflicts_of(applied({"spec": {"value": "v"}}, manager="other"), before)
+
+
+BEFORE = '{"kind":"SecureValue"}'
+
+
+def applied_last(patch: ApplyPatch, annotations: dict[str, str]) -> Any:
+    live = LIVE | {"metadata": {"name": "a", "annotations": annotations}}
+    result: Any = patch.made_on(Live(tree=live, owners=()))
+    return result["metadata"]["annotations"].get(LAST_APPLIED)
+
+
+def test_what_kubectl_applies_is_remembered_for_a_client_side_apply_as_kubectl_writes_it() -> (
+    None
+):
+    tree = {
+        "kind": "SecureValue",
+        "apiVersion": API,
+        "metadata": {"namespace": "default", "name": "a", "labels": {"z": "1", "é": "2"}},
+        "spec": {"value": MARK, "description": "d", "status": {"x": MARK}},
+    }
+
+    text = applied_last(applied(tree, manager="kubectl"), {LAST_APPLIED: BEFORE})
+
+    assert text == (
+        f'{{"apiVersion":"{API}","kind":"SecureValue","metadata":{{"annotations":{{}},'
+        '"labels":{"z":"1","é":"2"},"name":"a","namespace":"default"},'
+        '"spec":{"description":"d"}}\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("manager", "before"), [("kubectl", {}), ("me", {LAST_APPLIED: BEFORE})]
+)
+def test_only_kubectl_is_remembered_and_only_where_it_applied_from_the_client_before(
+    manager: str, before: dict[str, str]
+) -> None:
+    tree = {"apiVersion": API, "kind": "SecureValue", "spec": {"description": "d"}}
+
+    assert applied_last(applied(tree, manager=manager), before) == before.get(LAST_APPLIED)
+
+
+def test_what_is_no_json_is_not_remembered_and_left_to_be_refused() -> None:
+    tree = {"kind": "SecureValue", "spec": {"description": NotText("a date")}}
+    patch = applied(tree, manager="kubectl")
+
+    text = applied_last(patch, {LAST_APPLIED: BEFORE})
+
+    assert text == '{"kind":"SecureValue","metadata":{"annotations":{}},"spec":{}}\n'

@@ -19,10 +19,12 @@ from metadata_svc.domain.field_owners import (
     FieldOwner,
     OwnerOperation,
     Transfer,
+    annotation_path,
     changes_between,
     is_field_path,
     owners_after,
 )
+from metadata_svc.domain.last_applied import LAST_APPLIED
 from tests.fakes.metadata_svc.builders import NOON
 
 UPDATE, APPLY = OwnerOperation.UPDATE, OwnerOperation.APPLY
@@ -164,6 +166,18 @@ def test_who_applies_shares_what_it_agrees_with() -> None:
     found = after(owners, {A: "1", B: "1"}, {A: "1", B: "1"}, applier("m", A))
 
     assert found == (*owners, owner("m", A, operation=APPLY, at=LATER))
+
+
+def test_what_was_applied_last_stays_with_its_owner_when_an_apply_renews_it() -> None:
+    last = annotation_path(LAST_APPLIED)
+    owners = (owner("one", last, A),)
+    before, now = {A: "1", last: "1"}, {A: "2", last: "2"}
+
+    assert after(owners, before, now, applier("m", A)) == (
+        owner("one", last),
+        owner("m", A, operation=APPLY, at=LATER),
+    )
+    assert after(owners, before, now, updater("m")) == (owner("m", last, A, at=LATER),)
 
 
 def test_who_applies_another_content_takes_it_over() -> None:
