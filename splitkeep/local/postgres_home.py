@@ -14,6 +14,7 @@ import pwd
 import secrets
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -110,8 +111,10 @@ def cluster_exists(state: Path, name: str) -> bool:
 def erase_home(state: Path) -> None:
     """Binaries and data are gone for good, wherever they were."""
     outside = _named_directory(state)
-    if outside is not None:
-        shutil.rmtree(outside)
+    while outside is not None and outside.exists():
+        # A server that is ending may remove files at the same time.
+        with suppress(FileNotFoundError):
+            shutil.rmtree(outside)
     _pointer(state).unlink(missing_ok=True)
     shutil.rmtree(state / "postgres", ignore_errors=True)
 

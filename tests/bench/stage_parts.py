@@ -114,6 +114,9 @@ class CannedStream:
     serialise: Callable[[Any], bytes]
     parse: Callable[[bytes], Any]
 
+    def add_done_callback(self, _callback: object) -> None:
+        """It is never done."""
+
     async def write(self, request: Any) -> None:
         self.serialise(request)
 

@@ -59,7 +59,7 @@ def test_the_page_shows_the_operations_of_both_kinds(page: Page, version: str) -
     base = f"/apis/secret.grafana.app/{version}/namespaces/{{namespace}}"
     for path in (f"{base}/securevalues", f"{base}/keepers/{{name}}/activate"):
         expect(page.locator(f"[data-path='{path}']").first).to_be_visible()
-    expect(page.locator(".opblock")).to_have_count(15)
+    expect(page.locator(".opblock")).to_have_count(17)
     expect(page.get_by_role("link", name=version, exact=True)).to_have_attribute(
         "aria-current", "page"
     )

@@ -31,6 +31,9 @@ SELECT query, calls FROM pg_stat_statements
 WHERE userid = (SELECT oid FROM pg_roles WHERE rolname = current_database())
 """
 
+# What a look at the readiness of a database begins and ends with.
+READINESS = {"SELECT $1", "SELECT count(*) FROM generate_series($1, $2)"}
+
 Counts = dict[str, dict[str, int]]
 
 
@@ -74,14 +77,23 @@ def _decrypted(stack: Stack, size: int) -> None:
 
 
 def _counted(stack: Stack, work: Callable[[], None]) -> Counts:
-    """The statements that the services sent meanwhile, and how often each."""
-    for database in DATABASES:
-        _administer(stack, database, "SELECT pg_stat_statements_reset()")
-    work()
-    return {
-        database: {row["query"]: row["calls"] for row in _administer(stack, database, COUNTED)}
-        for database in DATABASES
-    }
+    """The statements that the services sent meanwhile, and how often each.
+
+    Services look every few seconds whether they are ready. A count in which that fell is not
+    used.
+    """
+    while True:
+        for database in DATABASES:
+            _administer(stack, database, "SELECT pg_stat_statements_reset()")
+        work()
+        counts = {
+            database: {
+                row["query"]: row["calls"] for row in _administer(stack, database, COUNTED)
+            }
+            for database in DATABASES
+        }
+        if not any(READINESS & set(queries) for queries in counts.values()):
+            return counts
 
 
 def _administer(stack: Stack, database: str, statement: str) -> list[dict[str, Any]]:

@@ -38,7 +38,7 @@ class Round:
         self.removal = REMOVALS[number % len(REMOVALS)]
 
     async def run(self) -> None:
-        await self.ask(0, Operation(verb=Verb.CREATE, **self.granted(to_anybody=True)))
+        await self.create()
         labelling = [asyncio.create_task(self.label(n)) for n in range(1, LABELLERS + 1)]
         await self.remove()
         assert await self.decrypted() is Answer.NOT_AUTHORIZED
@@ -48,6 +48,14 @@ class Round:
     async def ask(self, caller: int, asked: Operation) -> Operation:
         client = self.callers[caller].client_for(asked.verb, self.chance)
         return await self.history.record(caller, asked, partial(client.ask, self.history))
+
+    async def create(self) -> None:
+        """The name exists: asked until somebody has said so."""
+        answer = Answer.UNKNOWN
+        while answer is Answer.UNKNOWN:
+            asked = Operation(verb=Verb.CREATE, **self.granted(to_anybody=True))
+            answer = (await self.ask(0, asked)).answer
+        assert answer in {Answer.DONE, Answer.ALREADY_EXISTS}
 
     def granted(self, *, to_anybody: bool) -> dict[str, Any]:
         spec = Spec(f"d{self.history.moments.next()}", to_anybody, "first")

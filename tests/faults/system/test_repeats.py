@@ -50,8 +50,8 @@ async def test_a_key_that_is_taken_twice_is_found_by_that_race(
     """A planted fault: whoever comes second takes the key over."""
     take = patched(
         installation.queries.idempotency.take,
-        "WHERE k.taken_at <= clock_timestamp() - $5::interval",
-        "WHERE $5::interval IS NOT NULL",
+        "WHERE k.taken_at <= clock_timestamp() - $6::interval",
+        "WHERE $6::interval IS NOT NULL",
     )
     faulty = replace(installation.queries.idempotency, take=take)
     installation.queries = replace(installation.queries, idempotency=faulty)

@@ -227,3 +227,24 @@ def test_no_change_of_user_is_made_for_an_ordinary_user(tmp_path: Path) -> None:
 
     assert home.identity == NO_CHANGE
     assert home.directory == tmp_path / "postgres"
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root's databases are outside the state directory")
+def test_a_file_that_an_ending_server_removes_meanwhile_does_not_stop_the_erasing(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = open_home(state, as_root=True)
+    remove, removed_by_the_server = os.unlink, []
+
+    def also_removed_by_the_server(path: str, *, dir_fd: int | None = None) -> None:
+        remove(path, dir_fd=dir_fd)
+        if not removed_by_the_server:
+            removed_by_the_server.append(path)
+            raise FileNotFoundError(path)
+
+    (home.directory / "postmaster.pid").touch()
+    monkeypatch.setattr(os, "unlink", also_removed_by_the_server)
+    erase_home(state)
+
+    assert removed_by_the_server
+    assert not home.directory.exists()
