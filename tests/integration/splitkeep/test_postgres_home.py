@@ -234,7 +234,8 @@ def test_a_file_that_an_ending_server_removes_meanwhile_does_not_stop_the_erasin
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = open_home(state, as_root=True)
-    remove, removed_by_the_server = os.unlink, []
+    remove = os.unlink
+    removed_by_the_server: list[str] = []
 
     def also_removed_by_the_server(path: str, *, dir_fd: int | None = None) -> None:
         remove(path, dir_fd=dir_fd)
