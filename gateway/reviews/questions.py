@@ -109,6 +109,7 @@ def _body(tree: JsonObject, kind: Kind) -> Fields:
         raise BadRequestError(f"kind: must be {kind.name}")
     if body.text("apiVersion") not in {"", api_version(kind)}:
         raise BadRequestError(f"apiVersion: must be {api_version(kind)}")
+    body.child("metadata")  # means nothing, and yet has a type
     return body
 
 

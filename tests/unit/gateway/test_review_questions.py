@@ -70,6 +70,7 @@ def test_any_tree_is_read_or_refused(tree: dict[str, object]) -> None:
     [
         ({"kind": "SelfSubjectRulesReview"}, "kind"),
         ({"apiVersion": "authorization.k8s.io/v2"}, "apiVersion"),
+        ({"metadata": "a", "spec": {"resourceAttributes": {"verb": "get"}}}, "metadata"),
         ({"spec": {"resourceAttributes": {"verb": 1}}}, "spec.resourceAttributes.verb"),
     ],
 )
