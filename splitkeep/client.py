@@ -211,7 +211,7 @@ class DecryptClient:
         longest, cause = FIRST_PAUSE_SECONDS, None
         while True:
             try:
-                return await self._ask(names, namespace, deadline - loop.time())
+                return await self._ask(names, namespace, deadline, waits=cause is not None)
             except _RETRIED as error:
                 cause = error
             except DeadlineExceededError:
@@ -224,33 +224,38 @@ class DecryptClient:
             longest = min(2 * longest, LONGEST_PAUSE_SECONDS)
 
     async def _ask(
-        self, names: Sequence[str], namespace: str, seconds: float
+        self, names: Sequence[str], namespace: str, deadline: float, *, waits: bool
     ) -> dict[str, Outcome]:
-        results = await self._results(names, namespace, seconds)
+        results = await self._results(names, namespace, deadline, waits=waits)
         outcomes = {result.name: outcome_from_proto(result) for result in results}
         if outcomes.keys() != set(names):
             raise UnavailableError("the vault's answer is incomplete")
         return {name: outcomes[name] for name in names}
 
     async def _results(
-        self, names: Sequence[str], namespace: str, seconds: float
+        self, names: Sequence[str], namespace: str, deadline: float, *, waits: bool
     ) -> Sequence[decrypter_pb2.DecryptResult]:
-        deadline = asyncio.get_running_loop().time() + seconds
-        token = await self._present_token(seconds)
+        token = await self._present_token(deadline - asyncio.get_running_loop().time())
         try:
-            return await self._asked_as(token, names, namespace, deadline)
+            return await self._asked_as(token, names, namespace, deadline, waits=waits)
         except UnauthenticatedError:
             another = self._replacement(token)
             if another is None:
                 raise
-        return await self._asked_as(another, names, namespace, deadline)
+        return await self._asked_as(another, names, namespace, deadline, waits=waits)
 
     async def _asked_as(
-        self, token: Sensitive[str], names: Sequence[str], namespace: str, deadline: float
+        self,
+        token: Sensitive[str],
+        names: Sequence[str],
+        namespace: str,
+        deadline: float,
+        *,
+        waits: bool,
     ) -> Sequence[decrypter_pb2.DecryptResult]:
         seconds = deadline - asyncio.get_running_loop().time()
         return await self._calls.results(
-            names, namespace=namespace, token=token, seconds=seconds
+            names, namespace=namespace, token=token, seconds=seconds, waits=waits
         )
 
     async def _present_token(self, seconds: float) -> Sensitive[str]:

@@ -11,7 +11,7 @@ is imported it does survive, and the child opens a channel of its own.
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock, Thread
@@ -65,17 +65,31 @@ class VaultCalls:
         self._closed = False
 
     async def results(
-        self, names: Sequence[str], *, namespace: str, token: Sensitive[str], seconds: float
+        self,
+        names: Sequence[str],
+        *,
+        namespace: str,
+        token: Sensitive[str],
+        seconds: float,
+        waits: bool = False,
     ) -> list[pb.DecryptResult]:
         """The vault's results, in its order.
 
+        A call that `waits` stays under way until there is a connection or the time is up.
+        gRPC makes connections while a call is under way: an attempt that no call waits for
+        makes no progress and fails after a second, however often calls fail meanwhile.
         Raises the KnownError that the vault's status tells of, ClientClosedError, ForkedError.
         """
         if seconds <= 0:
             raise DeadlineExceededError
         try:
             async with asyncio.timeout(seconds + GRACE_SECONDS):
-                return await self._results(names, namespace, call_metadata(token), seconds)
+                sent = {
+                    "timeout": seconds,
+                    "metadata": call_metadata(token),
+                    "wait_for_ready": waits,
+                }
+                return await self._results(names, namespace, sent)
         except TimeoutError:
             raise DeadlineExceededError from None
         except grpc.RpcError as error:
@@ -86,17 +100,17 @@ class VaultCalls:
             raise
 
     async def _results(
-        self, names: Sequence[str], namespace: str, metadata: Any, seconds: float
+        self, names: Sequence[str], namespace: str, sent: Mapping[str, Any]
     ) -> list[pb.DecryptResult]:
         stub = rpc.DecrypterStub(self._open_channel())
         if len(names) <= NAMES_PER_MESSAGE:
             request = pb.DecryptSecureValuesRequest(namespace=namespace, names=names)
             method: Any = stub.DecryptSecureValues
-            call = method.future(request, timeout=seconds, metadata=metadata)
+            call = method.future(request, **sent)
             await _until_ended(call, call.add_done_callback)
             return list(call.result().results)
         wish = pb.StreamSecureValuesRequest(namespace=namespace, names=names)
-        stream: Any = stub.StreamSecureValues(wish, timeout=seconds, metadata=metadata)
+        stream: Any = stub.StreamSecureValues(wish, **sent)
         parts = _Parts(stream)
         await _until_ended(stream, parts.read)
         return [result for part in parts.all() for result in part.results]

@@ -8,7 +8,9 @@ KEPT = "\n\t"
 # Controls, lone surrogates (bytes that were not UTF-8), separators of lines and of paragraphs.
 ESCAPED = frozenset({"Cc", "Cs", "Zl", "Zp"})
 # They turn the order in which a terminal shows what follows.
-DIRECTIONS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+DIRECTIONS = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 
 
 def printable(text: str) -> str:

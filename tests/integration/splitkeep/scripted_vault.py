@@ -93,13 +93,15 @@ def make_certificates(directory: Path) -> Path:
 
 
 @asynccontextmanager
-async def serving(vault: ScriptedVault, ca: Path) -> AsyncIterator[int]:
+async def serving(vault: ScriptedVault, ca: Path, port: int = 0) -> AsyncIterator[int]:
     tls = Tls(ca.with_name("server.pem"), ca.with_name("server.key"))
     service = Service(NAME, rpc.add_DecrypterServicer_to_server, vault)
-    server = GrpcServer(Port("127.0.0.1:0", tls, (service,)), frozenset({NAME}), Metrics())
-    port = await server.start()
+    server = GrpcServer(
+        Port(f"127.0.0.1:{port}", tls, (service,)), frozenset({NAME}), Metrics()
+    )
+    bound = await server.start()
     try:
-        yield port
+        yield bound
     finally:
         vault.released.set()
         await server.stop(0)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.splitkeep.scripted_vault import ScriptedVault, serving
+from tests.integration.splitkeep.scripted_vault import ScriptedVault, make_certificates, serving
 
 PATIENCE_SECONDS = 60.0
 PROLOGUE = """
@@ -43,19 +43,24 @@ def in_child(work):
 async def output_of(program: str, ca: Path, **environment: str) -> list[str]:
     """The lines that a program writes, to standard output and to standard error."""
     async with serving(ScriptedVault(), ca) as port:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-W", "error", "-c", PROLOGUE + program, str(port), str(ca)),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0", **environment},
-        )
-        try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                output, _ = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
+        return await output_at(port, program, ca, **environment)
+
+
+async def output_at(port: int, program: str, ca: Path, **environment: str) -> list[str]:
+    """As `output_of`, whatever serves at the port."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-W", "error", "-c", PROLOGUE + program, str(port), str(ca)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0", **environment},
+    )
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
     assert process.returncode == 0, output.decode()
     return output.decode().splitlines()
 
@@ -219,3 +224,44 @@ asyncio.run(asynchronously())
 
 async def test_a_closed_client_says_so_however_often_it_is_closed(ca: Path) -> None:
     assert await output_of(CLOSING, ca) == ["the decrypt client is closed"] * 4
+
+
+AWAY_SECONDS = 4.0  # longer than gRPC gives one attempt to connect
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param("print(read(blocking()))", id="while one call waits"),
+        pytest.param(
+            "client, ended = blocking(), time.monotonic() + 15\n"
+            "while time.monotonic() < ended:\n"
+            "    try:\n"
+            "        print(client.read('a', namespace='default', deadline_seconds=1).version)\n"
+            "        break\n"
+            "    except Exception: time.sleep(0.2)",
+            id="between short calls",
+        ),
+    ],
+)
+async def test_a_vault_that_was_away_for_seconds_is_found_again(ca: Path, program: str) -> None:
+    async with serving(ScriptedVault(), ca) as port:
+        pass
+
+    # In a process of its own: a server in the client's process would drive its connections.
+    reading = asyncio.create_task(output_at(port, program, ca))
+    await asyncio.sleep(AWAY_SECONDS)
+    async with serving(ScriptedVault(), ca, port):
+        assert await reading == ["2"]
+
+
+async def test_what_was_wrong_at_first_is_told_at_the_deadline(
+    ca: Path, tmp_path: Path
+) -> None:
+    program = (
+        f"given['ca'] = Path({str(make_certificates(tmp_path))!r})\n"
+        "try: blocking().read('a', namespace='default', deadline_seconds=5)\n"
+        "except Exception as error: print('CERTIFICATE_VERIFY_FAILED' in str(error))"
+    )
+
+    assert await output_of(program, ca) == ["True"]

@@ -273,6 +273,7 @@ NOT_ONE_LINE = [
     "x\u0085pg-main=forged".encode(),
     "x\u009b2K".encode(),
     "x\u202eforged".encode(),
+    "x\u061cforged".encode(),
     b"\xff\xfe",
 ]
 
