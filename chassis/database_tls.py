@@ -8,11 +8,17 @@
 
 import ssl
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from chassis.dsn import SYSTEM_AUTHORITIES, DatabaseTls, TlsMode
+from cryptography import x509
+
+from chassis.certificates import Certificates
+from chassis.dsn import SYSTEM_AUTHORITIES, DatabaseTls, TlsMode, read_dsn
 from chassis.file_problems import file_problem
 from chassis.file_rules import FileRuleError, Holds, check_file
+from chassis.sensitive import Sensitive
+from chassis.tls_files import TlsFilesError, read_certificates
 
 _ALPN = "postgresql"  # PostgreSQL documentation, "Direct SSL Connections"
 _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
@@ -24,6 +30,22 @@ class DatabaseFileError(OSError):
     def __init__(self, path: str, rule: str) -> None:
         super().__init__(f"{path}: {rule}")
         self.path, self.rule = path, rule
+
+
+def add_certificates(certificates: Certificates, dsn: Sensitive[str]) -> None:
+    """The certificates that the DSN names are among those in use, as their files have them."""
+    tls = read_dsn(dsn.reveal()).tls
+    for use, path in (("database", tls.certificate), ("database CA", tls.authorities)):
+        if path not in ("", SYSTEM_AUTHORITIES):
+            certificates.add(use, Path(path), partial(_present, Path(path)))
+
+
+def _present(path: Path) -> tuple[x509.Certificate, ...]:
+    """What the file holds; a connection that needs it says what is wrong with it."""
+    try:
+        return read_certificates(path)[1]
+    except TlsFilesError:
+        return ()
 
 
 def attempts(tls: DatabaseTls) -> Iterator[ssl.SSLContext | None]:

@@ -6,6 +6,7 @@ from chassis.addresses import host_and_port
 from chassis.clock import SystemClock
 from chassis.commits import show_overdue
 from chassis.database_health import DatabaseHealth
+from chassis.database_tls import add_certificates
 from chassis.grpc_server import GrpcServer, Port, Service, Tls
 from chassis.metrics import Metrics
 from chassis.migrations import check_schema
@@ -43,6 +44,7 @@ async def _serve(
 ) -> None:
     metrics = Metrics()
     show_overdue(metrics, lambda: database.overdue_commits)
+    add_certificates(metrics.certificates, config.dsn)
     readiness = _readiness(database, metrics)
     parts = assemble(config, database, metrics)
     own = Tls(config.tls_certificate, config.tls_private_key)

@@ -9,6 +9,7 @@ from chassis.addresses import host_and_port
 from chassis.clock import SystemClock
 from chassis.commits import show_overdue
 from chassis.database_health import DatabaseHealth
+from chassis.database_tls import add_certificates
 from chassis.grpc_client import open_channel
 from chassis.grpc_health import PeerHealth
 from chassis.grpc_server import GrpcServer, Port, Service, Tls
@@ -59,6 +60,7 @@ async def _serve(
 ) -> None:
     metrics = Metrics()
     show_overdue(metrics, lambda: database.overdue_commits)
+    add_certificates(metrics.certificates, config.dsn)
     _check_peer_files(config, metrics)
     async with open_channel(
         config.metadata_target,

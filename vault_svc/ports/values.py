@@ -31,7 +31,7 @@ class StoredRow:
     key: ValueKey
     sealed: SealedValue
     size_bytes: int  # of the sealed value as it is stored
-    erase_at: datetime | None
+    awaits_erasure: bool
     data_key: WrappedDataKey | None  # None if it is not there, or is none
 
 

@@ -96,8 +96,8 @@ class PostgresSealedValueStore:
         rows = await self._database.write_rows(
             self._sql.schedule_refused, *_columns(keys), erase_at, failed_erase_at
         )
-        claimed = [row for row in rows if row["claimed_at"] is not None]
-        waiting = [row for row in rows if row["erase_at"] and row["claimed_at"] is None]
+        claimed = [row for row in rows if row["claimed"]]
+        waiting = [row for row in rows if row["waits"] and not row["claimed"]]
         return Refusal(
             scheduled_count=len(rows) - len(claimed) - len(waiting),
             contradicted=tuple(map(_key_from_row, claimed)),
@@ -114,7 +114,7 @@ class PostgresSealedValueStore:
     ) -> tuple[DueValue, ...]:
         erase_at, key = after or _BEFORE_ALL_DUE
         rows = await self._database.fetch(self._sql.page_of_due, now, erase_at, *key, limit)
-        return tuple(DueValue(row["erase_at"], _key_from_row(row)) for row in rows)
+        return tuple(DueValue(row["due_at"], _key_from_row(row)) for row in rows)
 
     async def erase_due(
         self, keys: Sequence[ValueKey], *, now: datetime
@@ -153,7 +153,9 @@ def _row_from_row(row: asyncpg.Record) -> StoredRow:
     if row["state"] is not None:
         with suppress(ValueError):  # a state or purpose that is none
             data_key = data_key_from_row(row["namespace"], row)
-    return StoredRow(_key_from_row(row), sealed, row["size_bytes"], row["erase_at"], data_key)
+    return StoredRow(
+        _key_from_row(row), sealed, row["size_bytes"], row["awaits_erasure"], data_key
+    )
 
 
 def _key_from_row(row: asyncpg.Record) -> ValueKey:

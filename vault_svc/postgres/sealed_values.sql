@@ -83,7 +83,8 @@ SELECT namespace, value_id, erase_at IS NULL AS scheduled FROM there;
 -- name: schedule_refused
 -- $1 namespaces, $2 value ids, pairwise, $3 erase at, $4 erase at if the write was seen to fail
 -- What is known to be claimed is kept: it loses its time of erasure, if it has one.
--- Answers every row that is there, as it was.
+-- Answers every row that is there, as it was. A time that nobody here wrote has no form for the
+-- driver (infinity, or before or after its calendar), so only whether there is one is answered.
 WITH there AS (
     SELECT
         sealed_values.namespace, sealed_values.value_id, sealed_values.erase_at,
@@ -105,7 +106,8 @@ WITH there AS (
         AND sealed_values.value_id = there.value_id
         AND (there.erase_at IS NULL) = (there.claimed_at IS NULL)
 )
-SELECT namespace, value_id, erase_at, claimed_at FROM there;
+SELECT namespace, value_id, erase_at IS NOT NULL AS waits, claimed_at IS NOT NULL AS claimed
+FROM there;
 
 -- name: mark_claimed
 -- $1 namespaces, $2 value ids, pairwise, $3 claimed at
@@ -133,7 +135,8 @@ RETURNING sealed_values.namespace, sealed_values.value_id;
 
 -- name: page_of_due
 -- $1 now, $2 to $4 after erase at, namespace and value id, $5 at most
-SELECT erase_at, namespace, value_id
+-- A time before the driver's calendar is answered as that calendar's beginning.
+SELECT greatest(erase_at, '0001-01-02 00:00:00+00') AS due_at, namespace, value_id
 FROM sealed_values
 WHERE erase_at <= $1
     AND (erase_at, namespace, value_id) > ($2, $3, $4::uuid)
@@ -173,7 +176,7 @@ SELECT
         WHEN octet_length(found.sealed_value) <= $4 THEN found.sealed_value ELSE ''
     END AS sealed_value,
     octet_length(found.sealed_value) AS size_bytes,
-    found.erase_at,
+    found.erase_at IS NOT NULL AS awaits_erasure,
     data_keys.kek_id,
     data_keys.state,
     CASE

@@ -106,10 +106,10 @@ class Verify:
             self._found(tally, wanted.key, Flaw.MISSING)
 
     def _count_unexpected(self, tally: Tally, row: StoredRow) -> None:
-        if row.erase_at is None:
-            self._found(tally, row.key, Flaw.UNKNOWN)
-        else:
+        if row.awaits_erasure:
             tally.awaiting_erasure += 1
+        else:
+            self._found(tally, row.key, Flaw.UNKNOWN)
 
     def _found(self, tally: Tally, key: ValueKey, flaw: Flaw) -> None:
         tally.flaws[flaw] = tally.flaws.get(flaw, 0) + 1

@@ -321,10 +321,12 @@ class SealedValueStoreContract:
                 key = a_value_key(namespace)
                 sealed = a_sealed_value(data_key.data_key_id, size_bytes=size_bytes)
                 await values.insert(key, sealed, START)
-                stored[key] = StoredRow(key, sealed, size_bytes, None, data_key)
+                stored[key] = StoredRow(
+                    key, sealed, size_bytes, awaits_erasure=False, data_key=data_key
+                )
         scheduled = min(stored)
         await values.schedule([scheduled], heard_at=START, erase_at=LATER)
-        stored[scheduled] = replace(stored[scheduled], erase_at=LATER)
+        stored[scheduled] = replace(stored[scheduled], awaits_erasure=True)
 
         first = await values.everything(after=None, limit=3, maximum_bytes=1000)
         rest = await values.everything(after=first[-1].key, limit=3, maximum_bytes=1000)

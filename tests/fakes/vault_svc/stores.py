@@ -181,7 +181,8 @@ class InMemorySealedValueStore:
         fits = size_bytes <= maximum_bytes
         sealed = row.sealed if fits else row.sealed._replace(sealed_value=b"")
         record = self.rows.keys.get((key.namespace, row.sealed.data_key_id))
-        return StoredRow(key, sealed, size_bytes, row.erase_at, record.key if record else None)
+        data_key = record.key if record else None
+        return StoredRow(key, sealed, size_bytes, row.erase_at is not None, data_key)
 
     async def all_values(
         self, *, stored_before: datetime, after: ValueKey | None, limit: int

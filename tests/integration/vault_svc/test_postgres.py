@@ -158,6 +158,36 @@ async def test_a_page_is_read_by_index_however_far_along(
     assert max(buffers for _, buffers in costs) < 250
 
 
+IMPOSSIBLE_TIMES = ("-infinity", "4000-01-01 BC", "200000-01-01", "infinity")
+
+
+@pytest.mark.parametrize("time", IMPOSSIBLE_TIMES)
+async def test_a_time_of_erasure_that_nobody_wrote_hides_no_other_value(
+    database: Database, values: PostgresSealedValueStore, keys: PostgresDataKeyStore, time: str
+) -> None:
+    data_key = await an_active_key(keys)
+    odd, due = sorted((a_value_key(), a_value_key()))
+    for key in (odd, due):
+        await values.insert(key, a_sealed_value(data_key.data_key_id), START)
+    await values.schedule([due], heard_at=START, erase_at=START)
+    await database.write(
+        "UPDATE sealed_values SET erase_at = $2::text::timestamptz WHERE value_id = $1",
+        odd.value_id,
+        time,
+    )
+
+    pages, after = [], None
+    while page := await values.due(now=LATER, after=after, limit=1):
+        after = page[-1]
+        pages.append(after.key)
+    everything = await values.everything(after=None, limit=10, maximum_bytes=1000)
+    refusal = await values.schedule_refused([odd], erase_at=LATER, failed_erase_at=LATER)
+
+    assert pages == ([odd, due] if time in IMPOSSIBLE_TIMES[:2] else [due])
+    assert [(row.key, row.awaits_erasure) for row in everything] == [(odd, True), (due, True)]
+    assert refusal.scheduled_count == 0
+
+
 async def test_a_store_whose_database_is_gone_is_unavailable(
     vault_dsn: Sensitive[str], vault_server_dsn: Sensitive[str]
 ) -> None:

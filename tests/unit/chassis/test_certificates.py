@@ -11,15 +11,18 @@ import pytest
 import structlog
 
 from chassis.certificates import Certificates
+from chassis.database_tls import add_certificates
 from chassis.errors import UnavailableError
 from chassis.log_level import LogLevel
 from chassis.metrics import Metrics
+from chassis.sensitive import Sensitive
 from chassis.telemetry import configure_logging
 from chassis.tls_files import CurrentTls, Tls
 from splitkeep.certificates import KeyPair, ensure_authority, ensure_leaf
 
 MADE = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
+NOT_AFTER = "tls_certificate_not_after_seconds"
 
 
 class StandingClock:
@@ -81,11 +84,10 @@ def events(log: io.StringIO) -> list[tuple[str, str, str]]:
 
 
 def test_a_gauge_tells_when_each_certificate_ends(metrics: Metrics, end: datetime) -> None:
-    name = "tls_certificate_not_after_seconds"
     read = metrics.registry.get_sample_value
 
-    assert read(name, {"use": "clients", "place": "0"}) == end.timestamp()
-    assert read(name, {"use": "clients CA", "place": "0"}) is not None
+    assert read(NOT_AFTER, {"use": "clients", "place": "0"}) == end.timestamp()
+    assert read(NOT_AFTER, {"use": "clients CA", "place": "0"}) is not None
 
 
 def test_the_gauge_follows_a_renewed_file(
@@ -177,3 +179,27 @@ async def test_it_is_told_at_the_start(
     await watching
 
     assert any(event[1] == "clients" for event in events(log))
+
+
+def test_the_certificates_that_a_dsn_names_have_a_gauge_as_long_as_they_can_be_read(
+    tls: Tls, end: datetime
+) -> None:
+    metrics = Metrics()
+    dsn = f"postgresql://u@h/d?sslcert={tls.certificate_chain}&sslrootcert={tls.client_ca}"
+    add_certificates(metrics.certificates, Sensitive(f"{dsn}&sslmode=verify-full"))
+
+    own, authority = {"use": "database", "place": "0"}, {"use": "database CA", "place": "0"}
+    assert metrics.registry.get_sample_value(NOT_AFTER, own) == end.timestamp()
+    assert metrics.registry.get_sample_value(NOT_AFTER, authority)
+    tls.certificate_chain.unlink()
+    assert metrics.registry.get_sample_value(NOT_AFTER, own) is None
+    assert metrics.registry.get_sample_value(NOT_AFTER, authority)
+
+
+def test_a_dsn_that_names_no_certificate_has_no_gauge() -> None:
+    metrics = Metrics()
+    add_certificates(metrics.certificates, Sensitive("postgresql://u@h/d"))
+    dsn = "postgresql://u@h/d?sslmode=verify-full&sslrootcert=system"
+    add_certificates(metrics.certificates, Sensitive(dsn))
+
+    assert f"{NOT_AFTER}{{" not in metrics.exposition().decode()
