@@ -277,13 +277,16 @@ class DecryptClient:
 def batches(names: Iterable[str]) -> Iterator[list[str]]:
     """Each name once, in order, in portions that one call may ask for.
 
-    Raises TypeError if `names` is one text, or has anything but texts in it.
+    Raises TypeError if `names` is one text, or has anything but texts in it, ValueError for a
+    text that UTF-8 cannot hold.
     """
     if isinstance(names, (str, bytes, bytearray)):
         raise TypeError("names is to be a sequence of names, not one text")
     unique = list(dict.fromkeys(names))
     if not all(isinstance(name, str) for name in unique):
         raise TypeError("every name is to be a str")
+    if any("\ud800" <= letter <= "\udfff" for name in unique for letter in name):
+        raise ValueError("a name is not valid Unicode")
     for start in range(0, len(unique), NAMES_PER_CALL):
         yield unique[start : start + NAMES_PER_CALL]
 

@@ -25,6 +25,10 @@ class RecordError(Exception):
     """The record cannot be read; the text says what to do."""
 
 
+class NotAFileError(Exception):
+    """Something else is where a file is to be read or made; the text names it."""
+
+
 @dataclass(slots=True, kw_only=True)
 class IssuedFiles:
     """See the module. `owner_of` says whose a file is that is written now."""
@@ -104,7 +108,15 @@ class IssuedFiles:
             self.leave(f"{self._key(path)} is not as this command wrote it")
 
     def make_once(self, path: Path, make: Callable[[], bytes], mode: int = PRIVATE) -> bytes:
-        """The file's content, made now if there is nothing and never written again."""
+        """The file's content, made now if there is nothing and never written again.
+
+        Raises NotAFileError for a link that leads nowhere: it is the operator's.
+        """
+        if path.is_symlink() and not path.exists():
+            raise NotAFileError(
+                f"{path} is a link to nothing: put back what it leads to, or remove it, and "
+                "run this again"
+            )
         if not path.exists():
             # Recorded afterwards: what is recorded and absent counts as lost.
             write_file(path, make(), mode=mode, owner=self.owner_of(path))

@@ -34,7 +34,7 @@ from splitkeep.certificates import (
 from splitkeep.environment import alone
 from splitkeep.files import PRIVATE, PUBLIC, Owner, others_rights, private_directory
 from splitkeep.host_names import SERVICE_NAMES
-from splitkeep.issued_files import IssuedFiles
+from splitkeep.issued_files import IssuedFiles, NotAFileError
 from splitkeep.issuer import Issuer, TokenRequest, new_issuer_key, parse_issuer, published
 from splitkeep.kek_file import new_kek_file
 
@@ -102,11 +102,12 @@ class ProductionSecrets:
         """Everything is there; answers a sentence for each thing that was left as it is.
 
         What this command did not write, or what has been changed since, stays.
-        Raises OpenDirectoryError, MissingFilesError, AuthorityError, RecordError, OSError,
-        ValueError.
+        Raises OpenDirectoryError, NotAFileError, MissingFilesError, AuthorityError,
+        RecordError, OSError, ValueError.
         """
         self._check_private(private_directory(self.directory))
         with alone(self.directory):
+            self._check_files()
             recorded = self._issued.load()
             self._check_nothing_is_lost(recorded=recorded)
             for authority in (self._clients, self._peers):
@@ -165,6 +166,12 @@ class ProductionSecrets:
                 f"{directory} is open to other users: `chmod 700 {directory}`, then run this "
                 "again"
             )
+
+    def _check_files(self) -> None:
+        """Reading a pipe, for one, might never end."""
+        for path in self.directory.rglob("*"):
+            if path.exists() and not path.is_file() and not path.is_dir():
+                raise NotAFileError(f"{path} is not a file: remove it, and run this again")
 
     def _check_nothing_is_lost(self, *, recorded: bool) -> None:
         """New keys never replace those that what is there was made with."""
@@ -235,10 +242,7 @@ class ProductionSecrets:
         """The key on disk, if there is one, signs; and its certificate is not another's."""
         key, certificate = files.private_key, files.certificate
         if key.exists() and load_key(key) is None:
-            raise AuthorityError(
-                f"{key} is not a P-256 private key without a password: restore the one that "
-                "this command made"
-            )
+            raise _no_key(key)
         ours = self._issued.may_write(certificate) and not self._replaced(key)
         if not ours and load_pair(files) is None:
             raise AuthorityError(f"{certificate} does not belong to {key}: restore both")
@@ -281,8 +285,11 @@ class ProductionSecrets:
         self._issued.write_or_leave(self.directory / target, source.read_bytes())
 
     def _make_issuer(self) -> None:
-        key = self._issued.make_once(self._operator / "issuer.key", new_issuer_key)
-        issuer = parse_issuer(key)
+        private_key = self._operator / "issuer.key"
+        try:
+            issuer = parse_issuer(self._issued.make_once(private_key, new_issuer_key))
+        except ValueError:
+            raise _no_key(private_key) from None
         for name in DATABASE_SERVICES:
             # An operator adds issuers and keys of his own to these files.
             for file, content in published(issuer).items():
@@ -308,10 +315,22 @@ class ProductionSecrets:
         file = self.directory / f"{name}-db" / "password"
         # The image's entry point may read it as another user than the services': what keeps
         # others out is the directory above.
-        password = self._issued.make_once(file, _new_password, PUBLIC).decode()
+        password = self._issued.make_once(file, _new_password, PUBLIC).decode(errors="replace")
+        if not password.strip() or not password.isascii():
+            raise MissingFilesError(
+                f"{file} holds no password of ASCII characters: put your own back, and run "
+                "this again"
+            )
         file.parent.chmod(TRAVERSABLE)
         dsn = f"postgresql://{name}:{password}@{name}-db:{DATABASE_PORT}/{name}"
         self._issued.make_once(self.directory / name / "dsn", dsn.encode)
+
+
+def _no_key(file: Path) -> AuthorityError:
+    return AuthorityError(
+        f"{file} is not a P-256 private key without a password: restore the one that this "
+        "command made"
+    )
 
 
 def _signed(leaf: Authority, authority: Authority) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from chassis.clock import SystemClock
 from splitkeep.cli import fail
-from splitkeep.issued_files import RecordError
+from splitkeep.issued_files import NotAFileError, RecordError
 from splitkeep.production_files import (
     CONTAINER_UID,
     AuthorityError,
@@ -18,7 +18,13 @@ from splitkeep.production_files import (
 )
 from splitkeep.terminal import tell
 
-REFUSALS = (OpenDirectoryError, MissingFilesError, AuthorityError, RecordError)
+REFUSALS = (
+    OpenDirectoryError,
+    NotAFileError,
+    MissingFilesError,
+    AuthorityError,
+    RecordError,
+)
 
 
 def run(arguments: Namespace, _environ: Mapping[str, str]) -> int:

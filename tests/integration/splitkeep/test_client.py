@@ -177,6 +177,15 @@ async def test_what_is_no_sequence_of_names_is_refused_before_anything_is_asked(
     assert vault.asked == []
 
 
+async def test_a_name_that_is_no_unicode_is_refused_in_words(connect: Connect) -> None:
+    vault = ScriptedVault()
+    client = await connect(vault)
+
+    with pytest.raises(ValueError, match="a name is not valid Unicode"):
+        await client.decrypt(["a", "\udcff"], namespace="default")
+    assert vault.asked == []
+
+
 async def test_names_may_come_from_any_iterable(connect: Connect) -> None:
     client = await connect(ScriptedVault())
 

@@ -21,7 +21,7 @@ from splitkeep.certificates import (
     ensure_leaf,
     load_pair,
 )
-from splitkeep.issued_files import RecordError
+from splitkeep.issued_files import NotAFileError, RecordError
 from splitkeep.issuer import new_issuer_key
 from splitkeep.production_files import (
     AuthorityError,
@@ -428,3 +428,35 @@ def belong_together(certificate: Path) -> bool:
     key = certificate.with_suffix(".key")
     pair = KeyPair(certificate, key)
     return not key.exists() or load_pair(pair) is not None
+
+
+@pytest.mark.parametrize("name", ["metadata/dsn", "vault/issuers.json", "vault/jwks.json"])
+def test_an_operators_link_to_nothing_is_named_and_stays(tmp_path: Path, name: str) -> None:
+    make(tmp_path)
+    (tmp_path / name).unlink()
+    (tmp_path / name).symlink_to(tmp_path / "not-mounted-yet")
+
+    with pytest.raises(NotAFileError, match=name):
+        make(tmp_path)
+
+    assert (tmp_path / name).is_symlink()
+
+
+@pytest.mark.parametrize("name", ["issued.json", "operator/ca.key", "gateway/tls.pem"])
+def test_a_pipe_is_named_and_not_read(tmp_path: Path, name: str) -> None:
+    make(tmp_path)
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+
+    with pytest.raises(NotAFileError, match=name):
+        make(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"-----BEGIN PRIVATE KEY-----", b"\xff"])
+@pytest.mark.parametrize("name", ["operator/issuer.key", "vault-db/password"])
+def test_a_damaged_key_or_password_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+    make(tmp_path)
+    (tmp_path / name).write_bytes(content if name.endswith("key") else content[:1].strip(b"-"))
+
+    with pytest.raises((AuthorityError, MissingFilesError), match=name):
+        make(tmp_path)
