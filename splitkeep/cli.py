@@ -113,10 +113,17 @@ def _sentence(message: object) -> object:
 def _help_on_tests() -> int:
     print("usage: splitkeep test [WORD OF PYTEST ...]\n")
     print(arguments_of("test").__doc__, flush=True)
-    if find_spec("pytest") is None:
-        print("`splitkeep setup` installs pytest, which then adds its own options here.")
-        return 0
-    return subprocess.run([sys.executable, "-m", "pytest", "--help"], check=False).returncode
+    options = _options_of_pytest() if find_spec("pytest") else ""
+    hint = "`splitkeep setup` installs pytest, which then adds its own options here."
+    print(options or hint)
+    return 0
+
+
+def _options_of_pytest() -> str:
+    """Its help; empty for a pytest that lacks what the tests import."""
+    command = [sys.executable, "-m", "pytest", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False)
+    return shown.stdout if shown.returncode == 0 else ""
 
 
 def _parser(asked: str) -> ArgumentParser:

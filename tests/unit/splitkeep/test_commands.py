@@ -1,5 +1,6 @@
 """The command line: what it accepts, refuses and prints."""
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -112,6 +113,22 @@ def test_help_on_tests_is_the_commands_own_and_then_pytests() -> None:
     assert separator
     assert "SPLITKEEP_TEST_METADATA_DSN or SPLITKEEP_TEST_VAULT_DSN" in own
     assert "--last-failed" in pytests
+
+
+def test_help_on_tests_does_without_a_pytest_that_lacks_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "asyncpg.py").write_text("raise ModuleNotFoundError(name='asyncpg')\n")
+
+    shown = subprocess.run(
+        [sys.executable, "-c", "from splitkeep import cli; cli.run(['test', '--help'])"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "`splitkeep setup` installs pytest" in shown.stdout
+    assert shown.stderr == ""
 
 
 def test_help_on_tests_needs_nothing_that_is_installed() -> None:
