@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chassis.addresses import check_target
+from chassis.config_values import ValueProblemError
 from chassis.dsn import check_dsn
 from chassis.file_rules import SECRET, TRUST
 from chassis.log_level import LogLevel
 from chassis.sensitive import Sensitive
-from vault_svc.domain.keyring import MAXIMUM_AGE_SECONDS
+from vault_svc.domain.keyring import MAXIMUM_AGE_SECONDS, could_be_kek_id
 
 MIGRATIONS = "vault_svc.postgres.migrations"
 PREFIX = "SPLITKEEP_VAULT_"
@@ -16,6 +17,13 @@ PORT_SETTINGS = {"clients": f"{PREFIX}PORT", "operations": f"{PREFIX}OPERATIONS_
 
 _PORT = {"min": 0, "max": 65535}
 _DAY_SECONDS = 24 * 3600
+
+
+def _check_kek_ids(text: str) -> None:
+    """What cannot be an id is not told of, for it may be a key."""
+    items = map(str.strip, text.split(","))
+    if not all(could_be_kek_id(item) for item in items if item):
+        raise ValueProblemError("has an item that is no KEK id: 1 to 63 of a-z, 0-9 and . _ -")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,10 @@ class Config:
     kek_file: Path = field(metadata={**SECRET, "help": "JSON file of the KEKs, mode 0600"})
     keks_lost: tuple[str, ...] = field(
         default=(),
-        metadata={"help": "ids of KEKs that are lost, with commas; a start does without them"},
+        metadata={
+            "help": "ids of KEKs that are lost, with commas; a start does without them",
+            "check": _check_kek_ids,
+        },
     )
     metadata_server_name: str = field(
         default="splitkeep-metadata",

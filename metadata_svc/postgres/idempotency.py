@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import asyncpg
 
+from chassis.errors import UnavailableError
 from chassis.postgres import Connection, Database
 from chassis.queries import load_queries
 from metadata_svc.domain.idempotency import Fingerprint, IdempotencyKey, RecordedCreate
@@ -13,7 +14,10 @@ from metadata_svc.domain.keeper import Keeper
 from metadata_svc.domain.resource import Kind
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.postgres.rows import (
+    DAMAGE,
+    DAMAGED_OUTCOME,
     keeper_from_json,
+    note_damaged_outcome,
     resource_to_json,
     secure_value_from_json,
 )
@@ -108,9 +112,19 @@ def _principal_digest(key: IdempotencyKey) -> bytes:
 def _recorded_from_row(row: asyncpg.Record) -> RecordedCreate:
     if row["outcome"] is None:
         raise LookupError("an idempotency key that is taken has no outcome")
-    read = keeper_from_json if Kind(row["kind"]) is Kind.KEEPER else secure_value_from_json
     return RecordedCreate(
         fingerprint=Fingerprint(row["fingerprint"], row["issuer_fingerprint"] or b""),
-        outcome=read(row["outcome"]),
+        outcome=_outcome(row),
         issuer=row["issuer"],
     )
+
+
+def _outcome(row: asyncpg.Record) -> SecureValue | Keeper:
+    """Raises UnavailableError if it is damaged."""
+    try:
+        if Kind(row["kind"]) is Kind.KEEPER:
+            return keeper_from_json(row["outcome"])
+        return secure_value_from_json(row["outcome"])
+    except DAMAGE as error:
+        note_damaged_outcome(error)
+        raise UnavailableError(f"{DAMAGED_OUTCOME}; choose another idempotency key") from None

@@ -36,6 +36,7 @@ DAMAGE = (
     TypeError,
     ValueError,
 )
+DAMAGED_OUTCOME = "what this write made is recorded, and damaged in the database"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EMPTY: Mapping[str, object] = {
     "description": "",
@@ -97,6 +98,11 @@ def keeper_from_json(text: str) -> Keeper:
     made = Keeper(**_stored_fields(stored, Keeper) | {"aws": _aws(stored["aws"])})
     check_sound(made)
     return made
+
+
+def note_damaged_outcome(error: Exception) -> None:
+    """It is logged that an outcome cannot be read, without what it holds."""
+    _log.error("a recorded outcome is damaged", reason=type(error).__name__)
 
 
 def resource_to_json(resource: Resource) -> str:

@@ -5,11 +5,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from chassis.errors import UnavailableError
 from chassis.postgres import Connection
 from chassis.queries import load_queries
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.value_id import ReleasedPlace, ValueKey, ValueRecord, ValueState
-from metadata_svc.postgres.rows import resource_to_json, secure_value_from_json
+from metadata_svc.postgres.rows import (
+    DAMAGE,
+    DAMAGED_OUTCOME,
+    note_damaged_outcome,
+    resource_to_json,
+    secure_value_from_json,
+)
 
 _BEFORE_ALL = ValueKey("", UUID(int=0))
 _BEFORE_ALL_RELEASES = ReleasedPlace(datetime(1970, 1, 1, tzinfo=UTC), _BEFORE_ALL)
@@ -51,8 +58,7 @@ class PostgresValueIdStore:
         row = await self.connection.fetchrow(self.queries.read, key.namespace, key.value_id)
         if row is None:
             raise LookupError("a value id that is taken has no row")
-        outcome = None if row["outcome"] is None else secure_value_from_json(row["outcome"])
-        return ValueRecord(ValueState(row["state"]), outcome)
+        return ValueRecord(ValueState(row["state"]), _outcome(row["outcome"]))
 
     async def record(self, key: ValueKey, outcome: SecureValue) -> None:
         await self.connection.execute(
@@ -102,6 +108,17 @@ class PostgresValueIdStore:
 
     async def acknowledge(self, keys: Sequence[ValueKey]) -> None:
         await self.connection.execute(self.queries.acknowledge, *_columns(keys))
+
+
+def _outcome(stored: str | None) -> SecureValue | None:
+    """Raises UnavailableError if it is damaged."""
+    if stored is None:
+        return None
+    try:
+        return secure_value_from_json(stored)
+    except DAMAGE as error:
+        note_damaged_outcome(error)
+        raise UnavailableError(DAMAGED_OUTCOME) from None
 
 
 def _columns(keys: Sequence[ValueKey]) -> tuple[list[str], list[UUID]]:

@@ -17,6 +17,7 @@ from chassis.errors import (
     InvalidArgumentError,
     PermissionDeniedError,
     Rule,
+    UnavailableError,
 )
 from chassis.grpc_client import call
 from chassis.metrics import Metrics
@@ -49,6 +50,7 @@ OTHERWISE = peer_pb.Idempotency(key="create-1", fingerprint=bytes([2] * 32))
 DRAFT = resource.SecureValueDraft(
     namespace="default", name="pg-main", description="d", annotations={"a": "ж\n"}
 )
+OTHER_DRAFT = resource.SecureValueDraft(namespace="default", name="other", description="d")
 KEEPER = keepers_pb.KeeperDraft(
     namespace="default",
     generate_name="kp-",
@@ -157,6 +159,23 @@ async def test_prepare_answers_what_was_recorded_and_prepares_nothing(wire: Wire
 
     assert again.recorded == made
     assert not again.HasField("prepared")
+
+
+@pytest.mark.parametrize("outcome", ["{}", "[]", "null", '{"uid": 1}', '"x"'])
+async def test_a_recorded_outcome_that_is_damaged_is_a_fault_with_a_way_out(
+    wire: Wire, database: Database, outcome: str
+) -> None:
+    await created(wire)
+    asked = peer_pb.PrepareRequest(operation=peer_pb.OPERATION_CREATE, draft=OTHER_DRAFT)
+    repeat = (await ask(wire, "Prepare", asked)).prepared
+    await ask(wire, "Claim", peer_pb.ClaimRequest(prepared=repeat, draft=OTHER_DRAFT))
+    await database.write("UPDATE idempotency_keys SET outcome = $1", outcome)
+    await database.write("UPDATE value_ids SET outcome = $1", outcome)
+
+    with pytest.raises(UnavailableError, match="choose another idempotency key"):
+        await prepare(wire)
+    with pytest.raises(UnavailableError, match="is recorded, and damaged"):
+        await ask(wire, "Claim", peer_pb.ClaimRequest(prepared=repeat, draft=OTHER_DRAFT))
 
 
 async def test_another_request_under_the_key_is_a_violation_of_it(wire: Wire) -> None:

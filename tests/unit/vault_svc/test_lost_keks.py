@@ -1,11 +1,15 @@
 """A lost KEK: the vault starts without it if told to, and only what lies under it fails."""
 
+import re
+
 import pytest
 from structlog.testing import capture_logs
 
+from chassis.config import ConfigError, load_config
 from chassis.errors import InvalidArgumentError
 from tests.fakes.vault_svc.keks import SwitchedKek, a_kek
 from tests.fakes.vault_svc.vault import Vault, a_write
+from vault_svc.config import PREFIX, Config
 from vault_svc.domain.keyring import DataKeyState, could_be_kek_id
 from vault_svc.ports.data_keys import KekUsage
 from vault_svc.ports.decisions import Answer
@@ -175,3 +179,22 @@ async def test_a_row_that_names_what_no_kek_can_be_called_does_not_stop_a_start(
     assert found.problems == ()
     assert [line["event"] for line in lines] == ["a data key is damaged"]
     assert "Not An Id" not in str(lines)
+
+
+@pytest.mark.parametrize(
+    "lost", ["LOCAL-1", "local 1", "kek-1,k\u00e9k", "kek-1;kek-2", "x" * 64, "a=="]
+)
+def test_a_declaration_that_is_no_kek_id_refuses_the_start_and_is_not_shown(lost: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config(Config, PREFIX, {f"{PREFIX}KEKS_LOST": lost})
+
+    (told,) = (p for p in error.value.problems if re.match(f"{PREFIX}KEKS_LOST ", p))
+    assert "no KEK id" in told
+    assert lost not in told
+
+
+def test_declarations_may_be_repeated_and_spaced() -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config(Config, PREFIX, {f"{PREFIX}KEKS_LOST": " kek-1 , kek-2,kek-1"})
+
+    assert "KEKS_LOST" not in str(error.value)
