@@ -1,6 +1,7 @@
 """A certificate chain and its key in files that may be replaced while the process runs."""
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,8 +69,10 @@ class CurrentTls:
     def __init__(self, tls: Tls) -> None:
         """Raises TlsFilesError if the files are not usable."""
         self.files, self._lock = tls, threading.Lock()
+        self._version: tuple[tuple[int, int, int], ...] = ()
+        with suppress(OSError):  # reading says which file it is
+            self._version = tls.version()
         self._contents = read_tls(tls)
-        self._version = tls.version()
 
     def contents(self) -> TlsContents:
         """The same object as long as the files do not change."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from chassis import tls_files
 from chassis.certificates import Certificates
 from chassis.database_tls import add_certificates
 from chassis.errors import UnavailableError
@@ -203,3 +204,27 @@ def test_a_dsn_that_names_no_certificate_has_no_gauge() -> None:
     add_certificates(metrics.certificates, Sensitive(dsn))
 
     assert f"{NOT_AFTER}{{" not in metrics.exposition().decode()
+
+
+def test_a_file_that_is_replaced_while_it_is_first_read_is_read_again(
+    tls: Tls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = ensure_authority(
+        KeyPair(tmp_path / "ca.pem", tmp_path / "ca.key"), name="test", now=MADE
+    )
+    later = KeyPair(tmp_path / "later.pem", tmp_path / "later.key")
+    ensure_leaf(later, authority, names=("localhost",), now=MADE + 100 * DAY)
+    read_tls = tls_files.read_tls
+
+    def read_and_replaced(files: Tls) -> tls_files.TlsContents:
+        contents = read_tls(files)
+        if later.certificate.exists():
+            later.certificate.replace(files.certificate_chain)
+            later.private_key.replace(files.private_key)
+        return contents
+
+    monkeypatch.setattr(tls_files, "read_tls", read_and_replaced)
+    current = CurrentTls(tls)
+
+    (own, *_) = current.contents().certificates
+    assert own.not_valid_before_utc > MADE + 98 * DAY
