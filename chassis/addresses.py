@@ -12,9 +12,9 @@ from chassis.config_values import ValueProblemError
 BACKLOG = 1_024
 _HIGHEST_PORT = 65_535
 
-_HOST_AND_PORT = re.compile(r"(?:\[[^\s\[\]]+\]|[^\s:/\[\]]+):([0-9]{1,5})")
+_HOST_AND_PORT = re.compile(r"(?:\[[!-Z^-~]+\]|[!-.0-9;-Z\\^-~]+):([0-9]{1,5})")
 # gRPC documentation, "gRPC Name Resolution".
-_OF_GRPC = re.compile(r"(?:dns|ipv4|ipv6|unix|unix-abstract|vsock|xds):\S+")
+_OF_GRPC = re.compile(r"(?:dns|ipv4|ipv6|unix|unix-abstract|vsock|xds):[!-~]+")
 
 
 def check_target(text: str) -> None:

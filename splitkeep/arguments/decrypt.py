@@ -9,18 +9,21 @@ Against the local stack nothing but names is needed; elsewhere give --target, --
 --token-file.
 """
 
+import re
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Mapping
 from pathlib import Path
 
 from splitkeep.local.settings import add_state_argument
 
+TARGET = re.compile(r"[!-~]+:[!-~]+")
+
 
 def add_arguments(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
     """See Command."""
-    parser.add_argument("names", nargs="+", metavar="NAME")
+    parser.add_argument("names", nargs="+", type=parse_text, metavar="NAME")
     add_state_argument(parser, environ)
-    parser.add_argument("--namespace", help="default: the stack's")
+    parser.add_argument("--namespace", type=parse_text, help="default: the stack's")
     parser.add_argument(
         "--target",
         type=parse_target,
@@ -31,7 +34,12 @@ def add_arguments(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
     parser.add_argument(
         "--token-file", type=Path, metavar="FILE", help="default: a token of k6-cloud"
     )
-    parser.add_argument("--server-name", metavar="NAME", help="the name the certificate bears")
+    parser.add_argument(
+        "--server-name",
+        type=parse_text,
+        metavar="NAME",
+        help="the name the certificate bears",
+    )
     parser.add_argument("--proxy", metavar="HOST:PORT", help="an HTTP proxy; default: none")
     parser.add_argument(
         "--deadline", type=parse_deadline, metavar="SECONDS", help="default: 10"
@@ -53,7 +61,18 @@ def parse_deadline(text: str) -> float:
 def parse_target(text: str) -> str:
     """HOST:PORT. Raises ArgumentTypeError for what gRPC would look for in vain."""
     if "://" in text and not text.startswith("dns://"):
-        raise ArgumentTypeError(f"{text} has a scheme: give HOST:PORT alone")
+        raise ArgumentTypeError(f"{text!r} has a scheme: give HOST:PORT alone")
     if text.count(":") > 1 and "[" not in text and not text.startswith("dns:"):
-        raise ArgumentTypeError(f"{text}: an IPv6 address is in brackets, as in [::1]:9402")
+        raise ArgumentTypeError(f"{text!r}: an IPv6 address is in brackets, as in [::1]:9402")
+    if not TARGET.fullmatch(text):
+        raise ArgumentTypeError(f"{text!r} is no target: give HOST:PORT alone")
+    return text
+
+
+def parse_text(text: str) -> str:
+    """What a message carries. Raises ArgumentTypeError for bytes that are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ArgumentTypeError(f"{text!r} is not UTF-8") from None
     return text

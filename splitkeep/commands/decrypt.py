@@ -23,9 +23,25 @@ from splitkeep.terminal import is_plain, one_line, tell
 
 PEM_MARK = b"-----BEGIN CERTIFICATE-----"
 
-# In gRPC's texts for a handshake that fails.
-WRONG_CA = "CERTIFICATE_VERIFY_FAILED"
-WRONG_NAME = "Hostname Verification Check failed"
+# What gRPC's texts for a connection that fails contain, and what to tell instead. The vault's
+# own texts contain none of them.
+CONNECTION_FAULTS = {
+    "Hostname Verification Check failed": (
+        "its certificate does not bear the name that was called; is --server-name the name in "
+        "the vault's certificate?"
+    ),
+    "CERTIFICATE_VERIFY_FAILED": (
+        "its certificate was not signed by the given authority; is --ca the right one?"
+    ),
+    "DNS resolution failed": "its host is not found; is the host right?",
+    "Connection refused": "nothing listens there; does the vault run, are host and port right?",
+    "connections to all backends failing": (
+        "no TLS connection comes about; is this the vault's port, and open to this machine?"
+    ),
+    "failed to connect to all addresses": (
+        "no TLS connection comes about; is this the vault's port, and open to this machine?"
+    ),
+}
 
 
 class UnprintableError(Exception):
@@ -49,10 +65,7 @@ class Vault:
 def run(arguments: Namespace, _environ: Mapping[str, str]) -> int:
     """See Command."""
     try:
-        vault = find_vault(arguments)
-        outcomes = asyncio.run(_decrypt(vault, arguments))
-    except UnavailableError as error:
-        return fail(f"{error}{_hint(str(error))}")
+        outcomes = asyncio.run(_decrypt(find_vault(arguments), arguments))
     except (MissingError, KnownError, OSError, ValueError) as error:
         return fail(error)
     try:
@@ -78,6 +91,7 @@ def _as_asked(outcomes: Mapping[str, Outcome], arguments: Namespace) -> bytes:
 
 
 async def _decrypt(vault: Vault, arguments: Namespace) -> dict[str, Outcome]:
+    """Every name's outcome. Raises KnownError, OSError, ValueError."""
     deadline = DEADLINE_SECONDS if arguments.deadline is None else arguments.deadline
     async with DecryptClient.connect(
         vault.target,
@@ -86,9 +100,12 @@ async def _decrypt(vault: Vault, arguments: Namespace) -> dict[str, Outcome]:
         server_name=arguments.server_name,
         proxy=arguments.proxy,
     ) as client:
-        return await client.decrypt(
-            arguments.names, namespace=vault.namespace, deadline_seconds=deadline
-        )
+        try:
+            return await client.decrypt(
+                arguments.names, namespace=vault.namespace, deadline_seconds=deadline
+            )
+        except UnavailableError as error:
+            raise UnavailableError(in_words(str(error), vault.target)) from None
 
 
 def find_vault(arguments: Namespace) -> Vault:
@@ -127,11 +144,12 @@ def check_ca(file: Path) -> None:
         raise MissingError(f"--ca {file} holds no certificate: {wanted}")
 
 
-def _hint(message: str) -> str:
-    """What to look at, if the message is of TLS."""
-    if WRONG_NAME in message:
-        return "; is --server-name the name in the vault's certificate?"
-    return "; is --ca the right one?" if WRONG_CA in message else ""
+def in_words(message: str, target: str) -> str:
+    """What gRPC says of a connection to the target, in ours; the vault's own message stays."""
+    for mark, cause in CONNECTION_FAULTS.items():
+        if mark in message:
+            return f"the vault at {target} cannot be reached: {cause}"
+    return message
 
 
 def as_json(outcome: Outcome) -> dict[str, object]:

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import socket
 from pathlib import Path
 
 import pytest
 
 from splitkeep.cli import run
+from splitkeep.commands.decrypt import in_words
 from tests.integration.splitkeep.scripted_vault import ScriptedVault, make_certificates, serving
 
 
@@ -40,6 +42,30 @@ async def test_with_the_wrong_name_the_command_asks_for_the_right_one(
 
     assert code == 1
     assert "is --server-name the name" in capfd.readouterr().err
+
+
+async def test_a_vault_that_cannot_be_reached_is_told_by_its_target(
+    ca: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+
+    assert await decrypt_at(port, ca=ca, directory=tmp_path) == 1
+
+    said = capfd.readouterr().err
+    assert f"the vault at 127.0.0.1:{port} cannot be reached: nothing listens there" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("DNS resolution failed for nowhere:1: C-ares status", "its host is not found"),
+        ("connections to all backends failing; last error: recvmsg", "no TLS connection"),
+    ],
+)
+def test_grpcs_words_for_a_connection_that_fails_are_not_shown(words: str, told: str) -> None:
+    assert told in in_words(words, "nowhere:1")
+    assert words not in in_words(words, "nowhere:1")
 
 
 async def test_with_the_right_ca_the_command_prints_the_value(

@@ -27,7 +27,7 @@ def test_a_target_is_a_host_and_a_port_or_an_address_of_grpcs(target: str) -> No
     [
         *("metadata", "", ":9402", "metadata:", "metadata:port", "metadata:70000", "::1"),
         *("http://metadata:9402", "https://metadata:9402"),
-        *("meta data:9402", "metadata:9402\n"),
+        *("meta data:9402", "metadata:9402\n", "\udcff:9402", "dns:\udcff:1"),
     ],
 )
 def test_a_target_that_no_call_could_reach_is_refused(target: str) -> None:

@@ -365,6 +365,11 @@ def test_the_stacks_token_is_not_sent_to_another_vault(state: State) -> None:
         ("::1:9402", "in brackets"),
         ("2001:db8::7:9402", "in brackets"),
         ("https://vault:9402", "HOST:PORT alone"),
+        ("vault", "HOST:PORT alone"),
+        (":9402", "HOST:PORT alone"),
+        ("va ult:9402", "HOST:PORT alone"),
+        ("\udcff:9402", "HOST:PORT alone"),
+        ("", "HOST:PORT alone"),
     ],
 )
 def test_a_target_that_cannot_be_found_is_a_usage_error(
@@ -375,6 +380,20 @@ def test_a_target_that_cannot_be_found_is_a_usage_error(
 
     assert caught.value.code == 2
     assert hint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["\udcff"], ["a", "--namespace", "\udcff"], ["a", "--server-name", "\udcff"]],
+)
+def test_words_that_are_not_utf8_are_a_usage_error(
+    capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(["decrypt", *words])
+
+    assert caught.value.code == 2
+    assert "is not UTF-8" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("target", ["[::1]:9402", "vault:9402", "dns:///vault:9402"])
