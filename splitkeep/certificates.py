@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from splitkeep.files import PRIVATE, PUBLIC, write_file
+from splitkeep.files import PRIVATE, PUBLIC, read_file, write_file
 
 AUTHORITY_LIFETIME = timedelta(days=3650)
 LEAF_LIFETIME = timedelta(days=730)
@@ -113,7 +113,7 @@ def ensure_leaf(
 def load_pair(files: KeyPair) -> Authority | None:
     """What is on disk, if certificate and key are there, readable and belong together."""
     try:
-        certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
+        certificate = x509.load_pem_x509_certificate(read_file(files.certificate))
     except (OSError, ValueError):
         return None
     key = load_key(files.private_key)
@@ -125,7 +125,7 @@ def load_pair(files: KeyPair) -> Authority | None:
 def load_key(path: Path) -> ec.EllipticCurvePrivateKey | None:
     """The key in this file; None if it holds no P-256 key that can be read."""
     try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
+        key = load_pem_private_key(read_file(path), password=None)
     except (OSError, ValueError, TypeError):
         return None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
@@ -136,8 +136,8 @@ def load_key(path: Path) -> ec.EllipticCurvePrivateKey | None:
 def remark_on(files: KeyPair) -> str:
     """What whoever made this pair, of whatever kind, is to know of it."""
     try:
-        certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
-        key = load_pem_private_key(files.private_key.read_bytes(), password=None)
+        certificate = x509.load_pem_x509_certificate(read_file(files.certificate))
+        key = load_pem_private_key(read_file(files.private_key), password=None)
     except (OSError, ValueError, TypeError):
         return "one of them is missing or cannot be read"
     if certificate.public_key() != key.public_key():

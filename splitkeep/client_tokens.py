@@ -11,6 +11,7 @@ from pathlib import Path
 from chassis.errors import UnauthenticatedError
 from chassis.sensitive import Sensitive
 from chassis.token_parsing import parse_token
+from splitkeep.files import open_file
 
 Token = str | Sensitive[str]
 TokenSource = Callable[[], Token | Awaitable[Token]]
@@ -27,8 +28,8 @@ class TokenFile:
     """A file with one token, which whoever renews the token replaces or writes over.
 
     What was read last stays in use while no token can be read: the file is away, empty,
-    unreadable, a directory. A token that is written in part looks like one; replacement() gives
-    another once the service has refused it.
+    unreadable, a directory, a pipe. A token that is written in part looks like one;
+    replacement() gives another once the service has refused it.
     """
 
     path: Path
@@ -64,7 +65,7 @@ class TokenFile:
             version = (found.st_mtime_ns, found.st_size, found.st_ino)
             settled = abs(time.time() - found.st_mtime) > SETTLED_SECONDS
             if version != self._version or not settled:
-                with self.path.open("rb") as file:
+                with open_file(self.path) as file:
                     self._keep(_one_token(file.read(LONGEST_FILE)), version)
         except OSError as error:
             return f"cannot be read ({error.strerror})"
@@ -79,14 +80,17 @@ class TokenFile:
 
 
 async def checked_token(source: TokenSource) -> Sensitive[str]:
-    """The source's token, fit for a header. Raises UnauthenticatedError, or what it raises."""
+    """The source's token, fit for a header, without the blanks and line breaks around it.
+
+    Raises UnauthenticatedError, or what the source raises.
+    """
     token = source()
     if inspect.isawaitable(token):
         token = await token
     text: object = token.reveal() if isinstance(token, Sensitive) else token
-    if not isinstance(text, str) or not _is_token(text):
+    if not isinstance(text, str) or not _is_token(text.strip()):
         raise UnauthenticatedError("the token source gave no token")
-    return Sensitive(text)
+    return Sensitive(text.strip())
 
 
 def has_expired(token: Sensitive[str]) -> bool:

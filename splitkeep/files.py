@@ -1,12 +1,13 @@
 """Files that are whole or absent, and private from their first byte."""
 
+import errno
 import json
 import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 PRIVATE = 0o600
 PUBLIC = 0o644
@@ -30,8 +31,17 @@ def write_file(
     """The file has this content, mode and owner, also after a loss of power.
 
     Nobody ever sees a part of it, another mode or another owner; what cannot be written leaves
-    the old file as it was.
+    the old file as it was. Raises OSError, which names this file.
     """
+    try:
+        _replace(path, content, mode, owner)
+    except OSError as error:
+        # Not the draft's hidden name, and not two names.
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    _settle_entries(path.parent)
+
+
+def _replace(path: Path, content: bytes, mode: int, owner: Owner) -> None:
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
     try:
@@ -47,7 +57,6 @@ def write_file(
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
-    _settle_entries(path.parent)
 
 
 def _settle_entries(directory: Path) -> None:
@@ -69,22 +78,58 @@ def json_bytes(content: object) -> bytes:
     return (json.dumps(content, indent=2) + "\n").encode()
 
 
+def read_file(path: Path) -> bytes:
+    """What the file holds. Raises OSError, as `open_file` does."""
+    with open_file(path) as file:
+        return file.read()
+
+
+def open_file(path: Path, mode: str = "rb") -> BinaryIO:
+    """The file, opened in a binary mode; one that is made now is private.
+
+    Raises OSError, also for what is no regular file: the other end of a pipe might never come.
+    """
+    return cast("BinaryIO", open(path, mode, opener=_regular))  # Path.open has no opener
+
+
+def _regular(path: str, flags: int) -> int:
+    try:
+        descriptor = os.open(path, flags | os.O_NONBLOCK, PRIVATE)
+    except OSError as error:
+        # That of a pipe that is to be written, and of a socket.
+        raise (_not_regular(path) if error.errno == errno.ENXIO else error) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _not_regular(path)
+    return descriptor
+
+
+def _not_regular(path: str) -> OSError:
+    return OSError(errno.EINVAL, "Not a regular file", str(path))
+
+
 def read_json(path: Path) -> Any:
     """What the file holds. Raises OSError, ValueError."""
-    return json.loads(path.read_bytes())
+    return json.loads(read_file(path))
 
 
 def read_or_make(path: Path, make: Callable[[], bytes], *, mode: int = PRIVATE) -> bytes:
     """The file's content; made on the first call and never overwritten."""
     if not path.exists():
         write_file(path, make(), mode=mode)
-    return path.read_bytes()
+    return read_file(path)
 
 
 def private_directory(path: Path) -> Path:
-    """The directory is there. One made now is the user's alone; one found is left as it is."""
+    """The directory is there. One made now is the user's alone; one found is left as it is.
+
+    Raises OSError.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+    try:
+        path.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, "Not a directory", str(path)) from None
     return path
 
 

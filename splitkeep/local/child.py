@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from splitkeep.files import open_file
+
 LEASH = Path(__file__).with_name("leash.py")
 
 
@@ -64,7 +66,7 @@ class Child:
         who = program.identity
         numbers = (os.getpid(), int(program.end_signal), who.uid, who.gid)
         command = [sys.executable, "-I", "-S", str(LEASH), *map(str, numbers), *program.command]
-        with program.log.open("ab") as log:
+        with open_file(program.log, "ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=DEVNULL,

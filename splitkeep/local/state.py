@@ -18,7 +18,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from splitkeep.certificates import KeyPair
-from splitkeep.files import others_rights, private_directory, read_json, write_file
+from splitkeep.files import (
+    open_file,
+    others_rights,
+    private_directory,
+    read_json,
+    write_file,
+)
 from splitkeep.local.postgres_home import erase_home
 
 MARKER = "splitkeep-state"
@@ -89,6 +95,10 @@ class State:
         """Signs what the services show one another."""
         return self.key_pair("peer-ca")
 
+    @property
+    def _lock(self) -> Path:
+        return self.directory / "lock"
+
     def key_pair(self, name: str) -> KeyPair:
         """A certificate and its key."""
         tls = self.directory / "tls"
@@ -114,7 +124,7 @@ class State:
         Somebody whose stack does not run (yet, or any more) is waited for, as `wait` says.
         Raises StateError if somebody uses it then.
         """
-        with (self.directory / "lock").open("a+b") as lock:
+        with open_file(self._lock, "a+b") as lock:
             self._take(lock, wait)
             lock.truncate(0)
             lock.write(str(os.getpid()).encode())
@@ -146,7 +156,7 @@ class State:
     def in_use(self) -> bool:
         """Whether somebody holds it now."""
         try:
-            with (self.directory / "lock").open("rb") as lock:
+            with open_file(self._lock) as lock:
                 return not _locked(lock, fcntl.LOCK_SH)
         except OSError:
             return False

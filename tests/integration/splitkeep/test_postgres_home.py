@@ -222,6 +222,58 @@ def test_a_damaged_name_of_the_directory_outside_makes_no_new_databases(
     assert open_home(state, as_root=True) == home
 
 
+@pytest.mark.skipif(not IS_ROOT, reason="only root needs a directory outside")
+def test_a_lost_name_of_the_directory_outside_makes_no_new_databases(
+    home: PostgresHome, state: Path
+) -> None:
+    (home.directory / "vault" / "data").mkdir(parents=True)
+    (state / "postgres-directory").unlink()
+
+    with pytest.raises(PostgresHomeError, match=f"{home.directory} holds the databases"):
+        open_home(state, as_root=True)
+    erase_home(state)
+    assert not home.directory.exists()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root needs a directory outside")
+@pytest.mark.parametrize("lost", [".", "state-directory"])
+def test_a_lost_directory_outside_makes_no_new_databases(
+    home: PostgresHome, state: Path, lost: str
+) -> None:
+    away = home.directory.with_name(f"{home.directory.name}-away")
+    home.directory.joinpath(lost).rename(away)
+    try:
+        with pytest.raises(PostgresHomeError, match="whose databases are gone"):
+            open_home(state, as_root=True)
+    finally:
+        away.rename(home.directory / lost)
+
+    assert open_home(state, as_root=True) == home
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root needs a directory outside")
+def test_a_moved_state_directory_makes_no_new_databases(
+    home: PostgresHome, state: Path
+) -> None:
+    moved = state / "moved"
+    moved.mkdir()
+    shutil.copy(state / "postgres-directory", moved)
+
+    with pytest.raises(PostgresHomeError, match=f"was moved, write {moved} into"):
+        open_home(moved, as_root=True)
+
+    assert (moved / "postgres-directory").read_text() == str(home.directory)
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root has a copy of the binaries")
+def test_binaries_that_are_gone_are_copied_again(home: PostgresHome, state: Path) -> None:
+    shutil.rmtree(home.installation)
+
+    open_home(state, as_root=True)
+
+    assert Path(home.program("postgres")).exists()
+
+
 def test_no_change_of_user_is_made_for_an_ordinary_user(tmp_path: Path) -> None:
     home = open_home(tmp_path, as_root=False)
 

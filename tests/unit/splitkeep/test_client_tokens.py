@@ -29,6 +29,11 @@ async def test_a_token_comes_from_any_callable(source: TokenSource, token: str) 
     assert (await checked_token(source)).reveal() == token
 
 
+@pytest.mark.parametrize("blanks", ["{}\n", " {}\r\n\n"])
+async def test_blanks_around_a_callables_token_are_no_part_of_it(blanks: str) -> None:
+    assert (await checked_token(lambda: blanks.format("token"))).reveal() == "token"
+
+
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "ümlaut", "nul\0"])
 async def test_what_does_not_fit_a_header_is_refused_without_being_shown(token: str) -> None:
     with pytest.raises(UnauthenticatedError) as caught:
@@ -134,6 +139,14 @@ def test_a_first_token_that_is_none_is_an_authentication_error(
 
     with pytest.raises(UnauthenticatedError, match="holds no token"):
         TokenFile(path)()
+
+
+@pytest.mark.timeout(10)
+def test_nobody_waits_for_the_writer_of_a_token_file_that_is_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "token")
+
+    with pytest.raises(UnauthenticatedError, match=r"cannot be read .*regular file"):
+        TokenFile(tmp_path / "token")()
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,12 @@ import json
 import os
 import stat
 from base64 import b64decode
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from splitkeep.files import PUBLIC, read_or_make, write_file
+from splitkeep.files import PUBLIC, open_file, private_directory, read_or_make, write_file
 from splitkeep.kek_file import ensure_kek_file
 
 
@@ -65,3 +66,43 @@ def test_a_kek_file_is_never_overwritten(tmp_path: Path) -> None:
     ensure_kek_file(path, os.urandom)
 
     assert path.read_bytes() == b"whatever is here, a restored one for example"
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_named_and_nobody_waits_for_its_writer(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "file"
+    make(path)
+
+    with pytest.raises(OSError, match=r"egular file|directory") as caught:
+        read_or_make(path, lambda: b"new")
+
+    assert caught.value.filename == str(path)
+
+
+def test_a_file_that_cannot_be_written_is_named_and_not_its_draft(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.mkdir()
+
+    with pytest.raises(IsADirectoryError) as caught:
+        write_file(path, b"content")
+
+    assert (caught.value.filename, caught.value.filename2) == (str(path), None)
+
+
+def test_a_file_in_the_place_of_a_directory_is_no_directory(tmp_path: Path) -> None:
+    (tmp_path / "tls").write_bytes(b"")
+
+    with pytest.raises(NotADirectoryError, match="tls"):
+        private_directory(tmp_path / "tls")
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("mode", ["rb", "ab", "a+b"])
+def test_a_pipe_is_opened_in_no_mode(tmp_path: Path, mode: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(OSError, match="Not a regular file"):
+        open_file(tmp_path / "pipe", mode)

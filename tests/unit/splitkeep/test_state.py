@@ -137,12 +137,43 @@ def test_a_path_with_a_line_break_is_refused(tmp_path: Path, name: str) -> None:
         open_state(tmp_path / name)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "1", '{"vault": 1}', '{"vault": {}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", "1", '{"vault": 1}', '{"vault": {}}'),
+        '{"vault": {"superuser": null, "owner": "b"}}',
+        '{"vault": {"superuser": "a", "owner": "it\'s"}}',
+    ],
+)
 def test_damaged_passwords_are_told_in_a_sentence(tmp_path: Path, content: str) -> None:
     (tmp_path / "passwords.json").write_text(content)
 
     with pytest.raises(PostgresError, match="is damaged"):
         ensure_passwords(tmp_path / "passwords.json", "vault")
+
+
+@pytest.mark.parametrize("known", [None, '{"metadata": {"superuser": "a", "owner": "b"}}'])
+def test_no_passwords_are_made_for_databases_that_are_there(
+    tmp_path: Path, known: str | None
+) -> None:
+    path = tmp_path / "passwords.json"
+    if known is not None:
+        path.write_text(known)
+
+    with pytest.raises(PostgresError, match=r"\.json lacks the passwords of the vault"):
+        ensure_passwords(path, "vault", has_data=True)
+
+    assert (path.read_text() if path.exists() else None) == known
+
+
+@pytest.mark.timeout(10)
+def test_a_pipe_in_the_place_of_the_lock_is_named(tmp_path: Path) -> None:
+    state = open_state(tmp_path / "state")
+    os.mkfifo(state.directory / "lock")
+
+    with pytest.raises(OSError, match=r"Not a regular file.*lock"), state.held():
+        pass
+    assert not state.in_use()
 
 
 def test_a_state_left_by_a_dead_process_is_held_again(tmp_path: Path) -> None:
