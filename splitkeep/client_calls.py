@@ -32,6 +32,7 @@ GRACE_SECONDS = 1.0  # after the deadline, for gRPC to say that it has passed
 _SURVIVES_FORKS = os.environ.get("GRPC_ENABLE_FORK_SUPPORT", "").lower() in {"1", "true", "yes"}
 _users: set[int] = set()  # the ids of this process and its ancestors that have used gRPC here
 _inherited: list[object] = []  # channels of an ancestor, kept: to end one here would not end
+_kept: list[grpc.Channel] = []  # see _keep_grpc
 
 
 class ClientClosedError(RuntimeError):
@@ -150,6 +151,7 @@ class _Channel:
         with self._lock:
             if self._channel is None:
                 credentials = grpc.ssl_channel_credentials(ca)
+                _keep_grpc(target, credentials)
                 self._channel = grpc.secure_channel(target, credentials, options)
             return self._channel
 
@@ -157,6 +159,17 @@ class _Channel:
         """The channel is closed, unless it is another process's."""
         if self._channel is not None and self.process == os.getpid():
             self._channel.close()
+
+
+def _keep_grpc(target: str, credentials: grpc.ChannelCredentials) -> None:
+    """Keeps gRPC from shutting down before the process ends.
+
+    gRPC shuts down in a thread of its own once the last channel is closed. A process that is
+    forked meanwhile waits at its exit for that thread, which it does not have. A channel
+    without a call opens no connection.
+    """
+    if not _kept:
+        _kept.append(grpc.secure_channel(target, credentials))
 
 
 class _Parts:

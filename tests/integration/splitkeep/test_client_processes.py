@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -54,13 +56,15 @@ async def output_at(port: int, program: str, ca: Path, **environment: str) -> li
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0", **environment},
+        start_new_session=True,
     )
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             output, _ = await process.communicate()
     finally:
-        if process.returncode is None:
-            process.kill()
+        with suppress(ProcessLookupError):  # its children, too, which hold the pipe open
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
     assert process.returncode == 0, output.decode()
     return output.decode().splitlines()
 
@@ -98,6 +102,13 @@ async def output_at(port: int, program: str, ca: Path, **environment: str) -> li
             "in_child(lambda: read(blocking()))",
             ["2", "ForkedError"],
             id="a new client after another was used and closed before the fork",
+        ),
+        pytest.param(
+            "for _ in range(5):\n"
+            "    with blocking() as client: read(client)\n"
+            "    in_child(lambda: read(blocking()))",
+            5 * ["ForkedError"],
+            id="each time that a client was closed",
         ),
         pytest.param(
             "import multiprocessing\n"
