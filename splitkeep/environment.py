@@ -49,7 +49,7 @@ class SetupError(Exception):
 
 
 class InterruptedSetupError(SetupError):
-    """Somebody pressed Ctrl-C."""
+    """Somebody pressed Ctrl-C, or ended it by a signal."""
 
     exit_code = INTERRUPTED
 
@@ -302,7 +302,7 @@ def enter(arguments: Sequence[str], root: Path = ROOT) -> None:
 def _prepare_alone(clone: Clone, installer: Installer, wanted: str) -> bool:
     """See prepare."""
     try:
-        with alone(clone.root):
+        with alone(clone.root), _interruptible():
             return prepare(clone, installer, wanted)
     except KeyboardInterrupt:
         raise InterruptedSetupError(
@@ -313,6 +313,20 @@ def _prepare_alone(clone: Clone, installer: Installer, wanted: str) -> bool:
         raise SetupError(
             f"The environment could not be made ({reason}), and nothing was changed."
         ) from None
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM and SIGHUP end it as SIGINT does: no program that makes it stays behind."""
+    ends = (signal.SIGTERM, signal.SIGHUP)
+    heeded = [number for number in ends if signal.getsignal(number) == signal.SIG_DFL]
+    for number in heeded:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in heeded:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _move_where_help_is(clone: Clone, arguments: Sequence[str], *, inside: bool) -> None:

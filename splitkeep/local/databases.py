@@ -79,6 +79,18 @@ async def ensure_database(server: PostgresServer, owner: Sensitive[str]) -> Sens
 
     Role and database bear the server's name. Raises PostgresError.
     """
+    try:
+        return await _ensure_database(server, owner)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        raise PostgresError(
+            f"{server.name} runs and does not answer as a whole one does; its log, "
+            f"{server.log}, says why: restore {server.data} from a backup, or erase everything "
+            "with --reset"
+        ) from None
+
+
+async def _ensure_database(server: PostgresServer, owner: Sensitive[str]) -> Sensitive[str]:
+    """See ensure_database. Raises PostgresError, asyncpg's errors, OSError."""
     name = server.settings.name
     try:
         connection = await ConnectionSettings(

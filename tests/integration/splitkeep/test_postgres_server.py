@@ -276,3 +276,19 @@ async def test_a_database_of_another_version_is_told_in_a_sentence(
 
         with pytest.raises(PostgresError, match=r"edited after .* run the version"):
             await ensure_database(server, Sensitive("owner-password"))
+
+
+async def test_a_damaged_database_that_runs_is_told_in_a_sentence(
+    server: PostgresServer,
+) -> None:
+    async with running(server):
+        await ensure_database(server, Sensitive("owner-password"))
+    for database in (server.data / "base").iterdir():
+        (database / "1259").write_bytes(b"")  # pg_class
+
+    await server.start()
+    try:
+        with pytest.raises(PostgresError, match=r"does not answer as a whole one .* restore"):
+            await ensure_database(server, Sensitive("owner-password"))
+    finally:
+        await server.stop()

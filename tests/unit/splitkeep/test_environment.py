@@ -304,15 +304,17 @@ def test_an_installed_package_makes_no_environment(tmp_path: Path) -> None:
 
 
 SLOW_UV = """#!{python}
-import time
+import os, time
 from pathlib import Path
+Path("uv-pid").write_text(str(os.getpid()))
 Path("uv-works").touch()
 time.sleep(600)
 """
 
 
-def test_a_ctrl_c_while_the_environment_is_made_is_answered_in_a_sentence(
-    clone: Clone, tmp_path: Path
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_environment_is_made_is_answered_in_a_sentence(
+    clone: Clone, tmp_path: Path, number: signal.Signals
 ) -> None:
     (clone.root / "splitkeep").mkdir()
     for name in STANDARD_LIBRARY_ONLY:
@@ -335,7 +337,7 @@ def test_a_ctrl_c_while_the_environment_is_made_is_answered_in_a_sentence(
     )
     try:
         await_file(clone.root / "uv-works")
-        os.killpg(making.pid, signal.SIGINT)
+        os.killpg(making.pid, number)
         _, said = making.communicate(timeout=20)
     finally:
         making.kill()
@@ -344,6 +346,8 @@ def test_a_ctrl_c_while_the_environment_is_made_is_answered_in_a_sentence(
     assert said.splitlines()[1:] == [
         "Interrupted, and nothing was changed; the next run makes the environment."
     ]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((clone.root / "uv-pid").read_text()), 0)
 
 
 def await_file(file: Path) -> None:
