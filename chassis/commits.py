@@ -22,10 +22,10 @@ from typing import TypeVar
 import asyncpg  # noqa: TID251  # the driver's messages
 import structlog
 
+from chassis.connection import Connection
 from chassis.connections import (
     BORROW_TIMEOUT_SECONDS,
     CLIENT_GRACE_SECONDS,
-    Connection,
     HeldConnections,
 )
 from chassis.deadline import capped, unbound

@@ -11,12 +11,12 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg  # noqa: TID251  # the other half of chassis/postgres.py
 from asyncpg.connect_utils import SessionAttribute  # noqa: TID251  # the same
 
+from chassis.connection import Connection
 from chassis.database_tls import attempts
 from chassis.deadline import capped
 from chassis.dsn import Dsn, read_dsn
@@ -24,11 +24,6 @@ from chassis.errors import UnavailableError
 from chassis.sensitive import Sensitive
 from chassis.sqlstates import CONNECT_ERRORS, is_connection_fault, is_server_fault
 from chassis.timelines import StaleTimelineError, Timelines
-
-if TYPE_CHECKING:
-    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
-else:
-    Connection = asyncpg.Connection
 
 CONNECT_TIMEOUT_SECONDS = 3.0
 BORROW_TIMEOUT_SECONDS = 10.0

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from chassis.connections import Connection
+from chassis.connection import Connection
 from chassis.deadline import unbound
 from chassis.postgres import Database
 from chassis.readiness import PartsFailingError

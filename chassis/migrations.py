@@ -15,7 +15,8 @@ import asyncpg
 
 from chassis.commits import replicate, statements_for
 from chassis.config import StartRefusedError
-from chassis.connections import Connection, ConnectionSettings
+from chassis.connection import Connection
+from chassis.connections import ConnectionSettings
 from chassis.database_faults import start_problem
 from chassis.poolers import fit_for_poolers
 from chassis.postgres import Database

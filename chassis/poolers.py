@@ -13,7 +13,8 @@ from dataclasses import replace
 import asyncpg  # noqa: TID251  # the driver's faults
 
 from chassis.config import StartRefusedError
-from chassis.connections import Connection, ConnectionSettings
+from chassis.connection import Connection
+from chassis.connections import ConnectionSettings
 from chassis.dsn import read_dsn
 from chassis.sqlstates import SHARED_SESSION_ERRORS
 

@@ -29,8 +29,8 @@ from chassis.commits import (
     execute_to_the_end,
     statements_for,
 )
+from chassis.connection import Connection
 from chassis.connections import (
-    Connection,
     ConnectionSettings,
     HeldConnections,
     has_several_hosts,

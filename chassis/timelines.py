@@ -8,18 +8,15 @@ An engine that does not tell its timeline, or not to this role, is used as it is
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import asyncpg  # noqa: TID251  # the driver's exceptions
 import structlog
 
+from chassis.connection import Connection
 from chassis.errors import UnavailableError
 from chassis.high_water import HighWaterMarks
 from chassis.sqlstates import SHARED_SESSION_ERRORS
-
-if TYPE_CHECKING:
-    from chassis.connections import Connection
 
 _log = structlog.get_logger(__name__)
 
@@ -44,7 +41,7 @@ class Timelines:
     marks: HighWaterMarks = field(default_factory=HighWaterMarks)
     # Where the newest primary was found last.
     server: tuple[str, int] | None = None
-    _of: "WeakKeyDictionary[Connection, tuple[str, int]]" = field(
+    _of: WeakKeyDictionary[Connection, tuple[str, int]] = field(
         default_factory=WeakKeyDictionary, init=False
     )
     _have_risen: bool = field(default=False, init=False)

@@ -13,7 +13,7 @@ import pytest
 
 from chassis import commits
 from chassis.commits import PLAIN, WriteConnections
-from chassis.connections import Connection
+from chassis.connection import Connection
 from tests.acceptance.figures import record
 from tests.faults.replication.fail_overs import FailOvers
 

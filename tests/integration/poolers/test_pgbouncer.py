@@ -15,7 +15,8 @@ from urllib.parse import unquote, urlsplit
 import asyncpg
 import pytest
 
-from chassis.connections import Connection, ConnectionSettings
+from chassis.connection import Connection
+from chassis.connections import ConnectionSettings
 from chassis.migrations import migrate
 from chassis.poolers import SharedSessionsError, fit_for_poolers
 from chassis.postgres import Database
