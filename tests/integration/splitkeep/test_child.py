@@ -140,4 +140,4 @@ async def test_a_program_that_does_not_exist_ends_with_an_error(tmp_path: Path) 
     await child.start()
 
     assert await child.ended() != 0
-    assert "FileNotFoundError" in (tmp_path / "log").read_text()
+    assert "cannot be run: No such file or directory" in (tmp_path / "log").read_text()
