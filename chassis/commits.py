@@ -115,17 +115,17 @@ class WriteConnections:
         self._room = asyncio.Semaphore(max(1, limit - max(1, limit // READS_SHARE)))
         self._wait_seconds = statement_timeout_seconds + CLIENT_GRACE_SECONDS
         self._writing = 0
-        self._begun: dict[Connection, float] = {}
+        self._started: dict[Connection, float] = {}
         self._tasks: set[asyncio.Task[object]] = set()
         self.statements = WAITING
 
     @property
     def overdue(self) -> int:
         """How many commits have waited for longer than any caller waits."""
-        if not self._begun:
+        if not self._started:
             return 0
         earliest = asyncio.get_running_loop().time() - self._wait_seconds
-        return sum(1 for begun in self._begun.values() if begun < earliest)
+        return sum(1 for started in self._started.values() if started < earliest)
 
     async def take(self) -> Connection:
         """A connection to write with, to be ended() or failed().
@@ -175,7 +175,7 @@ class WriteConnections:
         self, connection: Connection, commit: Callable[[], Awaitable[T]]
     ) -> T:
         loop = asyncio.get_running_loop()
-        self._begun[connection] = loop.time()
+        self._started[connection] = loop.time()
         check = loop.call_later(CHECK_SECONDS, self._check, connection)
         try:
             with _warnings(connection) as warnings:
@@ -190,7 +190,7 @@ class WriteConnections:
         else:
             self._connections.give_back(connection)
         finally:
-            del self._begun[connection]
+            del self._started[connection]
             check.cancel()
             self._leave()
         if warnings:
@@ -209,7 +209,7 @@ class WriteConnections:
 
     def _check(self, connection: Connection) -> None:
         """The end of a commit whose server does not know of it any more is not waited for."""
-        if connection not in self._begun:
+        if connection not in self._started:
             return
         task = asyncio.create_task(self._end_if_lost(connection))
         self._tasks.add(task)
@@ -226,14 +226,14 @@ class WriteConnections:
             raise
         behind_a_pooler = row is None or row["own"] != other.get_server_pid()
         self._connections.give_back(other)
-        if row and not row["found"] and not behind_a_pooler and connection in self._begun:
+        if row and not row["found"] and not behind_a_pooler and connection in self._started:
             connection.terminate()
 
     async def close(self) -> None:
         """No commit is under way here; the server may go on with one."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=FAREWELL_SECONDS)
-        for connection in tuple(self._begun):
+        for connection in tuple(self._started):
             connection.terminate()  # unlike close(), sends no cancel request
         await asyncio.gather(*self._tasks, return_exceptions=True)
 

@@ -203,7 +203,7 @@ def _check_file(path: Path, holds: Holds) -> None:
     except FileRuleError as error:
         raise ValueProblemError(f"names {path}, which {error}") from None
     except OSError:
-        return  # whoever reads it says what is wrong
+        return  # the reader of the file reports what is wrong
 
 
 def _anything(_text: str) -> None:

@@ -1,4 +1,4 @@
-"""The type of a connection to Postgres, for whoever is given one."""
+"""The type of an open connection to Postgres."""
 
 from typing import TYPE_CHECKING, TypeAlias
 

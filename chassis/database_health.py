@@ -69,7 +69,7 @@ class DatabaseHealth:
         return age >= TRIED_EVERY_SECONDS or self._failed_writes != self._database.failed_writes
 
     async def _try(self) -> None:
-        """One at a time, whoever asks; never cancelled, for its commit would go on."""
+        """Runs at most one attempt at a time. It is never cancelled: its commit would continue."""
         now = asyncio.get_running_loop().time()
         if self._trying is None:
             with unbound():

@@ -38,7 +38,7 @@ class ReadinessHealth(health.aio.HealthServicer):
             await self.set(name, _SERVING)
 
     async def follow(self) -> None:
-        """Until it is cancelled, those who watch are told of every change."""
+        """Sends every change of readiness to the watchers, until cancelled."""
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
             await self._refresh()

@@ -1,4 +1,4 @@
-"""Numbers that only rise, each under a name, known to several who tell each other."""
+"""High-water marks: named numbers that only rise, shared with listeners."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,14 +6,14 @@ Listener = Callable[[Mapping[str, int]], None]
 
 
 class HighWaterMarks:
-    """The greatest number that was noted under each name."""
+    """The greatest number recorded under each name."""
 
     def __init__(self) -> None:
         self._marks: dict[str, int] = {}
         self._listeners: list[Listener] = []
 
     def highest(self, name: str) -> int:
-        """The greatest number noted under the name; 0 if there is none."""
+        """The greatest number recorded under the name; 0 if there is none."""
         return self._marks.get(name, 0)
 
     def all(self) -> dict[str, int]:
@@ -21,7 +21,7 @@ class HighWaterMarks:
         return dict(self._marks)
 
     def note(self, marks: Mapping[str, int]) -> None:
-        """No mark is below these; the listeners are told which have risen."""
+        """Raises each mark to at least these values and passes the raised ones to the listeners."""
         risen = {name: n for name, n in marks.items() if n > self.highest(name)}
         if risen:
             self._marks |= risen
@@ -29,5 +29,5 @@ class HighWaterMarks:
                 listener(risen)
 
     def listen(self, listener: Listener) -> None:
-        """From now on it is told of marks that rise."""
+        """Calls the listener with every later rise."""
         self._listeners.append(listener)

@@ -123,7 +123,7 @@ def load_issuers(path: Path) -> tuple[Issuer, ...]:
 
 
 def _file_problems(issuer: Issuer) -> Iterator[str]:
-    """Of the files that it names. One that is not there is missed by whoever reads it."""
+    """Of the files that it names. A missing file is reported by its reader."""
     for key, file in (("jwks_file", issuer.jwks_file), ("jwks_ca", issuer.jwks_ca)):
         if file is not None:
             with suppress(OSError):
