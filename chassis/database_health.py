@@ -69,7 +69,7 @@ class DatabaseHealth:
         return age >= TRIED_EVERY_SECONDS or self._failed_writes != self._database.failed_writes
 
     async def _try(self) -> None:
-        """Runs at most one attempt at a time. It is never cancelled: its commit would continue."""
+        """Runs one attempt at a time, never cancelled: its commit would continue."""
         now = asyncio.get_running_loop().time()
         if self._trying is None:
             with unbound():

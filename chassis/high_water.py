@@ -21,7 +21,7 @@ class HighWaterMarks:
         return dict(self._marks)
 
     def note(self, marks: Mapping[str, int]) -> None:
-        """Raises each mark to at least these values and passes the raised ones to the listeners."""
+        """Raises the marks to these values and passes those that rose to the listeners."""
         risen = {name: n for name, n in marks.items() if n > self.highest(name)}
         if risen:
             self._marks |= risen
