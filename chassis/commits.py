@@ -125,7 +125,7 @@ class WriteConnections:
         if not self._started:
             return 0
         earliest = asyncio.get_running_loop().time() - self._wait_seconds
-        return sum(1 for started in self._started.values() if started < earliest)
+        return sum(1 for started in self._started.values() if started <= earliest)
 
     async def take(self) -> Connection:
         """A connection to write with, to be ended() or failed().
@@ -161,6 +161,8 @@ class WriteConnections:
         UnavailableError; what `commit` raises.
         """
         seconds = capped(self._wait_seconds + ANSWER_MARGIN_SECONDS) - ANSWER_MARGIN_SECONDS
+        # Counted from here, so that whoever is told of an overdue commit finds it counted.
+        self._started[connection] = asyncio.get_running_loop().time()
         with unbound():
             task = asyncio.create_task(self._carried_out(connection, commit))
         self._tasks.add(task)
@@ -175,7 +177,6 @@ class WriteConnections:
         self, connection: Connection, commit: Callable[[], Awaitable[T]]
     ) -> T:
         loop = asyncio.get_running_loop()
-        self._started[connection] = loop.time()
         check = loop.call_later(CHECK_SECONDS, self._check, connection)
         try:
             with _warnings(connection) as warnings:
