@@ -132,6 +132,15 @@ class Metrics:
         self.streams_now = 0
         streams = self.gauge("grpc_server_streams_open", "Open-ended streams being served.", ())
         streams.set_function(lambda: self.streams_now)
+        self._refused = self.counter(
+            "port_refusals",
+            "Connections, calls and requests that a port refused before serving them.",
+            ("port", "reason"),
+        )
+
+    def refused(self, port: str, reason: str) -> None:
+        """One more was refused at the port, for a reason out of a fixed set."""
+        self._refused.labels(port, reason).inc()
 
     def counter(self, name: str, help_text: str, labels: Sequence[str]) -> Counter:
         """A counter; Prometheus adds `_total` to its name."""
