@@ -14,10 +14,43 @@ from typing import Any
 import structlog
 
 from chassis.log_level import LogLevel
-from chassis.telemetry import record
+from chassis.log_lines import record
 
 LINES_PER_SECOND = 10
 WINDOW_SECONDS = 1.0
+
+
+class Allowance:
+    """So many times a second, and how often it was more. May be used in any thread.
+
+    `tell` is called with that number once the second is over, outside any request.
+    """
+
+    __slots__ = ("_count", "_lock", "_per_second", "_taken", "_tell", "_until")
+
+    def __init__(self, per_second: int, tell: Callable[[int], None]) -> None:
+        self._per_second, self._tell = per_second, tell
+        self._lock = threading.Lock()
+        self._until, self._taken, self._count = 0.0, 0, 0
+
+    def take(self) -> bool:
+        """Whether it is one of those allowed in this second."""
+        now = time.monotonic()
+        with self._lock:
+            if now >= self._until and not self._count:
+                self._until, self._taken = now + WINDOW_SECONDS, 0
+            if self._taken < self._per_second:
+                self._taken += 1
+                return True
+            self._count += 1
+            if self._count == 1:
+                _call_later(max(0.0, self._until - now), self._end)
+            return False
+
+    def _end(self) -> None:
+        with self._lock:
+            count, self._count = self._count, 0
+        self._tell(count)
 
 
 def _nothing_else() -> Mapping[str, Any]:
@@ -34,17 +67,7 @@ class LineLimit:
     Lines of a record are written at every setting of the level. May be used in any thread.
     """
 
-    __slots__ = (
-        "_about",
-        "_count",
-        "_event",
-        "_is_record",
-        "_level",
-        "_lock",
-        "_per_second",
-        "_until",
-        "_written",
-    )
+    __slots__ = ("_about", "_allowance", "_event", "_is_record", "_level")
 
     def __init__(
         self,
@@ -56,31 +79,15 @@ class LineLimit:
         about: Callable[[], Mapping[str, Any]] = _nothing_else,
     ) -> None:
         self._event, self._level, self._is_record = event, level, is_record
-        self._per_second, self._about = per_second, about
-        self._lock = threading.Lock()
-        self._until, self._written, self._count = 0.0, 0, 0
+        self._about = about
+        self._allowance = Allowance(per_second, self._tell)
 
     def say(self, **fields: Any) -> None:
         """The line is written, or counted if there have been enough in this second."""
-        if self._has_room():
+        if self._allowance.take():
             self._write(fields)
 
-    def _has_room(self) -> bool:
-        now = time.monotonic()
-        with self._lock:
-            if now >= self._until and not self._count:
-                self._until, self._written = now + WINDOW_SECONDS, 0
-            if self._written < self._per_second:
-                self._written += 1
-                return True
-            self._count += 1
-            if self._count == 1:
-                _call_later(max(0.0, self._until - now), self._tell)
-            return False
-
-    def _tell(self) -> None:
-        with self._lock:
-            count, self._count = self._count, 0
+    def _tell(self, count: int) -> None:
         self._write({"count": count, **self._about()})
 
     def _write(self, fields: Mapping[str, Any]) -> None:

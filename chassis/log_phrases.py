@@ -1,6 +1,6 @@
 """Records that are made again and again with little changed: the rest is encoded once.
 
-A phrase is written at every setting of the level, as any record is (chassis/telemetry.py).
+A phrase is written at every setting of the level, as any record is (chassis/log_lines.py).
 
 A phrase writes only what is plain (chassis/redaction.py). Everything else it says the way that
 any line is said, so that the way makes no difference to the line.
@@ -9,7 +9,7 @@ any line is said, so that the way makes no difference to the line.
 from typing import Any, NamedTuple
 
 from chassis.log_level import LogLevel
-from chassis.telemetry import Rendering, present_rendering, record
+from chassis.log_lines import Rendering, fits, present_rendering, record
 
 # What a line has of its own, or does not show under that name.
 _OWN_NAMES = frozenset({"event", "level", "request_id", "timestamp", "exc_info"})
@@ -40,7 +40,7 @@ class Phrase:
         """One more line is said, with these fields besides.
 
         Where there is an event loop, all that phrases say in one turn of it is written at once:
-        it has been once `telemetry.lines_written()` returns.
+        it has been once `lines_written()` returns.
         """
         rendering = present_rendering()
         line = None if rendering is None else self._line(rendering, fields)
@@ -56,7 +56,8 @@ class Phrase:
         if not start.names.isdisjoint(fields):
             return None
         rest = rendering.rest(fields)
-        return None if rest is None else start.text + rest
+        line = None if rest is None else start.text + rest
+        return line if line is not None and fits(line) else None
 
     def _started(self, rendering: Rendering) -> _Start:
         event = {**self._fields, "event": self._event, "level": self._level.lower()}

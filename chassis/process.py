@@ -20,10 +20,11 @@ import structlog
 import uvloop
 
 from chassis.config import StartRefusedError
+from chassis.foreign_output import log_lost_exceptions, redirect_standard_error
 from chassis.log_level import LogLevel
 from chassis.redaction import describe_exception
 from chassis.signals import heeded
-from chassis.telemetry import configure_logging, log_lost_exceptions
+from chassis.telemetry import configure_logging
 
 EXIT_FAILED = 1
 
@@ -47,6 +48,7 @@ def run(
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     configure_logging(service, LogLevel.INFO, sys.stderr)  # until main knows better
+    redirect_standard_error()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_supervised(main))

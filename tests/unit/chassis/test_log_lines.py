@@ -10,14 +10,15 @@ from uuid import UUID
 
 import pytest
 import structlog
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from chassis.log_level import LogLevel
+from chassis.log_phrases import Phrase
 from chassis.redaction import MAX_TEXT_CHARACTERS, is_suspicious, plain_fields, redacted
 from chassis.sensitive import REDACTED, Sensitive
-from chassis.telemetry import configure_logging, record
+from chassis.telemetry import MAX_LINE_BYTES, configure_logging, record
 from tests.unit.chassis.logged import LONG, MARKER, TOKEN, Written, logging_kept, names, values
 
 
@@ -31,12 +32,14 @@ def written() -> Iterator[Written]:
 def test_a_line_shows_each_field_as_redaction_leaves_it(
     written: Written, fields: dict[str, Any]
 ) -> None:
+    expected = {name: redacted(name, value) for name, value in fields.items()}
+    assume(len(json.dumps(expected)) < MAX_LINE_BYTES - 1_000)  # longer ones are shortened
+
     line = written.of(**fields)
 
     assert line.isascii()
     assert line.count("\n") == 1
     shown = json.loads(line)
-    expected = {name: redacted(name, value) for name, value in fields.items()}
     assert {name: shown[name] for name in fields} == json.loads(json.dumps(expected))
 
 
@@ -141,3 +144,40 @@ def test_who_captures_lines_captures_records() -> None:
         record("an event", LogLevel.ERROR, n=1)
 
     assert captured == [{"event": "an event", "log_level": "error", "n": 1}]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"names": ["x" * 4_000] * 1_000},
+        {"names": ["bearer x"] * 10_000, "other": "y"},
+        {f"field_{number}": "\U0001f600" * 4_000 for number in range(40)},
+        {"nested": {"deeper": {str(number): "z" * 100 for number in range(5_000)}}},
+    ],
+    ids=["plain", "suspicious", "many fields", "nested"],
+)
+@pytest.mark.parametrize("way", ["line", "record", "phrase"])
+def test_no_line_is_longer_than_its_bound_and_its_longest_fields_are_left_out(
+    fields: dict[str, Any], way: str
+) -> None:
+    with logging_kept() as written:
+        if way == "line":
+            structlog.get_logger("x").info("an event", subject="user:1", **fields)
+        elif way == "record":
+            record("an event", subject="user:1", **fields)
+        else:
+            Phrase(LogLevel.INFO, "an event", subject="user:1").say(**fields)
+
+    line = written.stream.getvalue()
+    assert len(line.encode()) <= MAX_LINE_BYTES
+    shown = json.loads(line)
+    assert (shown["event"], shown["subject"]) == ("an event", "user:1")
+    assert any("left out: " in str(shown[name]) for name in fields)
+
+
+def test_a_field_that_fits_stays_beside_one_that_is_left_out() -> None:
+    with logging_kept() as written:
+        shown = json.loads(written.of(names=["x" * 1_000] * 100, reason="y" * 1_000))
+
+    assert shown["names"].startswith("(left out: 100")
+    assert shown["reason"] == "y" * 1_000

@@ -14,6 +14,7 @@ import pytest
 import structlog
 
 from chassis.errors import ConflictError
+from chassis.foreign_output import log_lost_exceptions
 from chassis.log_level import LogLevel
 from chassis.redaction import describe_exception, redacted, redacted_text
 from chassis.sensitive import REDACTED, Sensitive
@@ -21,7 +22,6 @@ from chassis.telemetry import (
     bind_request_id,
     configure_logging,
     current_request_id,
-    log_lost_exceptions,
 )
 
 MARKER = "marker-of-a-secret"
