@@ -19,6 +19,7 @@ from chassis.caller import EVERY_NAMESPACE, Caller
 _EVERYTHING = "secret.grafana.app/securevalues:decrypt"
 # Wider than the rule for names, which is metadata's: only what no rule could let through.
 _POSSIBLE_NAME = re.compile(r"[a-z0-9.-]{1,253}")
+_POSSIBLE_IDENTITY = re.compile(r"[A-Za-z0-9._-]{1,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,11 @@ def decide(caller: Caller, namespace: str) -> DecryptRight | NoRight:
 def could_be_name(text: str) -> bool:
     """False only for what can name no secure value and no namespace."""
     return _POSSIBLE_NAME.fullmatch(text) is not None
+
+
+def could_be_identity(text: str) -> bool:
+    """False only for what no allow-list can name."""
+    return _POSSIBLE_IDENTITY.fullmatch(text) is not None
 
 
 def _refusal(caller: Caller, namespace: str) -> str:

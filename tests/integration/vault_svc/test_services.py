@@ -448,8 +448,7 @@ async def test_every_decision_is_logged_and_no_line_holds_a_value_or_token(
         (IDENTITY, ["mine", "mine-too"], "granted"),
         (IDENTITY, ["absent"], "not found"),
     ]
-    assert decisions[0]["claimed_identity"].startswith("says-k6xxx")
-    assert len(decisions[0]["claimed_identity"]) == 253
+    assert decisions[0]["claimed_identity"] == "(malformed)"  # longer than an identity may be
     assert CANARY.decode() not in lines.getvalue()
     assert token.reveal() not in lines.getvalue()
     assert CANARY not in serving.metrics.exposition()

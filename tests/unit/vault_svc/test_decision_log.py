@@ -10,7 +10,8 @@ import pytest
 from chassis.log_level import LogLevel
 from chassis.metrics import Metrics
 from chassis.request_id import bind_request_id
-from chassis.telemetry import configure_logging
+from chassis.telemetry import MAX_LINE_BYTES, configure_logging
+from chassis.token_claims import MAX_TEXT_CHARACTERS
 from tests.contracts.vault_svc.decision_log import a_record
 from tests.unit.chassis.logged import MARKER, TOKEN, logging_kept
 from vault_svc.decision_log import (
@@ -19,6 +20,7 @@ from vault_svc.decision_log import (
     StructuredDecisionLog,
 )
 from vault_svc.ports.decisions import Answer, DecryptRecord
+from vault_svc.use_cases.decrypt import MAXIMUM_NAMES
 
 
 @pytest.fixture
@@ -90,10 +92,10 @@ async def test_a_phrase_of_any_length_is_said_and_only_a_short_one_kept(
 ) -> None:
     long = "x" * (MAXIMUM_PHRASE_CHARACTERS + 1)
 
-    await log.record([a_record()._replace(namespace=long)])
+    await log.record([a_record()._replace(subject=long)])
 
     assert len(log._phrases) == 0
-    assert [line["namespace"] for line in lines(stream)] == [long]
+    assert [line["subject"] for line in lines(stream)] == [long]
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -113,16 +115,74 @@ async def test_no_credential_that_a_caller_sends_is_logged(
     assert MARKER not in stream.getvalue()
 
 
-@pytest.mark.parametrize("name", ["\ud800", "n\u00e4me", "x" * 5_000], ids=ascii)
-async def test_a_name_may_be_anything(
-    log: StructuredDecisionLog, stream: io.StringIO, name: str
+@pytest.mark.parametrize(
+    "name", ["\ud800", "n\u00e4me", "x" * 5_000, "UPPER", "a/b", "a b", "a" * 254], ids=ascii
+)
+async def test_a_name_that_nothing_can_have_is_counted_and_not_written(
+    log: StructuredDecisionLog, stream: io.StringIO, metrics: Metrics, name: str
 ) -> None:
-    await log.record([a_record(names=[name, "b"], versions=[2**70, 1])])
+    await log.record([a_record(Answer.NOT_FOUND, ["a", name, "b"], [1, 2, 2**70])])
 
     (line,) = lines(stream)
-    assert line["names"][0][:4_096] == name[:4_096]
-    assert line["names"][1:] == ["b"]
-    assert line["versions"] == [2**70, 1]
+    assert (line["names"], line["versions"], line["malformed_names"]) == (
+        ["a", "b"],
+        [1, 2**70],
+        1,
+    )
+    assert 'answer="not_found"} 3.0' in metrics.exposition().decode()
+
+
+async def test_names_that_could_be_names_are_all_written_beside_malformed_ones(
+    log: StructuredDecisionLog, stream: io.StringIO
+) -> None:
+    possible = [f"{number:0253}" for number in range(250)]
+    names = [text for name in possible for text in (name, name.upper() + "X" * 747)]
+
+    await log.record([a_record(Answer.NOT_FOUND, names, [0] * len(names))])
+
+    written = lines(stream)
+    assert [name for line in written for name in line["names"]] == possible
+    assert sum(line.get("malformed_names", 0) for line in written) == 250
+    assert all(len(line["names"]) == len(line["versions"]) for line in written)
+
+
+async def test_a_call_of_nothing_but_malformed_names_is_one_short_line(
+    log: StructuredDecisionLog, stream: io.StringIO
+) -> None:
+    names = [f"{number}".rjust(1_000, "X") for number in range(1_000)]
+
+    await log.record([a_record(Answer.NOT_AUTHORIZED, names, [0] * 1_000)])
+
+    (line,) = lines(stream)
+    assert (line["names"], line["malformed_names"]) == ([], 1_000)
+    assert len(stream.getvalue()) < 1_000
+
+
+@pytest.mark.parametrize("field", ["namespace", "claimed_identity"])
+@pytest.mark.parametrize("text", ["x" * 5_000, "a b", "\u00e4", "a\nb"], ids=ascii)
+async def test_what_cannot_be_a_namespace_or_an_identity_is_not_written(
+    log: StructuredDecisionLog, stream: io.StringIO, field: str, text: str
+) -> None:
+    changed: dict[str, Any] = {field: text}
+    await log.record([a_record()._replace(**changed)])
+
+    (line,) = lines(stream)
+    assert line[field] == "(malformed)"
+
+
+async def test_the_lines_of_the_largest_call_are_bounded_each_and_together(
+    log: StructuredDecisionLog, stream: io.StringIO
+) -> None:
+    widest = "\U0001f600" * MAX_TEXT_CHARACTERS  # twelve bytes each in a line of ASCII
+    names = [f"{number:0253}" for number in range(MAXIMUM_NAMES)]
+    record = a_record(Answer.NOT_AUTHORIZED, names, [2**63 - 1] * MAXIMUM_NAMES)
+
+    await log.record([record._replace(subject=widest, service_identity=widest)])
+
+    written = stream.getvalue()
+    assert [name for line in lines(stream) for name in line["names"]] == names
+    assert max(map(len, written.splitlines())) < MAX_LINE_BYTES
+    assert len(written) < 2**20
 
 
 async def test_only_what_does_not_open_is_an_error(
