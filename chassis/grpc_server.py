@@ -39,6 +39,9 @@ METADATA_BYTES = 32_768  # a token of 16 KiB and room beside it
 MAX_OPEN_STREAMS = 4_096
 TAKING_ON_SECONDS = 2.0  # for what has come before the end
 STREAMS_GRACE_SECONDS = 1.0  # for the last words to streams, once no call is left
+HANDSHAKE_MS = 5_000
+SETTINGS_ACK_MS = 5_000
+IDLE_MS = 60_000  # of a connection without a call; its client makes another one
 _NO_END_SECONDS = 86_400.0  # the grace is counted here
 _FOR_EVER_MS = 2**31 - 1
 _IDENTITY_ONLY = 1 << grpc.Compression.NoCompression.value
@@ -77,6 +80,7 @@ class Port:
     concurrent_calls: int = 256
     waiting_calls: int = 0
     concurrent_streams: int = 256  # open-ended ones
+    connections: int = 1_000  # open at a time; one more is closed as it is accepted
     shared_port: bool = False  # SO_REUSEPORT: several processes on one port
     setting: str = "the port's setting"  # where its number was given
     name: str = "clients"
@@ -236,21 +240,33 @@ class _Recorder:
 
 
 def _options(port: Port) -> list[tuple[str, int]]:
+    """The bounds that gRPC's core keeps before a call is ours (docs/threat-model.md)."""
     age_ms = int(port.max_connection_age_seconds * 1000)
     return [
         ("grpc.so_reuseport", int(port.shared_port)),
+        # Of a connection: how many there are, and how long it may take to begin or do nothing.
+        ("grpc.max_allowed_incoming_connections", port.connections),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),  # TLS and the client's SETTINGS
+        ("grpc.http2.settings_timeout", SETTINGS_ACK_MS),
+        ("grpc.max_connection_idle_ms", IDLE_MS),
+        ("grpc.max_connection_age_ms", age_ms),
+        *_ending_options(port),
+        # Of what it may send. Unless told otherwise the core lets each connection send 4 MiB
+        # ahead of what is read from it; now it is 64 KiB, and the message that is being read.
+        ("grpc.http2.bdp_probe", 0),
         ("grpc.max_receive_message_length", port.max_request_bytes),
         # gRPC bounds a message only once it is unpacked: packed ones are refused as they are.
         ("grpc.per_message_decompression", 0),
         ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_ONLY),
         ("grpc.max_metadata_size", METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", METADATA_BYTES),
-        ("grpc.max_connection_age_ms", age_ms),
-        *_ending_options(port),
         ("grpc.max_concurrent_streams", MAX_OPEN_STREAMS // 4),  # of one connection
+        # A connection with more PINGs than allowed is closed only once a write to it ends, and
+        # until then each further PING adds to an error that the core keeps. Without a bound on
+        # them, they are answered, and reading pauses while too many answers wait.
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-        ("grpc.http2.max_ping_strikes", 5),
+        ("grpc.http2.max_ping_strikes", 0),
+        ("grpc.enable_channelz", 0),  # it keeps records of each connection, for nobody
     ]
 
 

@@ -110,6 +110,15 @@ class Config:
             "min": 0.1,
         },
     )
+    connections: int = field(
+        default=1_000,
+        metadata={
+            "help": "connections to each gRPC port that each worker holds at a time; one more "
+            "is closed",
+            "min": 1,
+            "max": 1_000_000,
+        },
+    )
     max_connection_age_seconds: float = field(
         default=300.0,
         metadata={"help": "how long a connection lives before its client moves", "min": 1},

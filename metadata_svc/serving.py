@@ -96,6 +96,7 @@ def _port(
         max_connection_age_seconds=config.max_connection_age_seconds,
         concurrent_calls=config.concurrent_calls,
         waiting_calls=config.waiting_calls,
+        connections=config.connections,
         concurrent_streams=config.concurrent_watches,
         shared_port=place.shared,
         setting=PORT_SETTINGS[name],

@@ -131,6 +131,15 @@ class Config:
         default=1_024,
         metadata={"help": "calls that wait for their turn in each worker at most", "min": 0},
     )
+    connections: int = field(
+        default=1_000,
+        metadata={
+            "help": "connections to the client port that each worker holds at a time; one more "
+            "is closed",
+            "min": 1,
+            "max": 1_000_000,
+        },
+    )
     max_connection_age_seconds: float = field(
         default=300,
         metadata={"help": "how long a connection lives before its client moves", "min": 1},

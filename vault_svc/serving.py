@@ -121,6 +121,7 @@ def _port(config: Config, place: Place, services: tuple[Service, ...]) -> Port:
         max_connection_age_seconds=config.max_connection_age_seconds,
         concurrent_calls=config.concurrent_calls,
         waiting_calls=config.waiting_calls,
+        connections=config.connections,
         shared_port=place.shared,
         setting=PORT_SETTINGS["clients"],
     )

@@ -1,6 +1,7 @@
 """Just enough HTTP/2 by hand to say what no client library would.
 
-Sources: RFC 9113 §4.1 (frames), §6.2 (HEADERS), §6.5 (SETTINGS); RFC 7541 §6.2.2 (literals).
+Sources: RFC 9113 §4.1 (frames), §6 (their types), §6.5.2 (settings); RFC 7541 §5.1 (integers),
+§6 (fields).
 """
 
 import asyncio
@@ -8,9 +9,11 @@ import ssl
 import struct
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY = 0, 1, 3, 4, 7
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS = 0, 1, 2, 3, 4
+PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 5, 6, 7, 8, 9
 FRAME_BYTES = 16_384
-END_STREAM, END_HEADERS = 0x1, 0x4
+END_STREAM, END_HEADERS, ACK = 0x1, 0x4, 0x1
+HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE = 0x1, 0x4, 0x5
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -24,9 +27,58 @@ def header(name: bytes, value: bytes) -> bytes:
     return b"\x00" + _text(name) + _text(value)
 
 
+def indexed_header(name: bytes, value: bytes) -> bytes:
+    """A literal field that the peer puts into its table, as the first of those not static."""
+    return b"\x40" + _text(name) + _text(value)
+
+
+def integer(number: int, prefix_bits: int, pattern: int = 0) -> bytes:
+    """The number after the bits of `pattern`, which lie above the prefix."""
+    limit = (1 << prefix_bits) - 1
+    if number < limit:
+        return bytes([pattern | number])
+    number -= limit
+    parts = [pattern | limit]
+    while number > 0x7F:
+        parts.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*parts, number])
+
+
+def request_fields(path: bytes) -> bytes:
+    """What every gRPC request begins with."""
+    fields = [
+        header(b":method", b"POST"),
+        header(b":scheme", b"https"),
+        header(b":path", path),
+        header(b":authority", b"localhost"),
+        header(b"te", b"trailers"),
+        header(b"content-type", b"application/grpc"),
+    ]
+    return b"".join(fields)
+
+
+def headers_frames(stream: int, block: bytes, flags: int = 0) -> bytes:
+    """A field block as one HEADERS frame and as many CONTINUATION frames as it needs."""
+    first, *more = _parts(block)
+    kinds = [HEADERS] + [CONTINUATION] * len(more)
+    ends = [0] * len(more) + [END_HEADERS]
+    return b"".join(
+        frame(kind, end | (flags if kind == HEADERS else 0), stream, part)
+        for kind, end, part in zip(kinds, ends, (first, *more), strict=True)
+    )
+
+
+def tls_context() -> ssl.SSLContext:
+    """That of a client that takes any certificate and speaks HTTP/2."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
 def _text(text: bytes) -> bytes:
-    assert len(text) < 127, "one length byte is enough here"
-    return bytes([len(text)]) + text
+    return integer(len(text), 7) + text
 
 
 async def ask(
@@ -38,20 +90,9 @@ async def ask(
     trailers: bytes = b"",
 ) -> bytes:
     """All that the server answers to one gRPC request for `path` until its stream ends."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.set_alpn_protocols(["h2"])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
-    fields = [
-        header(b":method", b"POST"),
-        header(b":scheme", b"https"),
-        header(b":path", path),
-        header(b":authority", b"localhost"),
-        header(b"te", b"trailers"),
-        header(b"content-type", b"application/grpc"),
-    ]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls_context())
     writer.write(PREFACE + frame(SETTINGS, 0, 0, b""))
-    writer.write(frame(HEADERS, END_HEADERS, 1, b"".join(fields) + more_fields))
+    writer.write(frame(HEADERS, END_HEADERS, 1, request_fields(path) + more_fields))
     *parts, last = _parts(body)
     for part in parts:
         writer.write(frame(DATA, 0, 1, part))
