@@ -7,6 +7,7 @@ from chassis.clock import SystemClock
 from chassis.commits import show_overdue
 from chassis.database_health import DatabaseHealth
 from chassis.database_tls import add_certificates
+from chassis.freed_memory import give_back_freed_memory
 from chassis.grpc_server import GrpcServer, Port, Service, Tls
 from chassis.metrics import Metrics
 from chassis.migrations import check_schema
@@ -66,6 +67,7 @@ async def _serve(
             parts.poll, interval_seconds=config.watch_poll_seconds, stopping=stopping
         ),
         metrics.certificates.watch(SystemClock(), stopping, told=place.number == 0),
+        give_back_freed_memory(stopping),
     )
     readiness.drain()
     await asyncio.gather(clients.stop(config.drain_seconds), peer.stop(config.drain_seconds))

@@ -10,6 +10,7 @@ from chassis.clock import SystemClock
 from chassis.commits import show_overdue
 from chassis.database_health import DatabaseHealth
 from chassis.database_tls import add_certificates
+from chassis.freed_memory import give_back_freed_memory
 from chassis.grpc_client import open_channel
 from chassis.grpc_health import PeerHealth
 from chassis.grpc_server import GrpcServer, Port, Service, Tls
@@ -80,6 +81,7 @@ async def _serve(
         await asyncio.gather(
             parts.worker.run(stopping) if place.number == 0 else stopping.wait(),
             metrics.certificates.watch(SystemClock(), stopping, told=place.number == 0),
+            give_back_freed_memory(stopping),
         )
         readiness.drain()
         await server.stop(config.drain_seconds)
