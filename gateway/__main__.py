@@ -1,10 +1,15 @@
 """`python -m gateway`: serves the REST API until SIGTERM. The composition root."""
+# ruff: noqa: E402  # what gRPC prints is decided before it is imported
 
 import asyncio
 import os
 import sys
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+
+from chassis.grpc_core_output import silence_core
+
+silence_core(os.environ, unless="SPLITKEEP_GRPC_VERBOSITY")
 
 import grpc
 import structlog

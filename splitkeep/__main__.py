@@ -4,6 +4,7 @@ Until the environment exists only the standard library is used, and this file ca
 every Python 3, so that one that is too old is told so in a sentence.
 """
 
+import os
 import sys
 
 OLDEST = (3, 11)
@@ -20,8 +21,10 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
+    from chassis.grpc_core_output import silence_core  # noqa: PLC0415  # as the next
     from splitkeep import cli, environment  # noqa: PLC0415  # not readable by an older Python
 
+    silence_core(os.environ, unless="SPLITKEEP_GRPC_VERBOSITY")
     words = sys.argv[1:]
     try:
         cli.parse(words)  # help, and what is wrong with the words, need no environment

@@ -13,6 +13,7 @@ import sys
 from functools import partial
 
 from chassis.config import load_config
+from chassis.grpc_core_output import silence_core
 from chassis.places import OwnPlace, Place, WorkerPlace
 from chassis.process import leave, run, run_command, usage
 from chassis.telemetry import configure_logging, record
@@ -93,6 +94,7 @@ async def verify(names: str, _stopping: asyncio.Event) -> bool:
 
 
 if __name__ == "__main__":
+    silence_core(os.environ, unless="SPLITKEEP_GRPC_VERBOSITY")
     match sys.argv[1:]:
         case []:
             leave(run(serve, service="vault"))

@@ -14,7 +14,7 @@ from splitkeep.environment import ROOT
 from splitkeep.files import read_json, write_file
 from splitkeep.local.child import Child, Program
 from splitkeep.local.ports import LOOPBACK
-from splitkeep.local.settings import workers_variable
+from splitkeep.local.settings import GRPC_VARIABLE, workers_variable
 from splitkeep.local.state import State
 from splitkeep.local.supervisor import StartError
 
@@ -213,7 +213,7 @@ def child_environ(environ: Environ, prefix: str, told: Environ) -> dict[str, str
     inherited = {
         name: value
         for name, value in environ.items()
-        if not name.startswith("SPLITKEEP_") or name.startswith(prefix)
+        if not name.startswith("SPLITKEEP_") or name.startswith(prefix) or name == GRPC_VARIABLE
     }
     own = {f"{prefix}{name}": value for name, value in told.items()}
     return {**inherited, **own}

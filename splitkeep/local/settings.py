@@ -12,6 +12,7 @@ from splitkeep.local.ports import Ports, obstacle
 NAMESPACE = "default"
 NO_HOME = "/var/lib/splitkeep"  # of a user without one; not writable unless somebody wants it
 STATE_VARIABLE = "SPLITKEEP_STATE_DIR"
+GRPC_VARIABLE = "SPLITKEEP_GRPC_VERBOSITY"  # of every program (chassis/grpc_core_output.py)
 HIGHEST_PORT = 65_535
 MOST_WORKERS = 256
 SERVICES_WITH_WORKERS = ("metadata", "vault")

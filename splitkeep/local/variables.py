@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from splitkeep.local.settings import (
+    GRPC_VARIABLE,
     OFFSET_VARIABLE,
     PORT_OPTIONS,
     STATE_VARIABLE,
@@ -25,6 +26,7 @@ COMPOSE_NAMES = tuple(
 )
 NAMES = (
     STATE_VARIABLE,
+    GRPC_VARIABLE,
     OFFSET_VARIABLE,
     *(option.variable for option in PORT_OPTIONS),
     *COMPOSE_NAMES,
