@@ -1,29 +1,19 @@
-"""How many calls are served at a time, and whose. Pure.
+"""How many calls are under way at a time, and whose. Pure.
 
 - A caller may hold at most three times as many places as are free. One alone leaves a quarter
   free for others; the more callers there are, the less each may hold; nobody is named
   beforehand, and no place is kept empty for those who do not come. From four places on, no
   caller alone can fill them.
-- A caller is the credential as it was sent, before anything is known of it: `caller_key` keeps
-  a number under a key of this process's own, never the credential. Callers without one share.
+- Who a caller is, is decided elsewhere; here it is a number.
 Source: A. K. Choudhury, E. L. Hahne, "Dynamic queue length thresholds for shared-memory packet
 switches", IEEE/ACM Transactions on Networking 6(2), 1998.
 """
 
-NOBODY = 0
 TIMES_FREE = 3
-# A signed token ends with its signature: so much of it tells it from all others.
-TELLING_CHARACTERS = 64
 
 
-def caller_key(credential: str | bytes) -> int:
-    """The same number for the same credential, however it is padded; others differ."""
-    # The hash is keyed: its key is drawn when the process starts.
-    return hash(credential.rstrip()[-TELLING_CHARACTERS:])
-
-
-class Places:
-    """The places of one port. A place that is taken is given back, once."""
+class ConcurrencyLimiter:
+    """A number of places. A place that is taken is given back, once."""
 
     __slots__ = ("_held", "_limit", "taken")
 

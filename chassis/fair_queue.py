@@ -7,47 +7,59 @@ Source: J. Nagle, "On packet switches with infinite storage", RFC 970, 1985.
 """
 
 from collections import deque
-from collections.abc import Callable
+from typing import Protocol
 
-from chassis.admission import Places
+from chassis.admission import ConcurrencyLimiter
 
-Start = Callable[[], None]
+
+class Turn(Protocol):
+    """Of a call that waits; an asyncio.Future is one."""
+
+    def set_result(self, result: None, /) -> None:
+        """It is the call's turn."""
+        ...
 
 
 class FairQueue:
     """Of one port. A call that has been started leaves once."""
 
-    __slots__ = ("_places", "_waiting")
+    __slots__ = ("_limiter", "_waiting")
 
     def __init__(self, limit: int) -> None:
-        self._places = Places(limit)
-        self._waiting: dict[int, deque[Start]] = {}
+        self._limiter = ConcurrencyLimiter(limit)
+        self._waiting: dict[int, deque[Turn]] = {}
 
-    def enter(self, caller: int, start: Start) -> None:
-        """`start` is called once a call of the caller's is to be served: now, or in leave()."""
-        if caller not in self._waiting and self._places.has_room_for(caller):
-            self._places.take(caller)
-            start()
-        else:
-            self._waiting.setdefault(caller, deque()).append(start)
+    def enter(self, caller: int, turn: Turn) -> bool:
+        """True if a call of the caller's is served from now on.
+
+        If not, it waits: `turn` is done once it is its turn.
+        """
+        if caller not in self._waiting and self._limiter.has_room_for(caller):
+            self._limiter.take(caller)
+            return True
+        self._waiting.setdefault(caller, deque()).append(turn)
+        return False
 
     def leave(self, caller: int) -> None:
-        """A call of the caller's is not served any more; whoever is next has been started."""
-        self._places.give_back(caller)
+        """A call of the caller's is not served any more; it is the turn of whoever is next."""
+        self._limiter.give_back(caller)
         while (first := self._first()) is not None:
-            starts = self._waiting.pop(first)
-            start = starts.popleft()
-            if starts:
-                self._waiting[first] = starts  # behind the others
-            self._places.take(first)
-            start()
+            turns = self._waiting.pop(first)
+            turn = turns.popleft()
+            if turns:
+                self._waiting[first] = turns  # behind the others
+            self._limiter.take(first)
+            turn.set_result(None)
 
-    def drop(self) -> None:
-        """Nobody waits any more, and whoever has waited is never started."""
-        self._waiting.clear()
+    def withdraw(self, caller: int, turn: Turn) -> None:
+        """A call that waits does not wait any more, and its turn does not come."""
+        turns = self._waiting[caller]
+        turns.remove(turn)
+        if not turns:
+            del self._waiting[caller]
 
     def _first(self) -> int | None:
         """The caller who has waited longest of those who may have one more served."""
-        if self._places.full:  # or each of a thousand callers would be asked in vain
+        if self._limiter.full:  # or each of a thousand callers would be asked in vain
             return None
-        return next(filter(self._places.has_room_for, self._waiting), None)
+        return next(filter(self._limiter.has_room_for, self._waiting), None)

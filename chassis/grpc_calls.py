@@ -1,4 +1,4 @@
-"""One call under way: its id, its admission, its deadline, and how it ended.
+"""One call under way: its id, its caller, its admission, its deadline, and how it ended.
 
 Straight-line code: this runs around every call, and gRPC gives each call a task, so a context,
 of its own, so that what is bound in it need not be unbound. A call is itself what gRPC calls a
@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import grpc
 import structlog
 
-from chassis.admission import NOBODY, caller_key
+from chassis.caller import Caller
 from chassis.deadline import Timer, remaining_seconds
 from chassis.errors import (
     DeadlineExceededError,
@@ -23,16 +23,18 @@ from chassis.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
-from chassis.fair_queue import Start
 from chassis.grpc_status import DETAILS_KEY, status_code, to_status
-from chassis.identity import ACCESS_TOKEN_KEY, AUTHORIZATION_KEY
-from chassis.in_flight import Surroundings
+from chassis.identity import Authenticator
+from chassis.in_flight import MethodContext
 from chassis.peers import check_peer
 from chassis.redaction import describe_exception
 from chassis.request_id import REQUEST_ID_KEY, accepted_or_new, set_request_id
 from chassis.telemetry import record
+from chassis.verification_budget import source_of
 
 LEFT_SECONDS = 0.1
+METADATA_BYTES = 32_768  # a token of 16 KiB and room beside it
+METADATA_FIELD_BYTES = 32  # what a field counts beyond its name and value (RFC 9113 §6.5.2)
 DRAINING = "the server is stopping; please go on elsewhere"
 
 Metadata = Sequence[tuple[str, str | bytes]]
@@ -46,120 +48,205 @@ _WORTH_A_LINE = (UnauthenticatedError,)
 class CallContext:
     """gRPC's own context of a call, whose metadata is read once and not each time."""
 
-    __slots__ = ("_context", "_metadata")
+    __slots__ = ("_authenticator", "_caller", "_context", "_metadata")
 
-    def __init__(self, context: Any, metadata: Metadata) -> None:
+    def __init__(
+        self,
+        context: Any,
+        metadata: Metadata,
+        caller: Caller | None = None,
+        authenticator: Authenticator | None = None,
+    ) -> None:
         self._context, self._metadata = context, metadata
+        self._caller, self._authenticator = caller, authenticator
 
     def invocation_metadata(self) -> Metadata:
         """What the caller sent with the call."""
         return self._metadata
+
+    @property
+    def caller(self) -> Caller:
+        """Who is calling. Raises UnauthenticatedError if the method needs no token."""
+        if self._caller is None:
+            raise UnauthenticatedError
+        return self._caller
+
+    async def caller_now(self) -> Caller:
+        """Who is calling, if the token is still accepted. Raises as Authenticator.caller()."""
+        if self._authenticator is None:
+            raise UnauthenticatedError
+        return await self._authenticator.caller(self._metadata)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
 
 
 class Call:
-    """Begins, ends and answers for one call. `caller` tells whose place it takes."""
+    """Begins, ends and answers for one call."""
 
     # What gRPC asks of a handler; bytes go in and out as they are. The request is read here,
-    # as a stream of one: a call has its place and its deadline while the request is on its way.
+    # as a stream of one: a call is admitted before its request is received.
     request_streaming: ClassVar[bool] = True
     response_streaming: ClassVar[bool] = False
     request_deserializer: ClassVar[None] = None
     response_serializer: ClassVar[None] = None
 
     __slots__ = (
-        "_admitted",
-        "_around",
         "_code",
         "_context",
         "_error",
         "_in_time",
+        "_key",
         "_metadata",
+        "_method",
+        "_place",
+        "_served",
         "_started",
         "_timer",
-        "caller",
         "id",
     )
 
-    def __init__(self, around: Surroundings, metadata: Metadata) -> None:
-        self._around, self._metadata = around, metadata
+    def __init__(self, method: MethodContext, metadata: Metadata) -> None:
+        self._method, self._metadata = method, metadata
         self._code = grpc.StatusCode.OK
         self._error: Exception | None = None
-        self._admitted = self._in_time = False
+        self._place = self._served = self._in_time = False
+        self._key = 0
         self._timer: Timer | None = None
         self._context: Any = None
         self._started = time.perf_counter()
-        self.caller, sent_id = NOBODY, None
-        for key, value in metadata:
-            if key in (ACCESS_TOKEN_KEY, AUTHORIZATION_KEY):
-                self.caller = caller_key(value)
-            elif key == REQUEST_ID_KEY and sent_id is None and isinstance(value, str):
-                sent_id = value
-        self.id = accepted_or_new(sent_id)
+        self.id = ""
 
-    def arrive(self) -> bool:
-        """Whether the call is taken on; if so it has a place, until it ends."""
-        around = self._around
-        if around.open_ended:
-            return True
-        places = around.in_flight.places
-        if not places.has_room_for(self.caller):
-            return False
-        places.take(self.caller)
-        around.metrics.calls_now += 1
-        self._admitted = True
-        return True
+    async def begin(self, context: Any) -> CallContext:
+        """The call has its id, its caller and its timer, and it is its turn to be served.
 
-    def queue(self, start: Start) -> None:
-        """`start` is called when it is this call's turn; it is to lead to begin()."""
-        around = self._around
-        if around.open_ended:
-            start()
-        else:
-            around.metrics.calls_waiting += 1
-            around.in_flight.queue.enter(self.caller, start)
-
-    def begin(self, context: Any) -> CallContext:
-        """The call has its id and its timer, and may be served.
-
-        Raises DeadlineExceededError if it comes too late; ResourceExhaustedError and
-        UnavailableError for an open-ended stream, if it is one too many or the server drains;
-        PermissionDeniedError if the service is not for the peer's certificate.
+        Raises InvalidArgumentError if its headers are too large; PermissionDeniedError if the
+        method is not for the peer's certificate; UnauthenticatedError and UnavailableError as
+        Authenticator.caller(); ResourceExhaustedError if it is one too many;
+        DeadlineExceededError if it comes too late; UnavailableError for an open-ended stream
+        if the server drains.
         """
-        self._context = context
-        set_request_id(self.id)
-        context.set_trailing_metadata(((REQUEST_ID_KEY, self.id),))
-        around = self._around
-        if around.open_ended:
+        self._context, method = context, self._method
+        self._identify()
+        if method.peers is not None:
+            check_peer(context, method.peers)
+        caller = await self._authenticated() if method.needs_token else None
+        self._key = self._caller_key(caller)
+        if method.open_ended:
             self._admit_stream()
         else:
-            self._bound()
-        if around.peers is not None:
-            check_peer(context, around.peers)
-        return CallContext(context, self._metadata)
+            await self._admit()
+        return CallContext(context, self._metadata, caller, method.port.authenticator)
 
-    def _bound(self) -> None:
-        around = self._around
-        limits = around.limits
-        around.metrics.calls_waiting -= 1
-        remaining = self._context.time_remaining()
+    def _identify(self) -> None:
+        """The call has its id, and its headers are as small as they have to be."""
+        size, sent_id = 0, None
+        for key, value in self._metadata:
+            size += len(key) + len(value) + METADATA_FIELD_BYTES
+            if key == REQUEST_ID_KEY and sent_id is None and isinstance(value, str):
+                sent_id = value
+        self.id = accepted_or_new(sent_id)
+        set_request_id(self.id)
+        self._context.set_trailing_metadata(((REQUEST_ID_KEY, self.id),))
+        if size > METADATA_BYTES:
+            self._metadata = ()
+            self._method.port.metrics.refused(self._method.port.name, "headers")
+            problem = f"the call's headers have more than {METADATA_BYTES} bytes"
+            raise InvalidArgumentError(problem)
+
+    async def _authenticated(self) -> Caller:
+        """Who is calling, by the one credential among the headers."""
+        port = self._method.port
+        if port.authenticator is None:
+            raise UnauthenticatedError
+        caller = port.authenticator.remembered(self._metadata)
+        return caller or await self._verified(port.authenticator)
+
+    async def _verified(self, authenticator: Authenticator) -> Caller:
+        """Within the budget of where the call comes from; it has no place meanwhile."""
+        port, in_flight = self._method.port, self._method.in_flight
+        source = source_of(self._context.peer())
+        try:
+            port.budget.spend(source)
+            in_flight.begin_unverified()
+        except ResourceExhaustedError:
+            port.metrics.refused(port.name, "unverified")
+            raise
+        try:
+            caller = await authenticator.caller(self._metadata)
+        finally:
+            in_flight.end_unverified()
+        port.budget.refund(source)
+        return caller
+
+    def _caller_key(self, caller: Caller | None) -> int:
+        """Whose place the call takes."""
+        if caller is not None:
+            return hash(caller.principal)
+        peer = self._context.peer()
+        return hash(source_of(peer) if self._method.peers is None else peer)
+
+    async def _admit(self) -> None:
+        """The call has its place, its timer runs, and it is its turn."""
+        in_flight = self._method.in_flight
+        seconds = self._seconds_left()
+        if not in_flight.places.has_room_for(self._key):
+            raise ResourceExhaustedError
+        in_flight.places.take(self._key)
+        self._place = True
+        self._method.port.metrics.calls_now += 1
+        self._timer = in_flight.timers.begin(seconds)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if not in_flight.queue.enter(self._key, turn):
+            await self._wait_for(turn)
+        self._served = True
+
+    def _seconds_left(self) -> float:
+        """Of the call's deadline. Raises DeadlineExceededError."""
+        limits = self._method.in_flight.limits
+        remaining: float | None = self._context.time_remaining()
         if remaining is None:
-            waited = time.perf_counter() - self._started
-            remaining = limits.default_deadline_seconds - waited
-        seconds = min(remaining, limits.max_deadline_seconds)
-        if seconds <= 0:
+            remaining = limits.default_deadline_seconds
+        if remaining <= 0:
             raise DeadlineExceededError
-        self._timer = around.in_flight.timers.begin(seconds)
+        return min(remaining, limits.max_deadline_seconds)
+
+    async def _wait_for(self, turn: asyncio.Future[None]) -> None:
+        metrics, queue = self._method.port.metrics, self._method.in_flight.queue
+        metrics.calls_waiting += 1
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                queue.withdraw(self._key, turn)
+            else:  # it was its turn at the same moment
+                queue.leave(self._key)
+            raise
+        finally:
+            metrics.calls_waiting -= 1
+
+    def _admit_stream(self) -> None:
+        """No deadline is bound: each step of an open-ended stream has bounds of its own."""
+        in_flight = self._method.in_flight
+        if in_flight.draining:
+            raise UnavailableError(DRAINING)
+        seconds = self._context.time_remaining()
+        in_flight.begin_stream(self._key, self)
+        self._place = True
+        if seconds is None:
+            self._timer = Timer()
+        else:
+            loop = asyncio.get_running_loop()
+            self._timer = in_flight.timers.at(loop.time() + seconds, loop)
+        self._method.port.metrics.streams_now += 1
 
     async def request(self) -> bytes:
         """The request, once all of it is there.
 
         Raises InvalidArgumentError if none comes; DeadlineExceededError if it comes too late.
         """
-        request: bytes = await self._context.read()
-        if request is grpc.aio.EOF:  # type: ignore[attr-defined]  # its stub has it not
+        request = await self.received(self._method.in_flight.limits.request_seconds)
+        if request is None:
             # It looks the same if the caller has left, of which this task is told by now or
             # soon: by being cancelled.
             await asyncio.sleep(LEFT_SECONDS)
@@ -169,21 +256,25 @@ class Call:
         self._in_time = True
         return request
 
-    def _admit_stream(self) -> None:
-        """No deadline is bound: each step of an open-ended stream has bounds of its own."""
-        in_flight = self._around.in_flight
-        if in_flight.draining:
-            raise UnavailableError(DRAINING)
-        if len(in_flight.streams) >= self._around.limits.concurrent_streams:
-            raise ResourceExhaustedError
-        seconds = self._context.time_remaining()
+    async def received(self, seconds: float | None) -> bytes | None:
+        """The next request, None if there is no other. Raises DeadlineExceededError."""
         if seconds is None:
-            self._timer = Timer()
-        else:
-            loop = asyncio.get_running_loop()
-            self._timer = in_flight.timers.at(loop.time() + seconds, loop)
-        in_flight.streams.add(self)
-        self._around.metrics.streams_now += 1
+            return await self._read()
+        loop = asyncio.get_running_loop()
+        timer = self._method.in_flight.timers.at(loop.time() + seconds, loop)
+        try:
+            message = await self._read()
+        except BaseException as error:
+            if not timer.ended(error):
+                raise
+            self._method.port.metrics.refused(self._method.port.name, "no request")
+            raise DeadlineExceededError("the request did not come in time") from None
+        timer.ended(None)
+        return message
+
+    async def _read(self) -> bytes | None:
+        message: bytes = await self._context.read()
+        return None if message is grpc.aio.EOF else message  # type: ignore[attr-defined]  # its stub has it not
 
     def drain(self) -> None:
         """An open-ended stream ends now, or as soon as it may."""
@@ -191,15 +282,18 @@ class Call:
             self._timer.end_now()
 
     def _leave(self) -> None:
-        around, in_flight = self._around, self._around.in_flight
-        if self._admitted:
-            in_flight.queue.leave(self.caller)
-            in_flight.places.give_back(self.caller)
-            around.metrics.calls_now -= 1
-            in_flight.note_end()
-        elif self._timer is not None:
-            in_flight.streams.discard(self)
-            around.metrics.streams_now -= 1
+        in_flight, metrics = self._method.in_flight, self._method.port.metrics
+        if not self._place:
+            return
+        if self._method.open_ended:
+            in_flight.end_stream(self._key, self)
+            metrics.streams_now -= 1
+            return
+        if self._served:
+            in_flight.queue.leave(self._key)
+        in_flight.places.give_back(self._key)
+        metrics.calls_now -= 1
+        in_flight.note_end()
 
     def end(self, error: BaseException | None = None) -> bool:
         """The call has left its place, and is counted by how it ended.
@@ -207,11 +301,12 @@ class Call:
         True if abort() is to answer for the error; a cancelled call has nobody to be answered.
         """
         self._leave()
+        self._metadata = ()  # an error that ends a call is kept until the port's next call
         if self._timer is not None and self._timer.ended(error):
             late = self._late()
             late.__cause__, error = error, late
         if isinstance(error, Exception):
-            self._failed(error)
+            self._fail(error)
         elif error is not None:
             self._code = grpc.StatusCode.CANCELLED
         self.count()
@@ -219,7 +314,7 @@ class Call:
 
     def count(self) -> None:
         """The figures tell how the call ended and how long it took."""
-        figures = self._around.figures
+        figures = self._method.figures
         figures.ended(self._code.name)
         if self._is_timed:
             figures.took(time.perf_counter() - self._started)
@@ -227,27 +322,36 @@ class Call:
     @property
     def _is_timed(self) -> bool:
         """Not if it takes as long as its caller likes."""
-        return not self._around.open_ended
+        return not self._method.open_ended
 
-    def _failed(self, error: Exception) -> None:
+    def _fail(self, error: Exception) -> None:
         self._error = error
         self._code = (
             status_code(error) if isinstance(error, KnownError) else grpc.StatusCode.INTERNAL
         )
-        if self._around.open_ended:
+        if isinstance(error, ResourceExhaustedError) and not self._place:
+            self._count_refusal()
+        elif self._method.open_ended:
             if self._timer is None or not self._timer.over:  # as every such stream ends
                 self._log(error)
         elif isinstance(error, DeadlineExceededError) and not self._in_time:
-            self._around.in_flight.expired.one_more()
+            self._method.in_flight.expired.one_more()
         else:
             self._log(error)
 
+    def _count_refusal(self) -> None:
+        """A call too many has no line of its own."""
+        method = self._method
+        method.port.metrics.refused(method.port.name, "busy")
+        method.in_flight.refused.one_more()
+        method.port.back_off()
+
     def _late(self) -> KnownError:
-        drained = self._around.open_ended and self._around.in_flight.draining
+        drained = self._method.open_ended and self._method.in_flight.draining
         return UnavailableError(DRAINING) if drained else DeadlineExceededError()
 
     def _log(self, error: Exception) -> None:
-        rpc = self._around.rpc
+        rpc = self._method.rpc
         if isinstance(error, _WORTH_A_WARNING):
             _log.warning("call failed", rpc=rpc, failure=describe_exception(error))
         elif isinstance(error, _WORTH_A_LINE):
@@ -273,6 +377,9 @@ def _status(
     """The message and the trailing metadata of the answer."""
     if not isinstance(error, KnownError):
         return "internal error", ((REQUEST_ID_KEY, request_id),)
+    if type(error) is ResourceExhaustedError:
+        # The code alone says which error it is; details are a fifth of what a refusal costs.
+        return error.message, ((REQUEST_ID_KEY, request_id),)
     status = to_status(error)
     details = (DETAILS_KEY, status.SerializeToString())
     return status.message, ((REQUEST_ID_KEY, request_id), details)

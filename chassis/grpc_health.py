@@ -6,12 +6,13 @@
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from chassis.errors import NotFoundError
 from chassis.grpc_client import call_timeout, known_error
 from chassis.readiness import PartsFailingError, Readiness
 
@@ -24,18 +25,14 @@ _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-class ReadinessHealth(health.aio.HealthServicer):
+class ReadinessHealth(health_pb2_grpc.HealthServicer):
     """All services of a port are as ready as the process is."""
 
-    def __init__(self, readiness: Readiness) -> None:
-        super().__init__()
-        self._readiness, self._services = readiness, frozenset({""})
-
-    async def serve(self, services: Iterable[str]) -> None:
-        """These are known from now on, and serving."""
-        self._services = frozenset({"", *services})
-        for name in self._services:
-            await self.set(name, _SERVING)
+    def __init__(self, readiness: Readiness, services: Iterable[str]) -> None:
+        self._readiness, self._services = readiness, frozenset({"", *services})
+        self._serving = True
+        self._draining = False
+        self._changed = asyncio.Condition()
 
     async def follow(self) -> None:
         """Sends every change of readiness to the watchers, until cancelled."""
@@ -43,21 +40,47 @@ class ReadinessHealth(health.aio.HealthServicer):
             await asyncio.sleep(REFRESH_SECONDS)
             await self._refresh()
 
+    async def drain(self) -> None:
+        """From now on no service serves; the watchers are told."""
+        self._draining = True
+        await self._set(serving=False)
+
     async def Check(  # noqa: N802  # the protocol's name
         self, request: health_pb2.HealthCheckRequest, context: Any
     ) -> health_pb2.HealthCheckResponse:
         """See the protocol."""
         failing = await self._refresh()
+        if request.service not in self._services:
+            raise NotFoundError("this service is not served here")
         if failing:
             context.set_trailing_metadata([(FAILING_KEY, part) for part in failing])
-        answer: health_pb2.HealthCheckResponse = await super().Check(request, context)
-        return answer
+        return health_pb2.HealthCheckResponse(status=self._status(request.service))
+
+    async def Watch(  # noqa: N802  # the protocol's name
+        self, request: health_pb2.HealthCheckRequest, _context: object
+    ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
+        """See the protocol: the present status, and every other one as it comes."""
+        while True:
+            told = self._status(request.service)
+            yield health_pb2.HealthCheckResponse(status=told)
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._status(request.service) != told)  # noqa: B023  # waited for here
+
+    def _status(self, service: str) -> Any:
+        if service not in self._services:
+            return health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        return _SERVING if self._serving else _NOT_SERVING
 
     async def _refresh(self) -> Sequence[str]:
         failing = await self._readiness.failing()
-        for name in self._services:
-            await self.set(name, _NOT_SERVING if failing else _SERVING)
+        await self._set(serving=not failing)
         return failing
+
+    async def _set(self, *, serving: bool) -> None:
+        async with self._changed:
+            if (serving and not self._draining) != self._serving:
+                self._serving = serving and not self._draining
+                self._changed.notify_all()
 
 
 class PeerHealth:

@@ -1,17 +1,17 @@
 """What happens around every method of every servicer, once and in this order.
 
-1. a request id is accepted or made; 2. a call too many is refused, and so is one that comes
-after its deadline; 3. the peer's certificate is checked, if the service has a list; 4. the
-request is received and parsed; 5. the method runs until its deadline; 6. an error of our
-vocabulary becomes a status with details, any other INTERNAL without text; 7. the call is
-counted and timed.
+1. a request id is accepted or made; 2. a call whose headers are too large is refused; 3. the
+peer's certificate is checked, if the service has a list; 4. the caller's credential is
+verified, unless the method is for everyone; 5. a call too many is refused, one that comes after
+its deadline too, and others wait for their turn; 6. the request is received and parsed; 7. the
+method runs until its deadline; 8. an error of our vocabulary becomes a status with details, any
+other INTERNAL without text; 9. the call is counted and timed.
 
 Where requests come as a stream, each is answered before the next is read, and is a call of its
-own as far as 6. and 7. are concerned.
+own as far as 8. and 9. are concerned.
 
 There is one wrapper per method and no gRPC interceptor: an interceptor costs as much as all of
-this. gRPC asks for a handler once the headers are there: a call has its place from then on, and
-a call too many ends then.
+this. gRPC asks for a handler once the headers are there, and the request is read here.
 """
 
 import time
@@ -22,27 +22,24 @@ from typing import Any, ClassVar, Self, TypeAlias
 import grpc
 from google.protobuf.message import DecodeError
 
-from chassis.errors import InvalidArgumentError, ResourceExhaustedError
+from chassis.errors import InvalidArgumentError
 from chassis.grpc_calls import Call, Metadata
-from chassis.in_flight import Surroundings
-from chassis.request_id import REQUEST_ID_KEY
+from chassis.in_flight import MethodContext
 
 # A grpc.RpcMethodHandler, whose type stub leaves open which of its four behaviours is there.
 Handler: TypeAlias = Any
-
-_TOO_MANY = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 class Method:
     """One method of one service, with everything that happens around it."""
 
-    def __init__(self, handler: Handler, around: Surroundings) -> None:
+    def __init__(self, handler: Handler, context: MethodContext) -> None:
         streams = (bool(handler.request_streaming), bool(handler.response_streaming))
         if streams == (True, False):
-            raise ValueError(f"{around.rpc}: no stream of requests with one answer is served")
-        if handler.request_streaming and not around.open_ended:
-            raise ValueError(f"{around.rpc}: a stream of requests is open-ended")
-        self.around = around
+            raise ValueError(f"{context.rpc}: no stream of requests with one answer is served")
+        if handler.request_streaming and not context.open_ended:
+            raise ValueError(f"{context.rpc}: a stream of requests is open-ended")
+        self.context = context
         kind, self._call = _KINDS[streams]
         self.behaviour = getattr(handler, kind)
         self.serialised = handler.response_serializer
@@ -50,10 +47,9 @@ class Method:
         # The generated deserializer is the bound FromString of the request's message class.
         self._request_name = getattr(self._parse, "__self__", type(None)).__name__
 
-    def arrived(self, metadata: Metadata) -> Handler:
-        """What is to serve the call that these headers begin, or to end it."""
-        call = self._call(self, metadata)
-        return call if call.arrive() else Refusal(self.around, call.id)
+    def call(self, metadata: Metadata) -> Handler:
+        """What serves the call that these headers begin, or refuses it."""
+        return self._call(self, metadata)
 
     def parsed(self, request: bytes) -> Any:
         """The request's message. Raises InvalidArgumentError."""
@@ -66,25 +62,27 @@ class Method:
 
 
 class Methods(grpc.GenericRpcHandler):
-    """Every method of a port, by its full name."""
+    """Every method of a port, by its full name. `arrived` counts the calls that have come."""
 
     def __init__(self, methods: Mapping[str, Method]) -> None:
         self._methods = {f"/{name}": method for name, method in methods.items()}
+        self.arrived = 0
 
     def service(self, handler_call_details: Any) -> Handler | None:
         """See grpc.GenericRpcHandler; None for a method that is not here."""
+        self.arrived += 1
         method = self._methods.get(handler_call_details.method)
-        return method and method.arrived(handler_call_details.invocation_metadata)
+        return method and method.call(handler_call_details.invocation_metadata)
 
 
 class _UnaryCall(Call):
     """A call that gets one answer."""
 
-    __slots__ = ("_method",)
+    __slots__ = ("_serving",)
 
     def __init__(self, method: Method, metadata: Metadata) -> None:
-        super().__init__(method.around, metadata)
-        self._method = method
+        super().__init__(method.context, metadata)
+        self._serving = method
 
     async def stream_unary(self, requests: Any, context: Any) -> bytes | None:
         """The answer's bytes; the call ends with a status if there is none."""
@@ -95,9 +93,9 @@ class _UnaryCall(Call):
         return answer
 
     async def _answer(self, context: Any) -> bytes | None:
-        method = self._method
+        method = self._serving
         try:
-            known = self.begin(context)
+            known = await self.begin(context)
             request = method.parsed(await self.request())
             response = await method.behaviour(request, known)
             serialised: bytes = method.serialised(response)
@@ -115,11 +113,11 @@ class _StreamCall(Call):
 
     response_streaming: ClassVar[bool] = True
 
-    __slots__ = ("_method",)
+    __slots__ = ("_serving",)
 
     def __init__(self, method: Method, metadata: Metadata) -> None:
-        super().__init__(method.around, metadata)
-        self._method = method
+        super().__init__(method.context, metadata)
+        self._serving = method
 
     async def stream_stream(self, requests: Any, context: Any) -> None:
         """Every answer has been written, or the call has ended with a status."""
@@ -129,9 +127,9 @@ class _StreamCall(Call):
             await self.abort()
 
     async def _answer(self, context: Any) -> bool:
-        method = self._method
+        method = self._serving
         try:
-            known = self.begin(context)
+            known = await self.begin(context)
             asked = await self._asked()
             async with aclosing(method.behaviour(asked, known)) as answers:
                 async for response in answers:
@@ -147,7 +145,7 @@ class _StreamCall(Call):
 
     async def _asked(self) -> Any:
         """What the method is asked."""
-        return self._method.parsed(await self.request())
+        return self._serving.parsed(await self.request())
 
     def _written(self) -> None:
         """An answer is on its way."""
@@ -160,11 +158,13 @@ class _TurnsCall(_StreamCall):
     server that drains ends it between two of them.
     """
 
-    __slots__ = ("_idle",)
+    __slots__ = ("_idle", "_seconds")
 
     def __init__(self, method: Method, metadata: Metadata) -> None:
         super().__init__(method, metadata)
         self._idle = False  # what keeps it from beginning is told of as of any call
+        limits = method.context.in_flight.limits
+        self._seconds: float | None = limits.request_seconds  # until the next request is there
 
     async def _asked(self) -> Self:
         return self
@@ -174,13 +174,14 @@ class _TurnsCall(_StreamCall):
 
     async def __anext__(self) -> Any:
         self._idle = True
-        if self._around.in_flight.draining:
+        if self._method.in_flight.draining:
             self.drain()
-        request = await self._context.read()
-        if request is grpc.aio.EOF:  # type: ignore[attr-defined]  # its stub has it not
+        request = await self.received(self._seconds)
+        if request is None:
             raise StopAsyncIteration
         self._idle, self._started = False, time.perf_counter()
-        return self._method.parsed(request)
+        self._seconds = self._method.in_flight.limits.idle_seconds
+        return self._serving.parsed(request)
 
     def _written(self) -> None:
         self.count()
@@ -208,30 +209,3 @@ _KINDS: Mapping[tuple[bool, bool], tuple[str, Any]] = {
     (False, True): ("unary_stream", _StreamCall),
     (True, True): ("stream_stream", _TurnsCall),
 }
-
-
-class Refusal:
-    """Of a call too many: what ends it, before its request is read and without a line.
-
-    Who has the call in hand ends it with the code, message and trailing metadata that are here,
-    and says so by counted().
-    """
-
-    code: ClassVar[int] = _TOO_MANY.value[0]
-    # No details: the code alone says which error of our vocabulary it is, and to make and to
-    # send them is a fifth of what a refusal costs.
-    message: ClassVar[str] = ResourceExhaustedError.default_message
-
-    __slots__ = ("_around", "_started", "trailing")
-
-    def __init__(self, around: Surroundings, request_id: str) -> None:
-        self._around = around
-        self.trailing = ((REQUEST_ID_KEY, request_id),)
-        self._started = time.perf_counter()
-
-    def counted(self) -> None:
-        """The figures tell of this refusal, and so does a line within a second."""
-        around = self._around
-        around.in_flight.refused.one_more()
-        around.figures.ended(_TOO_MANY.name)
-        around.figures.took(time.perf_counter() - self._started)

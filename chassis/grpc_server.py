@@ -10,34 +10,48 @@
 """
 
 import asyncio
+import gc
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
 
-from chassis.accepting import Accepting
+from chassis import reflection
+from chassis.accept_mode import AcceptMode
+from chassis.accept_modes import CallServer, new_server
 from chassis.config import StartHinderedError
+from chassis.grpc_calls import METADATA_BYTES
 from chassis.grpc_health import ReadinessHealth
 from chassis.grpc_methods import Handler, Method, Methods
-from chassis.in_flight import InFlight, Limits, Surroundings
+from chassis.identity import Authenticator
+from chassis.in_flight import InFlight, Limits, MethodContext, PortContext
 from chassis.metrics import Metrics
 from chassis.peers import peer_sans
 from chassis.readiness import Readiness
-from chassis.reflection import Reflection
 from chassis.shared_ports import check_free
 from chassis.tls_files import CurrentTls, RotatingTls, Tls
+from chassis.verification_budget import VerificationBudget
 
-__all__ = ["GrpcServer", "Port", "Service", "ServiceNotDeclaredError", "Tls", "peer_sans"]
+__all__ = [
+    "EVERY_METHOD",
+    "GrpcServer",
+    "Port",
+    "Service",
+    "ServiceNotDeclaredError",
+    "Tls",
+    "peer_sans",
+]
 
 HEALTH_SERVICE = "grpc.health.v1.Health"
-METADATA_BYTES = 32_768  # a token of 16 KiB and room beside it
-# Health checks and watches, and reflection, take places here too; so many that they cannot
-# easily be used up. The bound on calls being served is the Port's.
-MAX_OPEN_STREAMS = 4_096
-TAKING_ON_SECONDS = 2.0  # for what has come before the end
+# Of one connection: requests that gRPC's core takes in before they are accepted here.
+STREAMS_PER_CONNECTION = 1_024
+COLLECT_SECONDS = 1.0
+ACCEPT_SECONDS = 2.0  # for calls that have come before the end
+QUIET_SECONDS = 0.03  # longer than a step of a backoff
+QUIET_PERIODS = 2  # without a call: none waits in the core, and none is on its way to a method
 STREAMS_GRACE_SECONDS = 1.0  # for the last words to streams, once no call is left
 HANDSHAKE_MS = 5_000
 SETTINGS_ACK_MS = 5_000
@@ -45,6 +59,20 @@ IDLE_MS = 60_000  # of a connection without a call; its client makes another one
 _NO_END_SECONDS = 86_400.0  # the grace is counted here
 _FOR_EVER_MS = 2**31 - 1
 _IDENTITY_ONLY = 1 << grpc.Compression.NoCompression.value
+
+# Health and reflection are for everyone, so they have small bounds of their own, and no address
+# has all of it (chassis/admission.py).
+DEFAULT_LIMITS = Limits()
+HEALTH_LIMITS = Limits(concurrent_calls=256, concurrent_streams=256)
+REFLECTION_LIMITS = Limits(concurrent_streams=32, idle_seconds=10.0)
+
+
+class _EveryMethod:
+    def __contains__(self, _name: object) -> bool:
+        return True
+
+
+EVERY_METHOD: Container[str] = _EveryMethod()
 
 _Named = Mapping[str, Handler]
 
@@ -54,8 +82,9 @@ class Service:
     """One gRPC service: its full name, the generated add function, and who serves it.
 
     With `peers`, only a peer whose certificate bears one of these SANs may call it, and none if
-    the set is empty; None is for everyone. The streams of `open_ended` methods last as long as
-    their callers want them: they end early only when the server drains.
+    the set is empty; None is for everyone. Every method needs a valid token but those of
+    `without_token`. The streams of `open_ended` methods last as long as their callers want
+    them: they end early only when the server drains.
     """
 
     name: str
@@ -63,23 +92,25 @@ class Service:
     servicer: object
     peers: frozenset[str] | None = None
     open_ended: frozenset[str] = frozenset()
+    without_token: Container[str] = ()
 
 
 @dataclass(frozen=True)
 class Port:
-    """One listening port and its bounds. Port 0 in the address picks a free one."""
+    """One listening port and its bounds. Port 0 in the address picks a free one.
+
+    Without an `authenticator` no method that needs a token can be called.
+    """
 
     address: str
     tls: Tls
     services: tuple[Service, ...]
+    authenticator: Authenticator | None = None
+    accept_mode: AcceptMode = AcceptMode.AUTO
     reflection: bool = False
     max_request_bytes: int = 4 * 1024 * 1024
     max_connection_age_seconds: float = 300
-    default_deadline_seconds: float = 10
-    max_deadline_seconds: float = 60
-    concurrent_calls: int = 256
-    waiting_calls: int = 0
-    concurrent_streams: int = 256  # open-ended ones
+    limits: Limits = DEFAULT_LIMITS
     connections: int = 1_000  # open at a time; one more is closed as it is accepted
     shared_port: bool = False  # SO_REUSEPORT: several processes on one port
     setting: str = "the port's setting"  # where its number was given
@@ -101,11 +132,12 @@ class GrpcServer:
         readiness: Readiness | None = None,
     ) -> None:
         self._port, self._declared, self._metrics = port, declared, metrics
-        self._health = ReadinessHealth(readiness or Readiness({}))
-        self._following: asyncio.Task[None] | None = None
-        self._in_flight = InFlight(port.concurrent_calls, port.waiting_calls)
-        self._server: grpc.aio.Server | None = None
-        self._accepting: Accepting | None = None
+        self._health = ReadinessHealth(readiness or Readiness({}), declared)
+        self._in_flight = InFlight(port.limits)
+        self._for_everyone: list[InFlight] = []
+        self._methods: dict[str, Method] = {}
+        self._running: _Running | None = None
+        self._background: list[asyncio.Task[None]] = []
 
     async def start(self) -> int:
         """The bound port's number; from now on calls are answered.
@@ -114,39 +146,50 @@ class GrpcServer:
         address is not free.
         """
         port = self._port
-        self._server = server = grpc.aio.server(options=_options(port))
-        handlers: Any = _Handlers()  # of a server it has what registering needs
-        registered = self._register(handlers)
+        server = new_server(port.accept_mode, _options(port))
+        context = PortContext(
+            name=port.name,
+            metrics=self._metrics,
+            authenticator=port.authenticator,
+            budget=VerificationBudget(time.monotonic),
+            back_off=server.back_off,
+        )
+        registered = self._register(port.services, context, self._in_flight)
         if registered != self._declared:
             names = ", ".join(sorted(registered ^ self._declared))
             raise ServiceNotDeclaredError(f"either not declared or not registered: {names}")
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, handlers)
-        if port.reflection:
-            Reflection((*registered, HEALTH_SERVICE)).add_to(handlers)
+        self._register_for_everyone(context)
+        methods = Methods(self._methods)
+        server.add_generic_rpc_handlers((methods,))
         bound = _bound(server, port, self._current_tls())
-        self._accepting = Accepting(handlers, limit=MAX_OPEN_STREAMS)
-        self._accepting.of(server)
         await server.start()
-        await self._health.serve(registered)
-        self._following = asyncio.create_task(self._health.follow())
+        self._running = _Running(server, methods)
+        self._background = [
+            asyncio.create_task(work)
+            for work in (self._health.follow(), self._running.collect_young_objects())
+        ]
         return bound
 
     async def stop(self, grace_seconds: float) -> None:
         """Calls under way have ended, or been cancelled after `grace_seconds`.
 
-        Calls that have come are taken on first. Then open-ended streams end: their callers are
+        Calls that have come are accepted first. Then open-ended streams end: their callers are
         to go on elsewhere. One whose caller does not read is cut once there is no call to wait
         for.
         """
-        if self._server is None or self._accepting is None or self._following is None:
+        if self._running is None:
             return
-        self._following.cancel()
+        running = self._running
+        for task in self._background:
+            task.cancel()
         began = time.monotonic()
-        await self._health.enter_graceful_shutdown()
-        await self._accepting.drain(min(TAKING_ON_SECONDS, grace_seconds))
-        self._in_flight.drain()
+        await self._health.drain()
+        running.server.stop_backing_off()
+        await running.until_quiet(min(ACCEPT_SECONDS, grace_seconds))
+        for in_flight in (self._in_flight, *self._for_everyone):
+            in_flight.drain()
         grace_seconds = max(0.0, grace_seconds - (time.monotonic() - began))
-        stopped = asyncio.ensure_future(self._server.stop(_NO_END_SECONDS))
+        stopped = asyncio.ensure_future(running.server.stop(_NO_END_SECONDS))
         calls_ended = asyncio.ensure_future(self._in_flight.calls_ended.wait())
         await asyncio.wait(
             (stopped, calls_ended),
@@ -156,11 +199,10 @@ class GrpcServer:
         last_words = STREAMS_GRACE_SECONDS if calls_ended.done() else 0
         calls_ended.cancel()
         await asyncio.wait((stopped,), timeout=min(last_words, grace_seconds))
-        self._in_flight.queue.drop()
         if not stopped.done():
             # Without a grace it cancels before it awaits anything but its turn: the first
             # stop() cannot end and free the server in between, as if both had a timer.
-            await self._server.stop(None)
+            await running.server.stop(None)
         await stopped
 
     def _current_tls(self) -> CurrentTls:
@@ -171,39 +213,82 @@ class GrpcServer:
             used.add(f"{name} CA", tls.client_ca, lambda: current.contents().authorities)
         return current
 
-    def _register(self, handlers: "_Handlers") -> frozenset[str]:
+    def _register(
+        self, services: Iterable[Service], port: PortContext, in_flight: InFlight
+    ) -> frozenset[str]:
         registered: set[str] = set()
-        methods: dict[str, Method] = {}
-        for service in self._port.services:
+        for service in services:
             recorder = _Recorder()
             service.add(service.servicer, recorder)
             for name, named in recorder.services.items():
                 registered.add(name)
                 for method, handler in named.items():
-                    around = self._around(service, name, method)
-                    methods[around.rpc] = Method(handler, around)
-        handlers.append(Methods(methods))
+                    context = MethodContext(
+                        service=name,
+                        method=method,
+                        port=port,
+                        in_flight=in_flight,
+                        needs_token=method not in service.without_token,
+                        peers=service.peers,
+                        open_ended=method in service.open_ended,
+                    )
+                    self._methods[context.rpc] = Method(handler, context)
         return frozenset(registered)
 
-    def _around(self, service: Service, name: str, method: str) -> Surroundings:
-        port = self._port
-        limits = Limits(
-            port.default_deadline_seconds,
-            port.max_deadline_seconds,
-            port.concurrent_streams,
+    def _register_for_everyone(self, port: PortContext) -> None:
+        health = Service(
+            HEALTH_SERVICE,
+            health_pb2_grpc.add_HealthServicer_to_server,
+            self._health,
+            open_ended=frozenset({"Watch"}),
+            without_token=EVERY_METHOD,
         )
-        return Surroundings(
-            service=name,
-            method=method,
-            peers=service.peers,
-            limits=limits,
-            in_flight=self._in_flight,
-            metrics=self._metrics,
-            open_ended=method in service.open_ended,
+        described = Service(
+            reflection.V1,
+            reflection.add_reflection,
+            reflection.Reflection((*self._declared, HEALTH_SERVICE)),
+            open_ended=frozenset({reflection.METHOD}),
+            without_token=EVERY_METHOD,
         )
+        bounded = [(health, HEALTH_LIMITS)]
+        if self._port.reflection:
+            bounded.append((described, REFLECTION_LIMITS))
+        for service, limits in bounded:
+            in_flight = InFlight(limits)
+            self._register((service,), port, in_flight)
+            self._for_everyone.append(in_flight)
 
 
-def _bound(server: grpc.aio.Server, port: Port, current: CurrentTls) -> int:
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What there is between start() and stop()."""
+
+    server: CallServer
+    methods: Methods
+
+    async def collect_young_objects(self) -> None:
+        """No object of a call that has ended is kept for longer than COLLECT_SECONDS.
+
+        grpc.aio looks for a call's handler in a circle of references, in which the call's
+        headers are, the token among them. Until cancelled.
+        """
+        before = 0
+        while True:
+            await asyncio.sleep(COLLECT_SECONDS)
+            if self.methods.arrived > before:
+                before = self.methods.arrived
+                gc.collect(0)
+
+    async def until_quiet(self, seconds: float) -> None:
+        """What waited in the core has been accepted, or so many `seconds` have passed."""
+        end, before, quiet = time.monotonic() + seconds, self.methods.arrived, 0
+        while quiet < QUIET_PERIODS and time.monotonic() < end:
+            await asyncio.sleep(QUIET_SECONDS)
+            quiet = quiet + 1 if self.methods.arrived == before else 0
+            before = self.methods.arrived
+
+
+def _bound(server: CallServer, port: Port, current: CurrentTls) -> int:
     host, _, number = port.address.rpartition(":")
     client_certificates = port.tls.client_ca is not None
     credentials = RotatingTls(current, client_certificates=client_certificates).credentials()
@@ -214,16 +299,6 @@ def _bound(server: grpc.aio.Server, port: Port, current: CurrentTls) -> int:
     except RuntimeError as error:
         problem = f"cannot listen on {port.address}: gRPC refuses it (see {port.setting})"
         raise StartHinderedError((problem,)) from error
-
-
-class _Handlers(list[grpc.GenericRpcHandler]):
-    """Stands in for a server while the servicers of gRPC's own services are registered."""
-
-    def add_generic_rpc_handlers(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
-        self.extend(handlers)
-
-    def add_registered_method_handlers(self, service: str, handlers: object) -> None:
-        """Generated code offers the same methods once more by name."""
 
 
 class _Recorder:
@@ -260,7 +335,7 @@ def _options(port: Port) -> list[tuple[str, int]]:
         ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_ONLY),
         ("grpc.max_metadata_size", METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", METADATA_BYTES),
-        ("grpc.max_concurrent_streams", MAX_OPEN_STREAMS // 4),  # of one connection
+        ("grpc.max_concurrent_streams", STREAMS_PER_CONNECTION),  # of one connection
         # A connection with more PINGs than allowed is closed only once a write to it ends, and
         # until then each further PING adds to an error that the core keeps. Without a bound on
         # them, they are answered, and reading pauses while too many answers wait.
@@ -278,7 +353,9 @@ def _ending_options(port: Port) -> list[tuple[str, int]]:
     would keep it for hours.
     """
     if not any(service.open_ended for service in port.services):
-        return [("grpc.max_connection_age_grace_ms", int(port.max_deadline_seconds * 1000))]
+        return [
+            ("grpc.max_connection_age_grace_ms", int(port.limits.max_deadline_seconds * 1000))
+        ]
     return [
         ("grpc.max_connection_age_grace_ms", _FOR_EVER_MS),
         ("grpc.keepalive_time_ms", 60_000),

@@ -42,6 +42,13 @@ _CREDENTIAL_KEYS = (ACCESS_TOKEN_KEY, AUTHORIZATION_KEY)
 class TokenVerifier(Protocol):
     """Establishes who holds a token. Contract: tests/unit/chassis/test_jwt_verifier.py."""
 
+    def remembered(self, token: Sensitive[str]) -> Caller | None:
+        """The caller, if the token was verified before and is still accepted; costs little.
+
+        Raises nothing; None says nothing about the token.
+        """
+        ...
+
     async def verify(self, token: Sensitive[str]) -> Caller:
         """The caller that the token names.
 
@@ -57,11 +64,20 @@ class Authenticator:
     def __init__(self, verifier: TokenVerifier) -> None:
         self._verifier = verifier
 
+    def remembered(self, metadata: Metadata) -> Caller | None:
+        """Who is calling, if the credential was verified before: see TokenVerifier.
+
+        Raises UnauthenticatedError if there is not exactly one well-formed credential.
+        """
+        credentials, for_user = _found(metadata)
+        caller = self._verifier.remembered(_only(credentials))
+        return _calling(caller, for_user=for_user) if caller else None
+
     async def caller(self, metadata: Metadata) -> Caller:
         """Who is calling. Raises UnauthenticatedError, UnavailableError: see TokenVerifier."""
         credentials, for_user = _found(metadata)
         caller = await self._verifier.verify(_only(credentials))
-        return dataclasses.replace(caller, for_user=True) if for_user else caller
+        return _calling(caller, for_user=for_user)
 
     @staticmethod
     def credential(metadata: Metadata) -> Sensitive[str]:
@@ -75,6 +91,10 @@ def credential(metadata: Metadata) -> Sensitive[str]:
     Raises UnauthenticatedError if there is none, more than one, or one of another kind.
     """
     return _only(_found(metadata)[0])
+
+
+def _calling(caller: Caller, *, for_user: bool) -> Caller:
+    return dataclasses.replace(caller, for_user=True) if for_user else caller
 
 
 def _found(metadata: Metadata) -> tuple[list[tuple[str, str | bytes]], bool]:

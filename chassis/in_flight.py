@@ -7,30 +7,41 @@ from typing import Protocol
 
 import structlog
 
-from chassis.admission import Places
+from chassis.admission import ConcurrencyLimiter
 from chassis.deadline import Timers
+from chassis.errors import ResourceExhaustedError
 from chassis.fair_queue import FairQueue
+from chassis.identity import Authenticator
 from chassis.metrics import CallFigures, Metrics
+from chassis.verification_budget import VerificationBudget
 
 TELL_AFTER_SECONDS = 1.0
+# Calls whose credential waits to be verified: keys have to be fetched first.
+UNVERIFIED_CALLS = 64
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds a call may take if its caller names no deadline, and at most.
+    """Bounds of a service's calls. Times in seconds.
 
-    Open-ended streams have no deadline but their callers'; there are only so many at a time.
+    A call takes `default_deadline` if its caller names none, and `max_deadline` at most. Its
+    request is there within `request`. Open-ended streams have no deadline but their callers';
+    `idle` is how long one may send nothing before it ends, None for ever.
     """
 
-    default_deadline_seconds: float
-    max_deadline_seconds: float
-    concurrent_streams: int
+    default_deadline_seconds: float = 10.0
+    max_deadline_seconds: float = 60.0
+    request_seconds: float = 5.0
+    idle_seconds: float | None = None
+    concurrent_calls: int = 256
+    waiting_calls: int = 0
+    concurrent_streams: int = 256
 
 
-class Tally:
-    """Counts what would be too many lines, and says once a second how many there were."""
+class ThrottledWarning:
+    """Counts what would be too many lines, and logs once a second how many there were."""
 
     __slots__ = ("_count", "_event", "_now")
 
@@ -57,30 +68,61 @@ class Stream(Protocol):
 
 
 class InFlight:
-    """The places for calls, who of them is served, and the open-ended streams under way."""
+    """The calls and open-ended streams of one set of limits that are under way."""
 
     __slots__ = (
+        "_stream_places",
         "calls_ended",
         "draining",
         "expired",
+        "limits",
         "places",
         "queue",
         "refused",
         "streams",
         "timers",
+        "unverified",
     )
 
-    def __init__(self, concurrent_calls: int, waiting_calls: int) -> None:
-        self.places = Places(concurrent_calls + waiting_calls)
-        self.queue = FairQueue(concurrent_calls)
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.places = ConcurrencyLimiter(limits.concurrent_calls + limits.waiting_calls)
+        self.queue = FairQueue(limits.concurrent_calls)
+        self._stream_places = ConcurrencyLimiter(limits.concurrent_streams)
         self.streams: set[Stream] = set()
+        self.unverified = 0
         self.timers = Timers()
-        self.refused = Tally("calls refused: too many at a time", lambda: self.places.taken)
-        self.expired = Tally(
+        self.refused = ThrottledWarning("calls refused", lambda: self.places.taken)
+        self.expired = ThrottledWarning(
             "calls dropped: they came after their deadline", lambda: self.places.taken
         )
         self.draining = False
         self.calls_ended = asyncio.Event()
+
+    def begin_unverified(self) -> None:
+        """One more credential waits for its verification; end_unverified() follows.
+
+        Raises ResourceExhaustedError.
+        """
+        if self.unverified >= UNVERIFIED_CALLS:
+            raise ResourceExhaustedError("too many credentials wait to be verified")
+        self.unverified += 1
+
+    def end_unverified(self) -> None:
+        """One of them does not wait any more."""
+        self.unverified -= 1
+
+    def begin_stream(self, caller: int, stream: Stream) -> None:
+        """The stream is under way until end_stream(). Raises ResourceExhaustedError."""
+        if not self._stream_places.has_room_for(caller):
+            raise ResourceExhaustedError
+        self._stream_places.take(caller)
+        self.streams.add(stream)
+
+    def end_stream(self, caller: int, stream: Stream) -> None:
+        """It is not under way any more."""
+        self._stream_places.give_back(caller)
+        self.streams.discard(stream)
 
     def drain(self) -> None:
         """Open-ended streams end as soon as they may, and no other begins; calls go on.
@@ -88,7 +130,7 @@ class InFlight:
         `calls_ended` is set once there is no call, or has been none for a moment.
         """
         self.draining = True
-        for stream in self.streams:
+        for stream in tuple(self.streams):
             stream.drain()
         self.note_end()
 
@@ -98,20 +140,36 @@ class InFlight:
             self.calls_ended.set()
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the calls of one method share."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortContext:
+    """What the calls of one port share. `back_off` is told of every call that is refused."""
+
+    name: str
+    metrics: Metrics
+    authenticator: Authenticator | None
+    budget: VerificationBudget
+    back_off: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodContext:
+    """What the calls of one method share.
+
+    With `peers`, only a peer whose certificate has one of these names may call it. Without
+    `needs_token` it is for everyone who may connect.
+    """
 
     service: str
     method: str
-    peers: frozenset[str] | None
-    limits: Limits
+    port: PortContext
     in_flight: InFlight
-    metrics: Metrics
+    needs_token: bool = True
+    peers: frozenset[str] | None = None
     open_ended: bool = False
     rpc: str = field(init=False)
     figures: CallFigures = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rpc", f"{self.service}/{self.method}")
-        object.__setattr__(self, "figures", self.metrics.calls.of(self.service, self.method))
+        calls = self.port.metrics.calls
+        object.__setattr__(self, "figures", calls.of(self.service, self.method))

@@ -10,6 +10,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from chassis.caller import Caller
 from chassis.clock import Clock
@@ -36,6 +37,10 @@ class _Remembered:
     keys: KeySet
     source: KeySource
 
+    def is_over(self, now: datetime) -> bool:
+        """Whether the token is no longer accepted by the clock."""
+        return now.timestamp() >= self.verified.accepted_until
+
 
 class JwtVerifier:
     """See chassis.identity.TokenVerifier."""
@@ -60,17 +65,32 @@ class JwtVerifier:
                 other._trusted[name] = _Trusted(trusted.issuer, known.source)
         return other
 
+    def remembered(self, token: Sensitive[str]) -> Caller | None:
+        """See TokenVerifier.remembered."""
+        text = token.reveal()
+        if len(text) > MAX_TOKEN_CHARACTERS:
+            return None
+        digest = _digest(text)
+        entry = self._remembered.get(digest)
+        if entry is None:
+            return None
+        now = self._clock.now()
+        if entry.source.at_hand(now) is not entry.keys or entry.is_over(now):
+            return None
+        self._just_used(digest)
+        return entry.verified.caller
+
     async def verify(self, token: Sensitive[str]) -> Caller:
         """See TokenVerifier.verify."""
         text = token.reveal()
         if len(text) > MAX_TOKEN_CHARACTERS:
             parse_token(text)  # refuses it; nothing so long is hashed or kept
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+        digest = _digest(text)
         entry = self._remembered.get(digest)
         if entry is not None:
             now, source = self._clock.now(), entry.source
             keys = source.at_hand(now) or await source.keys()
-            if keys is entry.keys and now.timestamp() < entry.verified.accepted_until:
+            if keys is entry.keys and not entry.is_over(now):
                 self._just_used(digest)
                 return entry.verified.caller
             self._remembered.pop(digest, None)
@@ -111,6 +131,10 @@ class JwtVerifier:
         self._remembered[digest] = entry
         while len(self._remembered) > self._limit:
             self._remembered.popitem(last=False)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def _key_place(issuer: Issuer) -> tuple[object, ...]:

@@ -21,6 +21,8 @@ V1ALPHA = "grpc.reflection.v1alpha"
 V1 = "grpc.reflection.v1"
 SERVICES = (f"{V1}.ServerReflection", f"{V1ALPHA}.ServerReflection")
 
+METHOD = "ServerReflectionInfo"
+
 _NOT_FOUND = grpc.StatusCode.NOT_FOUND
 _INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
@@ -84,18 +86,6 @@ class Reflection:
             "list_services": self._list,
         }
 
-    def add_to(self, server: Any) -> None:
-        """The server answers for both versions."""
-        method = grpc.stream_stream_rpc_method_handler(
-            self.answers,
-            request_deserializer=pb.ServerReflectionRequest.FromString,
-            response_serializer=pb.ServerReflectionResponse.SerializeToString,
-        )
-        for service in SERVICES:
-            handlers = {"ServerReflectionInfo": method}
-            generic = grpc.method_handlers_generic_handler(service, handlers)
-            server.add_generic_rpc_handlers((generic,))
-
     async def answers(
         self, requests: AsyncIterator[pb.ServerReflectionRequest], _context: object
     ) -> AsyncIterator[pb.ServerReflectionResponse]:
@@ -138,6 +128,17 @@ class Reflection:
     def _list(self, _any: str, response: pb.ServerReflectionResponse) -> None:
         for service in self._services:
             response.list_services_response.service.add(name=service)
+
+
+def add_reflection(servicer: Reflection, server: Any) -> None:
+    """The servicer answers for both versions."""
+    method = grpc.stream_stream_rpc_method_handler(
+        servicer.answers,
+        request_deserializer=pb.ServerReflectionRequest.FromString,
+        response_serializer=pb.ServerReflectionResponse.SerializeToString,
+    )
+    for service in SERVICES:
+        server.add_registered_method_handlers(service, {METHOD: method})
 
 
 def _collect(file: FileDescriptor, found: dict[str, bytes]) -> None:

@@ -35,13 +35,21 @@ class IssuersFileVerifier:
         self._verifier = JwtVerifier(load_issuers(path), clock)
         self._refused: tuple[str, ...] = ()
 
+    def remembered(self, token: Sensitive[str]) -> Caller | None:
+        """See TokenVerifier.remembered."""
+        self._look_if_due()
+        return self._verifier.remembered(token)
+
     async def verify(self, token: Sensitive[str]) -> Caller:
         """See TokenVerifier.verify."""
+        self._look_if_due()
+        return await self._verifier.verify(token)
+
+    def _look_if_due(self) -> None:
         now = self._clock.now()
         if abs(now - self._looked_at) >= LOOK:
             self._looked_at = now
             self._look()
-        return await self._verifier.verify(token)
 
     def _look(self) -> None:
         try:

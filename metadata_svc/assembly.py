@@ -55,6 +55,7 @@ class Parts:
 
     clients: tuple[Service, ...]
     peer: Service
+    authenticator: Authenticator
     trims: Mapping[str, Trim]
     poll: Callable[[], Awaitable[None]]
 
@@ -76,11 +77,12 @@ def assemble(config: Config, database: Database, metrics: Metrics) -> Parts:
     )
     return Parts(
         clients=(
-            _secure_values(config, authenticator, stores, watching),
-            _keepers(config, authenticator, stores, watching),
-            _access(authenticator),
+            _secure_values(config, stores, watching),
+            _keepers(config, stores, watching),
+            _access(),
         ),
-        peer=_for_the_vault(config, authenticator, stores),
+        peer=_for_the_vault(config, stores),
+        authenticator=authenticator,
         trims=_trims(config, stores),
         poll=lambda: commits.poll(stores.counters),
     )
@@ -108,14 +110,12 @@ def _trims(config: Config, stores: PostgresStores) -> dict[str, Trim]:
     }
 
 
-def _access(authenticator: Authenticator) -> Service:
-    servicer = AccessServicer(authenticator=authenticator)
-    return Service(access.SERVICE, access_pb2_grpc.add_AccessServicer_to_server, servicer)
+def _access() -> Service:
+    add = access_pb2_grpc.add_AccessServicer_to_server
+    return Service(access.SERVICE, add, AccessServicer())
 
 
-def _keepers(
-    config: Config, authenticator: Authenticator, stores: PostgresStores, watching: _Watching
-) -> Service:
+def _keepers(config: Config, stores: PostgresStores, watching: _Watching) -> Service:
     kind, pages, changes = Kind.KEEPER, stores.keeper_pages, stores.keeper_changes
     writes = KeeperWrites(
         transactions=stores.transactions,
@@ -126,7 +126,6 @@ def _keepers(
         labels=LabelRules(qualified=config.qualified_labels),
     )
     servicer = KeepersServicer(
-        authenticator=authenticator,
         reads=Reads(kind=kind, reader=stores.keepers),
         lists=Lists(kind=kind, pages=pages, changes=changes),
         watches=Watches(kind=kind, pages=pages, changes=changes, **watching),
@@ -139,9 +138,7 @@ def _keepers(
     return Service(keepers.SERVICE, add, servicer, open_ended=keepers.OPEN_ENDED)
 
 
-def _secure_values(
-    config: Config, authenticator: Authenticator, stores: PostgresStores, watching: _Watching
-) -> Service:
+def _secure_values(config: Config, stores: PostgresStores, watching: _Watching) -> Service:
     kind, pages = Kind.SECURE_VALUE, stores.secure_value_pages
     changes = stores.secure_value_changes
     edits = SecureValueEdits(
@@ -151,7 +148,6 @@ def _secure_values(
         labels=LabelRules(qualified=config.qualified_labels),
     )
     servicer = SecureValuesServicer(
-        authenticator=authenticator,
         reads=Reads(kind=kind, reader=stores.reader),
         lists=Lists(kind=kind, pages=pages, changes=changes),
         watches=Watches(kind=kind, pages=pages, changes=changes, **watching),
@@ -164,13 +160,10 @@ def _secure_values(
     return Service(secure_values.SERVICE, add, servicer, open_ended=secure_values.OPEN_ENDED)
 
 
-def _for_the_vault(
-    config: Config, authenticator: Authenticator, stores: PostgresStores
-) -> Service:
+def _for_the_vault(config: Config, stores: PostgresStores) -> Service:
     retention = timedelta(seconds=config.idempotency_retention_seconds)
     labels = LabelRules(qualified=config.qualified_labels)
     servicer = VaultPeerServicer(
-        authenticator=authenticator,
         prepare=PrepareWrite(
             replication=stores.replication,
             reader=stores.reader,
@@ -193,4 +186,11 @@ def _for_the_vault(
     )
     add = vault_peer_pb2_grpc.add_VaultPeerServicer_to_server
     vaults = frozenset(config.vault_sans)
-    return Service(vault_peer.SERVICE, add, servicer, vaults, vault_peer.OPEN_ENDED)
+    return Service(
+        vault_peer.SERVICE,
+        add,
+        servicer,
+        peers=vaults,
+        open_ended=vault_peer.OPEN_ENDED,
+        without_token=vault_peer.WITHOUT_TOKEN,
+    )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from chassis.accept_mode import AcceptMode
 from chassis.dsn import check_dsn
 from chassis.file_rules import SECRET, TRUST
 from chassis.log_level import LogLevel
@@ -68,6 +69,13 @@ class Config:
     issuers: Path = field(metadata={**TRUST, "help": "JSON file of the trusted token issuers"})
     reflection: bool = field(
         default=True, metadata={"help": "whether the client port describes its services"}
+    )
+    accept_mode: AcceptMode = field(
+        default=AcceptMode.AUTO,
+        metadata={
+            "help": "how calls are accepted: fast, standard (by grpcio's public API alone), or "
+            "auto, which is fast with the versions of grpcio that it was tested with"
+        },
     )
     concurrent_calls: int = field(
         default=256,

@@ -1,6 +1,7 @@
 """One process that serves: all of metadata by itself, or one of several workers."""
 
 import asyncio
+from functools import partial
 
 from chassis.addresses import host_and_port
 from chassis.clock import SystemClock
@@ -9,6 +10,8 @@ from chassis.database_health import DatabaseHealth
 from chassis.database_tls import add_certificates
 from chassis.freed_memory import give_back_freed_memory
 from chassis.grpc_server import GrpcServer, Port, Service, Tls
+from chassis.identity import Authenticator
+from chassis.in_flight import Limits
 from chassis.metrics import Metrics
 from chassis.migrations import check_schema
 from chassis.operations import ProcessVitals
@@ -50,10 +53,9 @@ async def _serve(
     parts = assemble(config, database, metrics)
     own = Tls(config.tls_certificate, config.tls_private_key)
     mutual = Tls(config.peer_tls_certificate, config.peer_tls_private_key, config.peer_ca)
-    clients = GrpcServer(
-        *_port(config, "clients", own, parts.clients, place), metrics, readiness
-    )
-    peer = GrpcServer(*_port(config, "peer", mutual, (parts.peer,), place), metrics, readiness)
+    port = partial(_port, config, place, parts.authenticator)
+    clients = GrpcServer(*port("clients", own, parts.clients), metrics, readiness)
+    peer = GrpcServer(*port("peer", mutual, (parts.peer,)), metrics, readiness)
     ports = {"clients": await clients.start(), "peer": await peer.start()}
     await place.open(ports, ProcessVitals(metrics, readiness))
     await asyncio.gather(
@@ -85,21 +87,30 @@ def _readiness(database: Database, metrics: Metrics) -> Readiness:
     )
 
 
-def _port(
-    config: Config, name: str, tls: Tls, services: tuple[Service, ...], place: Place
+def _port(  # what both ports share, then what is each one's own
+    config: Config,
+    place: Place,
+    authenticator: Authenticator,
+    name: str,
+    tls: Tls,
+    services: tuple[Service, ...],
 ) -> tuple[Port, frozenset[str]]:
     number = place.port(name, grpc_ports(config)[name])
     port = Port(
         host_and_port(config.host, number),
         tls,
         services,
+        authenticator,
+        accept_mode=config.accept_mode,
         reflection=config.reflection,
         max_request_bytes=MAXIMUM_REQUEST_BYTES,
         max_connection_age_seconds=config.max_connection_age_seconds,
-        concurrent_calls=config.concurrent_calls,
-        waiting_calls=config.waiting_calls,
+        limits=Limits(
+            concurrent_calls=config.concurrent_calls,
+            waiting_calls=config.waiting_calls,
+            concurrent_streams=config.concurrent_watches,
+        ),
         connections=config.connections,
-        concurrent_streams=config.concurrent_watches,
         shared_port=place.shared,
         setting=PORT_SETTINGS[name],
         name=name,

@@ -15,7 +15,6 @@ from chassis.trusted_issuers import IssuersFileVerifier
 from vault_svc.config import PREFIX, Config
 from vault_svc.decision_log import StructuredDecisionLog
 from vault_svc.domain.keyring import ReplacementRule
-from vault_svc.grpc_api.callers import Callers
 from vault_svc.grpc_api.services import services
 from vault_svc.kek_metrics import KekTelemetry
 from vault_svc.kek_providers.local_file import load_keks
@@ -42,6 +41,7 @@ class Parts:
     """The services of the client port, and the sweep."""
 
     services: tuple[Service, ...]
+    authenticator: Authenticator
     worker: SweepWorker
 
 
@@ -90,7 +90,6 @@ def assemble(
         bounds=bounds,
     )
     served = services(
-        Callers(Authenticator(IssuersFileVerifier(config.issuers, clock))),
         DecryptSecureValues(
             Opening(Readings(metadata, values), data_keys), StructuredDecisionLog(metrics)
         ),
@@ -107,7 +106,8 @@ def assemble(
     rule = SweepRule(config.longest_window_seconds, config.unclaimed_age_seconds)
     clocks = TwoClocks(clock, database)
     sweep = Sweep(metadata, values, clock, clocks, rule, telemetry.contradicted)
-    return Parts(served, _worker(config, sweep, telemetry))
+    authenticator = Authenticator(IssuersFileVerifier(config.issuers, clock))
+    return Parts(served, authenticator, _worker(config, sweep, telemetry))
 
 
 def _worker(config: Config, sweep: Sweep, telemetry: SweepTelemetry) -> SweepWorker:

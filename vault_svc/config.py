@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from chassis.accept_mode import AcceptMode
 from chassis.addresses import check_target
 from chassis.config_values import ValueProblemError
 from chassis.dsn import check_dsn
@@ -118,6 +119,13 @@ class Config:
     data_key_cache_limit: int = field(
         default=10_000,
         metadata={"help": "unwrapped data keys that each worker keeps at most", "min": 1},
+    )
+    accept_mode: AcceptMode = field(
+        default=AcceptMode.AUTO,
+        metadata={
+            "help": "how calls are accepted: fast, standard (by grpcio's public API alone), or "
+            "auto, which is fast with the versions of grpcio that it was tested with"
+        },
     )
     concurrent_calls: int = field(
         default=256,

@@ -13,7 +13,8 @@ from chassis.database_tls import add_certificates
 from chassis.freed_memory import give_back_freed_memory
 from chassis.grpc_client import open_channel
 from chassis.grpc_health import PeerHealth
-from chassis.grpc_server import GrpcServer, Port, Service, Tls
+from chassis.grpc_server import GrpcServer, Port, Tls
+from chassis.in_flight import Limits
 from chassis.metrics import Metrics
 from chassis.migrations import check_schema
 from chassis.operations import ProcessVitals
@@ -21,7 +22,7 @@ from chassis.places import Place
 from chassis.postgres import Database
 from chassis.readiness import Readiness
 from chassis.tls_files import read_tls
-from vault_svc.assembly import assemble, usable_keks
+from vault_svc.assembly import Parts, assemble, usable_keks
 from vault_svc.config import MIGRATIONS, PORT_SETTINGS, PREFIX, Config
 from vault_svc.grpc_api.services import SERVICE_NAMES
 from vault_svc.metadata_client import PEER_SERVICE
@@ -73,7 +74,7 @@ async def _serve(
         keks = await usable_keks(config, database, metrics)
         parts = assemble(config, database, channel, metrics, keks)
         readiness = _readiness(database, channel, metrics)
-        port = _port(config, place, parts.services)
+        port = _port(config, place, parts)
         server = GrpcServer(port, SERVICE_NAMES, metrics, readiness)
         ports = {"clients": await server.start()}
         await place.open(ports, ProcessVitals(metrics, readiness))
@@ -112,17 +113,20 @@ def _readiness(database: Database, channel: grpc.aio.Channel, metrics: Metrics) 
     )
 
 
-def _port(config: Config, place: Place, services: tuple[Service, ...]) -> Port:
+def _port(config: Config, place: Place, parts: Parts) -> Port:
     number = place.port("clients", config.port)
     return Port(
         host_and_port(config.host, number),
         Tls(config.tls_certificate, config.tls_private_key),
-        services,
+        parts.services,
+        parts.authenticator,
+        accept_mode=config.accept_mode,
         reflection=config.reflection,
         max_request_bytes=MAXIMUM_REQUEST_BYTES,
         max_connection_age_seconds=config.max_connection_age_seconds,
-        concurrent_calls=config.concurrent_calls,
-        waiting_calls=config.waiting_calls,
+        limits=Limits(
+            concurrent_calls=config.concurrent_calls, waiting_calls=config.waiting_calls
+        ),
         connections=config.connections,
         shared_port=place.shared,
         setting=PORT_SETTINGS["clients"],

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from chassis.identity import Authenticator
 from metadata_svc.domain.access_review import AccessQuestion, review, rules
 from protos.splitkeep.metadata.v1 import access_pb2, access_pb2_grpc
 
@@ -12,14 +11,12 @@ SERVICE = access_pb2.DESCRIPTOR.services_by_name["Access"].full_name
 
 @dataclass(frozen=True, kw_only=True)
 class AccessServicer(access_pb2_grpc.AccessServicer):
-    """Who is calling, then what the caller may do; nothing is looked up."""
-
-    authenticator: Authenticator
+    """What the caller may do; nothing is looked up."""
 
     async def ReviewAccess(
         self, request: access_pb2.ReviewAccessRequest, context: Any
     ) -> access_pb2.ReviewAccessResponse:
-        caller = await self.authenticator.caller(context.invocation_metadata())
+        caller = context.caller
         question = AccessQuestion(
             namespace=request.namespace,
             resource=request.resource,
@@ -33,7 +30,7 @@ class AccessServicer(access_pb2_grpc.AccessServicer):
     async def DescribeCaller(
         self, _request: access_pb2.DescribeCallerRequest, context: Any
     ) -> access_pb2.DescribeCallerResponse:
-        caller = await self.authenticator.caller(context.invocation_metadata())
+        caller = context.caller
         return access_pb2.DescribeCallerResponse(
             issuer=caller.issuer,
             subject=caller.subject,
@@ -45,7 +42,7 @@ class AccessServicer(access_pb2_grpc.AccessServicer):
     async def ListRules(
         self, request: access_pb2.ListRulesRequest, context: Any
     ) -> access_pb2.ListRulesResponse:
-        caller = await self.authenticator.caller(context.invocation_metadata())
+        caller = context.caller
         return access_pb2.ListRulesResponse(
             rules=(
                 access_pb2.AccessRule(

@@ -5,7 +5,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from chassis.identity import Authenticator
 from metadata_svc.domain.keeper import Keeper
 from metadata_svc.grpc_api.disclosure import keeper_for
 from metadata_svc.grpc_api.keeper_messages import keeper_draft_from_proto, keeper_to_proto
@@ -38,7 +37,6 @@ OPEN_ENDED = frozenset({"WatchKeepers"})
 class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
     """Who is calling, then what is asked; nothing else happens here."""
 
-    authenticator: Authenticator
     reads: Reads[Keeper]
     lists: Lists[Keeper]
     watches: Watches[Keeper]
@@ -48,7 +46,7 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
     async def CreateKeeper(
         self, request: keepers_pb2.CreateKeeperRequest, context: Any
     ) -> keepers_pb2.CreateKeeperResponse:
-        caller = await self.authenticator.caller(context.invocation_metadata())
+        caller = context.caller
         keeper = await self.writes.create(
             caller,
             CreateKeeperRequest(
@@ -62,7 +60,7 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
     async def GetKeeper(
         self, request: keepers_pb2.GetKeeperRequest, context: Any
     ) -> keepers_pb2.GetKeeperResponse:
-        caller = await self.authenticator.caller(context.invocation_metadata())
+        caller = context.caller
         found = await self.reads.get(
             caller,
             GetRequest(
@@ -79,7 +77,7 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
     async def ListKeepers(
         self, request: keepers_pb2.ListKeepersRequest, context: Any
     ) -> keepers_pb2.ListKeepersResponse:
-        caller = await self.authenticator.caller(context.invocation_metadata())
+        caller = context.caller
         page = await self.lists.page(caller, list_request_from_proto(request))
         return keepers_pb2.ListKeepersResponse(
             keepers=map(keeper_to_proto, page.items),
@@ -91,11 +89,8 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
     async def WatchKeepers(
         self, request: keepers_pb2.WatchKeepersRequest, context: Any
     ) -> AsyncIterator[keepers_pb2.WatchKeepersResponse]:
-        metadata = context.invocation_metadata()
         watched = watch_request_from_proto(request)
-        async with aclosing(
-            self.watches.events(lambda: self.authenticator.caller(metadata), watched)
-        ) as events:
+        async with aclosing(self.watches.events(context.caller_now, watched)) as events:
             async for event in events:
                 yield keepers_pb2.WatchKeepersResponse(
                     type=EVENT_TYPES[event.type],
@@ -107,7 +102,7 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
     async def UpdateKeeper(
         self, request: keepers_pb2.UpdateKeeperRequest, context: Any
     ) -> keepers_pb2.UpdateKeeperResponse:
-        caller = await self.authenticator.caller(context.invocation_metadata())
+        caller = context.caller
         keeper = await self.writes.update(
             caller,
             EditKeeperRequest(
@@ -121,14 +116,14 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
     async def EditKeeper(
         self, request: keepers_pb2.EditKeeperRequest, context: Any
     ) -> keepers_pb2.EditKeeperResponse:
-        caller = await self.authenticator.caller(context.invocation_metadata())
+        caller = context.caller
         after = await self.writes.edit(caller, keeper_edit_from_proto(request))
         return keepers_pb2.EditKeeperResponse(keeper=keeper_for(caller, after))
 
     async def DeleteKeeper(
         self, request: keepers_pb2.DeleteKeeperRequest, context: Any
     ) -> keepers_pb2.DeleteKeeperResponse:
-        caller = await self.authenticator.caller(context.invocation_metadata())
+        caller = context.caller
         gone = await self.writes.delete(
             caller,
             DeleteRequest(
@@ -143,7 +138,7 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
     async def DeleteKeepers(
         self, request: keepers_pb2.DeleteKeepersRequest, context: Any
     ) -> keepers_pb2.DeleteKeepersResponse:
-        caller = await self.authenticator.caller(context.invocation_metadata())
+        caller = context.caller
         page = await self.delete_pages.page(caller, delete_page_request_from_proto(request))
         return keepers_pb2.DeleteKeepersResponse(
             deleted_names=page.names, after_name=page.after_name
@@ -152,7 +147,7 @@ class KeepersServicer(keepers_pb2_grpc.KeepersServicer):
     async def ActivateKeeper(
         self, request: keepers_pb2.ActivateKeeperRequest, context: Any
     ) -> keepers_pb2.ActivateKeeperResponse:
-        caller = await self.authenticator.caller(context.invocation_metadata())
+        caller = context.caller
         active = await self.writes.activate(
             caller,
             ActivateRequest(

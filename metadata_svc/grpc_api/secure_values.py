@@ -5,7 +5,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from chassis.identity import Authenticator
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.grpc_api.disclosure import secure_value_for
 from metadata_svc.grpc_api.messages import (
@@ -35,7 +34,6 @@ OPEN_ENDED = frozenset({"WatchSecureValues"})
 class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
     """Who is calling, then what is asked; nothing else happens here."""
 
-    authenticator: Authenticator
     reads: Reads[SecureValue]
     lists: Lists[SecureValue]
     watches: Watches[SecureValue]
@@ -45,7 +43,7 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
     async def GetSecureValue(
         self, request: secure_values_pb2.GetSecureValueRequest, context: Any
     ) -> secure_values_pb2.GetSecureValueResponse:
-        caller = await self.authenticator.caller(context.invocation_metadata())
+        caller = context.caller
         found = await self.reads.get(
             caller,
             GetRequest(
@@ -62,7 +60,7 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
     async def ListSecureValues(
         self, request: secure_values_pb2.ListSecureValuesRequest, context: Any
     ) -> secure_values_pb2.ListSecureValuesResponse:
-        caller = await self.authenticator.caller(context.invocation_metadata())
+        caller = context.caller
         page = await self.lists.page(caller, list_request_from_proto(request))
         return secure_values_pb2.ListSecureValuesResponse(
             secure_values=map(secure_value_to_proto, page.items),
@@ -74,11 +72,8 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
     async def WatchSecureValues(
         self, request: secure_values_pb2.WatchSecureValuesRequest, context: Any
     ) -> AsyncIterator[secure_values_pb2.WatchSecureValuesResponse]:
-        metadata = context.invocation_metadata()
         watched = watch_request_from_proto(request)
-        async with aclosing(
-            self.watches.events(lambda: self.authenticator.caller(metadata), watched)
-        ) as events:
+        async with aclosing(self.watches.events(context.caller_now, watched)) as events:
             async for event in events:
                 item = event.item
                 yield secure_values_pb2.WatchSecureValuesResponse(
@@ -91,7 +86,7 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
     async def UpdateSecureValue(
         self, request: secure_values_pb2.UpdateSecureValueRequest, context: Any
     ) -> secure_values_pb2.UpdateSecureValueResponse:
-        caller = await self.authenticator.caller(context.invocation_metadata())
+        caller = context.caller
         after = await self.edits.update(
             caller,
             EditRequest(
@@ -107,7 +102,7 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
     async def EditSecureValue(
         self, request: secure_values_pb2.EditSecureValueRequest, context: Any
     ) -> secure_values_pb2.EditSecureValueResponse:
-        caller = await self.authenticator.caller(context.invocation_metadata())
+        caller = context.caller
         after = await self.edits.edit(caller, secure_value_edit_from_proto(request))
         return secure_values_pb2.EditSecureValueResponse(
             secure_value=secure_value_for(caller, after)
@@ -116,7 +111,7 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
     async def DeleteSecureValue(
         self, request: secure_values_pb2.DeleteSecureValueRequest, context: Any
     ) -> secure_values_pb2.DeleteSecureValueResponse:
-        caller = await self.authenticator.caller(context.invocation_metadata())
+        caller = context.caller
         gone = await self.edits.delete(
             caller,
             DeleteRequest(
@@ -133,7 +128,7 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
     async def DeleteSecureValues(
         self, request: secure_values_pb2.DeleteSecureValuesRequest, context: Any
     ) -> secure_values_pb2.DeleteSecureValuesResponse:
-        caller = await self.authenticator.caller(context.invocation_metadata())
+        caller = context.caller
         page = await self.delete_pages.page(caller, delete_page_request_from_proto(request))
         return secure_values_pb2.DeleteSecureValuesResponse(
             deleted_names=page.names, after_name=page.after_name

@@ -9,7 +9,6 @@ from typing import Any
 
 from chassis import deadline
 from chassis.caller import Caller
-from chassis.identity import Authenticator
 from metadata_svc.domain.resource import Operation
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.value_id import ValueState
@@ -41,6 +40,7 @@ from protos.splitkeep.metadata.v1 import (
 
 SERVICE = vault_peer_pb2.DESCRIPTOR.services_by_name["VaultPeer"].full_name
 OPEN_ENDED = frozenset({"Resolve"})
+WITHOUT_TOKEN = frozenset({"Resolve", "Refuse", "Released", "Acknowledge"})
 RESOLVE_SECONDS = 5.0  # the vault gives up sooner
 
 _STATES = {
@@ -55,7 +55,6 @@ _STATES = {
 class VaultPeerServicer(vault_peer_pb2_grpc.VaultPeerServicer):
     """What the vault asks; the peer's certificate was checked before."""
 
-    authenticator: Authenticator
     prepare: PrepareWrite
     claim: ClaimWrite
     names: ResolveNames
@@ -64,7 +63,7 @@ class VaultPeerServicer(vault_peer_pb2_grpc.VaultPeerServicer):
     async def Prepare(
         self, request: vault_peer_pb2.PrepareRequest, context: Any
     ) -> vault_peer_pb2.PrepareResponse:
-        caller = await self.authenticator.caller(context.invocation_metadata())
+        caller = context.caller
         # A dry run neither repeats nor is repeated.
         real = request.HasField("idempotency") and not request.dry_run
         prepared = await self.prepare.prepare(
@@ -88,7 +87,7 @@ class VaultPeerServicer(vault_peer_pb2_grpc.VaultPeerServicer):
     async def Claim(
         self, request: vault_peer_pb2.ClaimRequest, context: Any
     ) -> vault_peer_pb2.ClaimResponse:
-        caller = await self.authenticator.caller(context.invocation_metadata())
+        caller = context.caller
         named = request.HasField("idempotency")
         write = prepared_from_proto(request.prepared)
         after = await self.claim.claim(

@@ -58,15 +58,11 @@ class Config:
 
 
 class EmptyDecrypter:
-    """Knows the caller and answers nothing."""
-
-    def __init__(self, authenticator: Authenticator) -> None:
-        self._authenticator = authenticator
+    """Answers nothing; its port verifies the caller's token."""
 
     async def DecryptSecureValues(  # noqa: N802  # the proto's name
-        self, _request: SecureValueDecryptRequest, context: Any
+        self, _request: SecureValueDecryptRequest, _context: Any
     ) -> SecureValueDecryptResponseCollection:
-        await self._authenticator.caller(context.invocation_metadata() or ())
         return SecureValueDecryptResponseCollection()
 
 
@@ -82,12 +78,13 @@ async def serve(stopping: asyncio.Event) -> None:
     configure_logging("control", LogLevel.INFO, sys.stderr)
     metrics = Metrics()
     verifier = JwtVerifier(load_issuers(config.issuers), SystemClock())
-    servicer = EmptyDecrypter(Authenticator(verifier))
+    servicer = EmptyDecrypter()
     tls = Tls(config.tls_certificate, config.tls_private_key)
     port = Port(
         address=f"{HOST}:{config.port}",
         tls=tls,
         services=(Service(SERVICE, add_SecureValueDecrypterServicer_to_server, servicer),),
+        authenticator=Authenticator(verifier),
         shared_port=config.shared_port,
     )
     server = GrpcServer(port, frozenset({SERVICE}), metrics)

@@ -43,7 +43,7 @@ from tests.bench.stage_parts import (
 from tests.bench.under_test import DECRYPTER, NAMESPACE
 from vault_svc.decision_log import StructuredDecisionLog
 from vault_svc.domain.envelope import Format, ValueContext, ValueKeyContext, parse
-from vault_svc.grpc_api.callers import Callers
+from vault_svc.grpc_api.callers import decrypt_call
 from vault_svc.grpc_api.grafana import GrafanaDecrypter, Messages
 from vault_svc.ports.decisions import Answer, DecryptRecord
 from vault_svc.use_cases.decrypt import (
@@ -105,23 +105,20 @@ class OfCalls:
         method, metadata = self.parts.method(peers), self.context.invocation_metadata()
 
         async def serve() -> None:
-            call = method.arrived(metadata)
-            call.queue(_at_once)
-            await call.stream_unary(None, self.context)
+            await method.call(metadata).stream_unary(None, self.context)
 
         return serve
 
     async def _token(self) -> object:
-        return await self.parts.authenticator.caller(self.context.invocation_metadata())
+        return self.parts.authenticator.remembered(self.context.invocation_metadata())
 
     def _request(self) -> Callable[[], Awaitable[DecryptCall]]:
-        """Read, and its caller known by the token."""
+        """Read, with what its caller says of itself."""
         message = decrypt_pb2.SecureValueDecryptRequest
         sent = message(namespace=NAMESPACE, names=self.case.names).SerializeToString()
-        callers = Callers(self.parts.authenticator)
 
         async def read() -> DecryptCall:
-            return await callers.decrypt_call(message.FromString(sent), self.context, Form.TEXT)
+            return decrypt_call(message.FromString(sent), self.context, Form.TEXT)
 
         return read
 
@@ -168,10 +165,9 @@ class OfCalls:
         )
 
     def _answer(self) -> Work:
-        """Made and serialised; the caller is known by the token once more."""
+        """Made and serialised."""
         decrypt = cast(DecryptSecureValues, CannedDecrypt(self.case.outcomes))
-        callers = Callers(self.parts.authenticator)
-        servicer = GrafanaDecrypter(cast(Messages, decrypt_pb2), callers, decrypt)
+        servicer = GrafanaDecrypter(cast(Messages, decrypt_pb2), decrypt)
         request = decrypt_pb2.SecureValueDecryptRequest(namespace=NAMESPACE)
 
         async def answer() -> bytes:
@@ -255,10 +251,6 @@ class OfBatches:
         readings = self.case.readings()
         asked = [Asked(question, MAXIMUM_ANSWER_BYTES) for question in self.case.questions]
         return lambda number: readings.of(asked[number])
-
-
-def _at_once() -> None:
-    """A call's turn has come."""
 
 
 async def costs(told: Mapping[str, Any]) -> list[dict[str, float]]:

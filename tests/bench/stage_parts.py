@@ -4,6 +4,7 @@ Questions, rows and answers are those of real secrets: both databases were asked
 """
 
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,13 +15,15 @@ from typing import Any, cast
 
 import grpc
 
+from chassis.caller import Caller
 from chassis.clock import SystemClock
 from chassis.grpc_methods import Method
 from chassis.identity import Authenticator, JwtVerifier, load_issuers
-from chassis.in_flight import InFlight, Limits, Surroundings
+from chassis.in_flight import InFlight, Limits, MethodContext, PortContext
 from chassis.metrics import Metrics
 from chassis.postgres import Database
 from chassis.sensitive import Sensitive
+from chassis.verification_budget import VerificationBudget
 from metadata_svc.domain.access import Location
 from metadata_svc.grpc_api.resolutions import answers_to_proto, question_from_proto
 from metadata_svc.ports.reader import Address, Reader
@@ -55,6 +58,7 @@ class CannedContext:
     """What gRPC tells of a call."""
 
     token: Sensitive[str]
+    caller: Caller | None = None
 
     def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
         return (("x-access-token", self.token.reveal()), ("user-agent", "stages"))
@@ -64,6 +68,9 @@ class CannedContext:
 
     async def read(self) -> bytes:
         return b""
+
+    def peer(self) -> str:
+        return "ipv4:127.0.0.1:1"
 
     def time_remaining(self) -> float:
         return SECONDS
@@ -229,9 +236,26 @@ class Parts:
 
     def method(self, peers: frozenset[str] | None) -> Method:
         """One that answers at once, with everything that happens around it."""
-        limits, in_flight = Limits(SECONDS, SECONDS, 256), InFlight(256, 0)
-        around = Surroundings("stages", "Empty", peers, limits, in_flight, self.metrics)
-        return Method(grpc.unary_unary_rpc_method_handler(_at_once, bytes, bytes), around)
+        port = PortContext(
+            name="stages",
+            metrics=self.metrics,
+            authenticator=self.authenticator,
+            budget=VerificationBudget(time.monotonic),
+            back_off=_never,
+        )
+        context = MethodContext(
+            service="stages",
+            method="Empty",
+            port=port,
+            in_flight=InFlight(Limits()),
+            needs_token=peers is None,
+            peers=peers,
+        )
+        return Method(grpc.unary_unary_rpc_method_handler(_at_once, bytes, bytes), context)
+
+
+def _never() -> None:
+    """No call is refused."""
 
 
 async def _at_once(_request: object, _context: object) -> bytes:

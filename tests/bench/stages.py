@@ -84,7 +84,7 @@ class Figures:
             sum(run.spent.get((CONTROL, thread), 0) for thread in (MAIN, OTHERS))
             for run in self.control
         )
-        return control - self.alone["call"] - self.alone["token"]
+        return control - self.alone["call"]
 
     @property
     def not_ok(self) -> int:
@@ -96,9 +96,9 @@ Stage = tuple[str, str, Callable[[Figures], float]]
 # What can be measured by itself; what is left of a process comes after its stages.
 IN_VAULT: tuple[Stage, ...] = (
     (VAULT, "client port: gRPC, TLS, event loop", lambda f: f.port),
-    (VAULT, "id, admission, deadline", lambda f: f.alone["call"]),
+    (VAULT, "id, admission, deadline", lambda f: f.alone["call"] - f.alone["token"]),
     (VAULT, "token", lambda f: f.alone["token"]),
-    (VAULT, "request read", lambda f: f.alone["request"] - f.alone["token"]),
+    (VAULT, "request read", lambda f: f.alone["request"]),
     (VAULT, "right decided, names in order", lambda f: f.alone["right"]),
     (
         VAULT,
@@ -109,7 +109,7 @@ IN_VAULT: tuple[Stage, ...] = (
     (VAULT, "query, this side", lambda f: f.of_batch("vault's query")),
     (VAULT, "opening: AES-256-GCM, twice a name", lambda f: f.alone["ciphers"]),
     (VAULT, "opening: all else", lambda f: f.alone["opening"] - f.alone["ciphers"]),
-    (VAULT, "answer made", lambda f: f.alone["answer"] - f.alone["token"]),
+    (VAULT, "answer made", lambda f: f.alone["answer"]),
     (VAULT, "log line", lambda f: f.alone["record"]),
 )
 IN_METADATA: tuple[Stage, ...] = (

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from chassis.caller import Caller, Principal
-from chassis.identity import Authenticator, credential
+from chassis.caller import Principal
+from chassis.identity import credential
 from chassis.sensitive import Sensitive
 from vault_svc.use_cases.decrypt import DecryptCall
 from vault_svc.use_cases.opening import Form
@@ -32,35 +32,20 @@ class Writer:
     token: Sensitive[str]
 
 
-class Callers:
-    """Establishes the caller of each call."""
+def decrypt_call(request: NamesRequest, context: Any, form: Form) -> DecryptCall:
+    """The call and its caller, whose token was verified. Raises UnauthenticatedError."""
+    return DecryptCall(
+        caller=context.caller,
+        claimed_identity=_claimed_identity(context.invocation_metadata()),
+        namespace=request.namespace,
+        names=request.names,
+        form=form,
+    )
 
-    def __init__(self, authenticator: Authenticator) -> None:
-        self._authenticator = authenticator
 
-    async def decrypt_call(
-        self, request: NamesRequest, context: Any, form: Form
-    ) -> DecryptCall:
-        """The call, its caller verified. Raises UnauthenticatedError, UnavailableError."""
-        metadata = context.invocation_metadata() or ()
-        caller: Caller = await self._authenticator.caller(metadata)
-        return DecryptCall(
-            caller=caller,
-            claimed_identity=_claimed_identity(metadata),
-            namespace=request.namespace,
-            names=request.names,
-            form=form,
-        )
-
-    def token(self, context: Any) -> Sensitive[str]:
-        """The call's one token, unverified. Raises UnauthenticatedError."""
-        return credential(context.invocation_metadata() or ())
-
-    async def writer(self, context: Any) -> Writer:
-        """Whose token the call has, verified. Raises UnauthenticatedError, UnavailableError."""
-        metadata = context.invocation_metadata() or ()
-        caller = await self._authenticator.caller(metadata)
-        return Writer(caller.principal, credential(metadata))
+def writer(context: Any) -> Writer:
+    """Whose token the call has, which was verified. Raises UnauthenticatedError."""
+    return Writer(context.caller.principal, credential(context.invocation_metadata()))
 
 
 def _claimed_identity(metadata: Any) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from protos.splitkeep.vault.v1 import decrypter_pb2
 from protos.splitkeep.vault.v1.decrypter_pb2_grpc import DecrypterServicer
-from vault_svc.grpc_api.callers import Callers
+from vault_svc.grpc_api.callers import decrypt_call
 from vault_svc.ports.decisions import Answer
 from vault_svc.use_cases.decrypt import DecryptSecureValues
 from vault_svc.use_cases.opening import Form, Outcome
@@ -20,14 +20,13 @@ _FAILURES = {
 class Decrypter(DecrypterServicer):
     """Answers in the order asked."""
 
-    def __init__(self, callers: Callers, decrypt: DecryptSecureValues) -> None:
-        self._callers = callers
+    def __init__(self, decrypt: DecryptSecureValues) -> None:
         self._decrypt = decrypt
 
     async def DecryptSecureValues(
         self, request: decrypter_pb2.DecryptSecureValuesRequest, context: Any
     ) -> decrypter_pb2.DecryptSecureValuesResponse:
-        call = await self._callers.decrypt_call(request, context, Form.BYTES)
+        call = decrypt_call(request, context, Form.BYTES)
         response = decrypter_pb2.DecryptSecureValuesResponse()
         _add(response.results, await self._decrypt.decrypt(call))
         return response
@@ -35,7 +34,7 @@ class Decrypter(DecrypterServicer):
     async def StreamSecureValues(
         self, request: decrypter_pb2.StreamSecureValuesRequest, context: Any
     ) -> AsyncIterator[decrypter_pb2.StreamSecureValuesResponse]:
-        call = await self._callers.decrypt_call(request, context, Form.BYTES)
+        call = decrypt_call(request, context, Form.BYTES)
         async for outcomes in self._decrypt.stream(call):
             response = decrypter_pb2.StreamSecureValuesResponse()
             _add(response.results, outcomes)

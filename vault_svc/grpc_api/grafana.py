@@ -6,7 +6,7 @@ never empty, because their client reads an empty one as a value.
 
 from typing import Any, Protocol
 
-from vault_svc.grpc_api.callers import Callers, NamesRequest
+from vault_svc.grpc_api.callers import NamesRequest, decrypt_call
 from vault_svc.ports.decisions import Answer
 from vault_svc.use_cases.decrypt import DecryptSecureValues
 from vault_svc.use_cases.opening import Form
@@ -21,15 +21,12 @@ class Messages(Protocol):
 class GrafanaDecrypter:
     """Answers as Grafana's contract has it."""
 
-    def __init__(
-        self, messages: Messages, callers: Callers, decrypt: DecryptSecureValues
-    ) -> None:
+    def __init__(self, messages: Messages, decrypt: DecryptSecureValues) -> None:
         self._collection = messages.SecureValueDecryptResponseCollection
-        self._callers = callers
         self._decrypt = decrypt
 
     async def DecryptSecureValues(self, request: NamesRequest, context: Any) -> Any:
-        call = await self._callers.decrypt_call(request, context, Form.TEXT)
+        call = decrypt_call(request, context, Form.TEXT)
         collection = self._collection()
         results = collection.decrypted_values
         for outcome in await self._decrypt.decrypt(call):

@@ -9,7 +9,7 @@ from protos.splitkeep.vault.v1 import secure_values_pb2
 from protos.splitkeep.vault.v1.secure_values_pb2_grpc import SecureValuesServicer
 from vault_svc.domain.draft import Draft, Operation
 from vault_svc.domain.fingerprint import IdempotencyKey
-from vault_svc.grpc_api.callers import Callers
+from vault_svc.grpc_api.callers import writer
 from vault_svc.grpc_api.drafts import draft_from_proto
 from vault_svc.ports.metadata import Preconditions, SecureValue, Write
 from vault_svc.use_cases.writes import Writes
@@ -18,36 +18,35 @@ from vault_svc.use_cases.writes import Writes
 class SecureValues(SecureValuesServicer):
     """The writes that carry a value."""
 
-    def __init__(self, callers: Callers, writes: Writes) -> None:
-        self._callers = callers
+    def __init__(self, writes: Writes) -> None:
         self._writes = writes
 
     async def CreateSecureValue(
         self, request: secure_values_pb2.CreateSecureValueRequest, context: Any
     ) -> secure_values_pb2.CreateSecureValueResponse:
-        writer = await self._callers.writer(context)
+        caller = writer(context)
         write = Write(
             operation=Operation.CREATE,
             draft=_draft(request),
             preconditions=Preconditions(b""),
             dry_run=request.dry_run,
-            token=writer.token,
+            token=caller.token,
         )
         key = request.idempotency_key
-        asked_as = IdempotencyKey(writer.principal, key) if key else None
+        asked_as = IdempotencyKey(caller.principal, key) if key else None
         made = await self._writes.write(write, Sensitive(request.value), asked_as)
         return secure_values_pb2.CreateSecureValueResponse(secure_value=_parsed(made))
 
     async def UpdateSecureValue(
         self, request: secure_values_pb2.UpdateSecureValueRequest, context: Any
     ) -> secure_values_pb2.UpdateSecureValueResponse:
-        writer = await self._callers.writer(context)
+        caller = writer(context)
         write = Write(
             operation=Operation.UPDATE,
             draft=_draft(request),
             preconditions=_preconditions(request),
             dry_run=request.dry_run,
-            token=writer.token,
+            token=caller.token,
         )
         made = await self._writes.write(write, Sensitive(request.value))
         return secure_values_pb2.UpdateSecureValueResponse(secure_value=_parsed(made))

@@ -3,7 +3,7 @@
 Raised errors are the vocabulary's; the chassis makes them statuses, as for the real services.
 """
 
-from chassis.grpc_server import Service
+from chassis.grpc_server import EVERY_METHOD, Service
 from gateway.clients.access import ACCESS_SERVICE
 from gateway.clients.keepers import KEEPERS_SERVICE
 from gateway.clients.secure_values import METADATA_SERVICE, VAULT_SERVICE
@@ -34,16 +34,19 @@ def metadata_services(store: Store) -> tuple[Service, ...]:
             METADATA_SERVICE,
             metadata_grpc.add_SecureValuesServicer_to_server,
             MetadataServicer(store),
+            without_token=EVERY_METHOD,
         ),
         Service(
             KEEPERS_SERVICE,
             keepers_pb2_grpc.add_KeepersServicer_to_server,
             KeepersServicer(store),
+            without_token=EVERY_METHOD,
         ),
         Service(
             ACCESS_SERVICE,
             access_pb2_grpc.add_AccessServicer_to_server,
             AccessServicer(store),
+            without_token=EVERY_METHOD,
         ),
     )
 
@@ -52,6 +55,9 @@ def vault_services(store: Store) -> tuple[Service, ...]:
     """What the vault's client port serves."""
     return (
         Service(
-            VAULT_SERVICE, vault_grpc.add_SecureValuesServicer_to_server, VaultServicer(store)
+            VAULT_SERVICE,
+            vault_grpc.add_SecureValuesServicer_to_server,
+            VaultServicer(store),
+            without_token=EVERY_METHOD,
         ),
     )

@@ -16,8 +16,6 @@ from grpc.aio import AioRpcError, Metadata
 from chassis.caller import Caller
 from chassis.errors import KnownError, UnavailableError
 from chassis.grpc_status import DETAILS_KEY, status_code, to_status
-from chassis.identity import Authenticator
-from chassis.sensitive import Sensitive
 from metadata_svc.grpc_api.vault_peer import VaultPeerServicer
 from tests.contracts.metadata_svc.application import Application
 from tests.fakes.metadata_svc.builders import a_caller
@@ -39,7 +37,6 @@ async def undisturbed(_method: str, deliver: Deliver) -> Any:
 def metadata_client(application: Application, script: Script = undisturbed) -> Any:
     """The vault's client of this metadata."""
     servicer = VaultPeerServicer(
-        authenticator=Authenticator(_AnyToken()),
         prepare=application.preparing,
         claim=application.claiming,
         names=application.names,
@@ -49,19 +46,17 @@ def metadata_client(application: Application, script: Script = undisturbed) -> A
     return GrpcMetadataClient(channel)
 
 
-class _AnyToken:
-    """Whoever calls may do everything: rights are not what these tests are about."""
-
-    async def verify(self, token: Sensitive[str]) -> Caller:
-        return a_caller()
-
-
 @dataclass(frozen=True)
 class _Context:
     metadata: tuple[tuple[str, str], ...]
 
     def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
         return self.metadata
+
+    @property
+    def caller(self) -> Caller:
+        """Whoever calls may do everything: rights are not what these tests are about."""
+        return a_caller()
 
 
 @dataclass(frozen=True)

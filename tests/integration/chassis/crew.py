@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from chassis.config import StartRefusedError
-from chassis.grpc_server import GrpcServer, Port, Service, Tls
+from chassis.grpc_server import GrpcServer, Port, Tls
 from chassis.log_level import LogLevel
 from chassis.metrics import Metrics
 from chassis.operations import ProcessVitals
@@ -27,7 +27,8 @@ from chassis.readiness import Readiness
 from chassis.telemetry import configure_logging
 from chassis.worker_process import WORKER
 from chassis.workers import Workers, supervise
-from tests.integration.chassis.echo import NAME, EchoServicer, add_echo_servicer_to_server
+from tests.integration.chassis.echo import NAME, EchoServicer
+from tests.integration.chassis.harness import echo_service
 
 DRAIN_SECONDS = 30.0
 MARK = "height"
@@ -76,7 +77,7 @@ async def work(folder: Path, place: WorkerPlace, stopping: asyncio.Event) -> Non
         return f"{place.number} {os.getpid()}"
 
     metrics = Metrics()
-    service = Service(NAME, add_echo_servicer_to_server, EchoServicer(answer))
+    service = echo_service(EchoServicer(answer))
     tls = Tls(folder / "server.pem", folder / "server.key")
     address = f"127.0.0.1:{place.port('echo', 0)}"
     port = Port(address, tls, (service,), shared_port=place.shared)

@@ -55,6 +55,7 @@ class EchoStub:
     """The client's side. `RawOnce` sends bytes as they are."""
 
     def __init__(self, channel: grpc.aio.Channel, name: str = NAME) -> None:
+        self.channel = channel
         self.Once: Any = channel.unary_unary(f"/{name}/Once", _ENCODE, StringValue.FromString)
         self.Thrice: Any = channel.unary_stream(
             f"/{name}/Thrice", _ENCODE, StringValue.FromString

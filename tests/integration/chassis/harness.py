@@ -1,17 +1,23 @@
 """Starts real servers on free ports, over TLS, and opens channels to them."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import grpc
 
+from chassis.accept_mode import AcceptMode
+from chassis.caller import Caller
 from chassis.grpc_client import open_channel
-from chassis.grpc_server import GrpcServer, Port, Service, Tls
+from chassis.grpc_server import EVERY_METHOD, GrpcServer, Port, Service, Tls
+from chassis.identity import Authenticator
+from chassis.in_flight import Limits
 from chassis.metrics import Metrics
+from chassis.sensitive import Sensitive
 from tests.integration.chassis.certificates import Authority
 from tests.integration.chassis.echo import (
     NAME,
@@ -21,6 +27,8 @@ from tests.integration.chassis.echo import (
 )
 
 PATIENCE_SECONDS = 20.0
+ACCEPT_MODE = AcceptMode(os.environ.get("SPLITKEEP_TEST_ACCEPT_MODE", AcceptMode.AUTO))
+_LIMITS = frozenset(field.name for field in fields(Limits))
 
 
 class Harness:
@@ -34,14 +42,29 @@ class Harness:
         self.tls = Tls(pair.certificate, pair.private_key)
 
     async def serve(
-        self, answer: Answer, *, peers: frozenset[str] | None = None, **bounds: Any
+        self,
+        answer: Answer,
+        *,
+        peers: frozenset[str] | None = None,
+        by_token: bool = False,
+        **bounds: Any,
     ) -> int:
-        service = Service(NAME, add_echo_servicer_to_server, EchoServicer(answer), peers)
+        servicer = EchoServicer(answer)
+        service = echo_service(servicer, peers=peers, by_token=by_token)
         _, number = await self.start(service, **bounds)
         return number
 
     async def start(self, service: Service, **bounds: Any) -> tuple[GrpcServer, int]:
-        port = replace(Port("127.0.0.1:0", self.tls, (service,)), **bounds)
+        limits = Limits(**{key: bounds.pop(key) for key in _LIMITS & bounds.keys()})
+        port = Port(
+            "127.0.0.1:0",
+            self.tls,
+            (service,),
+            bounds.pop("authenticator", Authenticator(AnyToken())),
+            accept_mode=ACCEPT_MODE,
+            limits=limits,
+        )
+        port = replace(port, **bounds)
         server = GrpcServer(port, frozenset({service.name}), self.metrics)
         number = await server.start()
         self._stack.push_async_callback(server.stop, 0)
@@ -54,6 +77,40 @@ class Harness:
     async def channel(self, port: int, **options: Any) -> grpc.aio.Channel:
         channel = open_channel(f"127.0.0.1:{port}", ca=self.authority.certificate, **options)
         return await self._stack.enter_async_context(channel)
+
+
+def echo_service(
+    servicer: object, *, peers: frozenset[str] | None = None, by_token: bool = False
+) -> Service:
+    """For everyone, or for the callers whose tokens name them."""
+    without_token = () if by_token else EVERY_METHOD
+    return Service(
+        NAME, add_echo_servicer_to_server, servicer, peers, without_token=without_token
+    )
+
+
+class AnyToken:
+    """Accepts every token, and takes it for its caller's name."""
+
+    def remembered(self, token: Sensitive[str]) -> Caller | None:
+        return _named(token.reveal())
+
+    async def verify(self, token: Sensitive[str]) -> Caller:
+        return _named(token.reveal())
+
+
+def _named(subject: str) -> Caller:
+    return Caller(
+        subject=subject,
+        namespace="*",
+        roles=frozenset(),
+        grants=(),
+        permissions=frozenset(),
+        service_identities=(),
+        for_user=False,
+        issuer="https://issuer.invalid",
+        token_id="",
+    )
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -92,7 +92,7 @@ async def ask(
     """All that the server answers to one gRPC request for `path` until its stream ends."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls_context())
     writer.write(PREFACE + frame(SETTINGS, 0, 0, b""))
-    writer.write(frame(HEADERS, END_HEADERS, 1, request_fields(path) + more_fields))
+    writer.write(headers_frames(1, request_fields(path) + more_fields))
     *parts, last = _parts(body)
     for part in parts:
         writer.write(frame(DATA, 0, 1, part))

@@ -11,28 +11,23 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis import grpc_server
-from chassis.accepting import AT_ONCE
+from chassis.accept_mode import AcceptMode
 from chassis.errors import ConflictError
-from chassis.grpc_methods import Methods
-from chassis.grpc_server import Service
+from chassis.fast_accept import OUTSTANDING_ACCEPTS
 from tests.integration.chassis.echo import (
-    NAME,
     Answer,
     EchoServicer,
     EchoStub,
-    add_echo_servicer_to_server,
     repeat,
 )
-from tests.integration.chassis.harness import Harness
+from tests.integration.chassis.harness import Harness, echo_service
 
 BUSY_SECONDS = 0.3
 ATTEMPTS = 5
 TOGETHER = 16
 SECONDS = 20.0
-MARKER = "what-an-error-may-hold"
 
 
 class Turns:
@@ -67,7 +62,8 @@ async def test_calls_that_came_while_the_loop_was_busy_begin_within_a_few_turns(
 ) -> None:
     turns = Turns()
     loop = asyncio.get_running_loop()
-    with synchronous(harness, await harness.serve(turns)) as stub:
+    port = await harness.serve(turns, accept_mode=AcceptMode.FAST)
+    with synchronous(harness, port) as stub:
         await loop.run_in_executor(elsewhere, _codes, stub, 1)
         apart = []
         for _ in range(ATTEMPTS):  # on a busy machine some come later
@@ -85,12 +81,12 @@ async def test_calls_that_came_while_the_loop_was_busy_begin_within_a_few_turns(
 async def test_a_server_that_drains_answers_whatever_has_come(
     harness: Harness, elsewhere: ThreadPoolExecutor
 ) -> None:
-    service = Service(NAME, add_echo_servicer_to_server, EchoServicer(repeat))
+    service = echo_service(EchoServicer(repeat))
     server, port = await harness.start(service, concurrent_calls=1, waiting_calls=31)
     loop = asyncio.get_running_loop()
     with synchronous(harness, port) as stub:
         await loop.run_in_executor(elsewhere, _codes, stub, 1)
-        answered = loop.run_in_executor(elsewhere, _codes, stub, 3 * AT_ONCE)
+        answered = loop.run_in_executor(elsewhere, _codes, stub, 3 * OUTSTANDING_ACCEPTS)
         time.sleep(4 * BUSY_SECONDS)  # noqa: ASYNC251  # meanwhile they come
         await server.stop(SECONDS)
 
@@ -124,16 +120,19 @@ async def test_a_method_that_is_not_here_is_told_so_when_every_place_is_taken(
 
 
 @pytest.mark.parametrize("end", ["OK", "ABORTED", "INTERNAL", "DEADLINE_EXCEEDED"])
-async def test_a_call_that_has_ended_leaves_no_token_behind(harness: Harness, end: str) -> None:
+async def test_a_call_that_has_ended_soon_leaves_no_token_behind(
+    harness: Harness, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grpc_server, "COLLECT_SECONDS", 0.1)
     port = await harness.serve(_ending(end), max_deadline_seconds=0.1)
     stub = EchoStub(await harness.channel(port))
     token = f"a-token-of-this-test-alone-{end}"
-    gc.disable()  # nothing is to be left for it
+    gc.disable()  # it does not begin by itself
     try:
         for _ in range(3):
             call = stub.Once(StringValue(), metadata=(("x-access-token", token),))
             assert (await call.code()).name == end
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.3)
         kept = [header for header in map(_as_header, gc.get_objects()) if header == token]
     finally:
         gc.enable()
@@ -152,46 +151,6 @@ def _ending(end: str) -> Answer:
         return text
 
     return answer
-
-
-async def test_a_call_beyond_the_open_streams_is_refused(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(grpc_server, "MAX_OPEN_STREAMS", 4)
-    port = await harness.serve(repeat)
-    watches = []
-    for _ in range(4):
-        health: Any = health_pb2_grpc.HealthStub(await harness.channel(port))
-        watches.append(health.Watch(health_pb2.HealthCheckRequest()))
-        await watches[-1].read()
-
-    refused = EchoStub(await harness.channel(port)).Once(StringValue())
-
-    assert await refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    for watch in watches:
-        watch.cancel()
-
-
-def _no_handler(_methods: Methods, _details: Any) -> None:
-    raise KeyError(MARKER)
-
-
-async def test_a_fault_in_finding_what_serves_a_call_ends_that_call_alone(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    channel = await harness.channel(await harness.serve(repeat))
-    stub = EchoStub(channel)
-    with monkeypatch.context() as broken:
-        broken.setattr(Methods, "service", _no_handler)
-        failed = [stub.Once(StringValue()) for _ in range(3)]
-        codes = {await call.code() for call in failed}
-        told = [await call.details() for call in failed]
-
-    answered = await stub.Once(StringValue(value="again"))
-
-    assert codes == {grpc.StatusCode.UNKNOWN}
-    assert MARKER not in "".join(told)
-    assert answered.value == "again"
 
 
 def _as_header(kept: object) -> object:

@@ -31,7 +31,6 @@ from chassis.grpc_server import (
     HEALTH_SERVICE,
     GrpcServer,
     Port,
-    Service,
     ServiceNotDeclaredError,
     peer_sans,
 )
@@ -45,10 +44,9 @@ from tests.integration.chassis.echo import (
     NAME,
     EchoServicer,
     EchoStub,
-    add_echo_servicer_to_server,
     repeat,
 )
-from tests.integration.chassis.harness import Harness
+from tests.integration.chassis.harness import Harness, echo_service
 from tests.integration.chassis.reflected import REFLECTION_SERVICES, reflected
 
 MARKER = "marker-of-a-secret"
@@ -516,7 +514,7 @@ async def test_a_server_that_stops_lets_calls_end_and_says_not_serving(
         await leave.wait()
         return text
 
-    service = Service(NAME, add_echo_servicer_to_server, EchoServicer(wait))
+    service = echo_service(EchoServicer(wait))
     server = GrpcServer(
         Port("127.0.0.1:0", harness.tls, (service,)), frozenset({NAME}), harness.metrics
     )
@@ -544,7 +542,7 @@ async def test_a_server_that_stops_lets_calls_end_and_says_not_serving(
 async def test_it_does_not_start_unless_declared_and_registered_agree(
     harness: Harness, declared: frozenset[str]
 ) -> None:
-    service = Service(NAME, add_echo_servicer_to_server, EchoServicer(repeat))
+    service = echo_service(EchoServicer(repeat))
     server = GrpcServer(Port("127.0.0.1:0", harness.tls, (service,)), declared, harness.metrics)
 
     with pytest.raises(ServiceNotDeclaredError):
@@ -587,7 +585,7 @@ async def test_reflection_can_be_switched_off(harness: Harness, reflecting: str)
 
 async def test_a_taken_port_is_not_shared_unawares(harness: Harness) -> None:
     taken = await harness.serve(repeat)
-    service = Service(NAME, add_echo_servicer_to_server, EchoServicer(repeat))
+    service = echo_service(EchoServicer(repeat))
     second = GrpcServer(
         Port(f"127.0.0.1:{taken}", harness.tls, (service,)), frozenset({NAME}), harness.metrics
     )

@@ -20,7 +20,7 @@ from chassis.errors import (
     UnavailableError,
 )
 from chassis.grpc_client import call
-from chassis.grpc_server import GrpcServer, Service
+from chassis.grpc_server import EVERY_METHOD, GrpcServer, Service
 from chassis.held_streams import HeldStreams
 from tests.integration.chassis.harness import Harness, until
 
@@ -80,7 +80,14 @@ class Asker:
 
     async def start(self, **bounds: Any) -> None:
         peers = bounds.pop("peers", None)
-        service = Service(NAME, add_oracle, self.oracle, peers, frozenset({METHOD}))
+        service = Service(
+            NAME,
+            add_oracle,
+            self.oracle,
+            peers,
+            frozenset({METHOD}),
+            without_token=EVERY_METHOD,
+        )
         self.server, self.port = await self.harness.start(
             service, **{"address": f"127.0.0.1:{self.port}"} | bounds
         )
@@ -341,7 +348,7 @@ async def test_a_peer_that_answers_once_is_asked_over_a_stream_each_time(
         handler = grpc.unary_unary_rpc_method_handler(once, StringValue.FromString, ENCODE)
         server.add_registered_method_handlers(NAME, {METHOD: handler})
 
-    _, port = await harness.start(Service(NAME, add, None))
+    _, port = await harness.start(Service(NAME, add, None, without_token=EVERY_METHOD))
     channel = await harness.channel(port)
     method: Any = channel.stream_stream(PATH, ENCODE, StringValue.FromString)
     streams: HeldStreams[StringValue, StringValue] = HeldStreams(method)

@@ -19,7 +19,7 @@ from chassis.errors import (
     UnavailableError,
 )
 from chassis.grpc_client import call, stream
-from chassis.grpc_server import GrpcServer, Service
+from chassis.grpc_server import EVERY_METHOD, GrpcServer, Service
 from tests.integration.chassis.echo import NAME, EchoStub, add_echo_servicer_to_server
 from tests.integration.chassis.harness import Harness, until
 
@@ -74,6 +74,7 @@ def serve(harness: Harness, ticker: Ticker) -> Serve:
             servicer,
             peers=peers,
             open_ended=frozenset({"Thrice"}),
+            without_token=EVERY_METHOD,
         )
         server, port = await harness.start(service, **bounds)
         return server, EchoStub(await harness.channel(port))

@@ -9,11 +9,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis.errors import UnavailableError
 from chassis.grpc_health import FAILING_KEY, PeerHealth
-from chassis.grpc_server import GrpcServer, Port, Service
+from chassis.grpc_server import GrpcServer, Port
 from chassis.metrics import Metrics
 from chassis.readiness import FRESH_SECONDS, PartsFailingError, Readiness
-from tests.integration.chassis.echo import NAME, EchoServicer, add_echo_servicer_to_server
-from tests.integration.chassis.harness import Harness
+from tests.integration.chassis.echo import NAME, EchoServicer
+from tests.integration.chassis.harness import Harness, echo_service
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -49,7 +49,7 @@ async def serving(
     port = Port(
         "127.0.0.1:0",
         harness.tls,
-        (Service(NAME, add_echo_servicer_to_server, EchoServicer(repeat)),),
+        (echo_service(EchoServicer(repeat)),),
     )
     server = GrpcServer(port, frozenset({NAME}), Metrics(), Readiness(checks))
     channel = await harness.channel(await server.start())

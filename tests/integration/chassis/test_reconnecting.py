@@ -8,15 +8,13 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from chassis.errors import UnavailableError
 from chassis.grpc_client import call
-from chassis.grpc_server import GrpcServer, Service
+from chassis.grpc_server import GrpcServer
 from tests.integration.chassis.echo import (
-    NAME,
     EchoServicer,
     EchoStub,
-    add_echo_servicer_to_server,
     repeat,
 )
-from tests.integration.chassis.harness import Harness
+from tests.integration.chassis.harness import Harness, echo_service
 
 HELLO = StringValue(value="hello")
 SECONDS = 30
@@ -38,12 +36,12 @@ async def restarted(server: GrpcServer, harness: Harness, port: int, stub: EchoS
     for _ in range(10):
         assert await refusal(stub)
         await asyncio.sleep(0.1)
-    service = Service(NAME, add_echo_servicer_to_server, EchoServicer(repeat))
+    service = echo_service(EchoServicer(repeat))
     await harness.start(service, address=f"127.0.0.1:{port}")
 
 
 async def test_calls_go_through_once_the_peer_is_back(harness: Harness) -> None:
-    service = Service(NAME, add_echo_servicer_to_server, EchoServicer(repeat))
+    service = echo_service(EchoServicer(repeat))
     server, port = await harness.start(service)
     stub = EchoStub(await harness.channel(port))
     await call(stub.Once, HELLO, deadline_seconds=SECONDS)
@@ -57,7 +55,7 @@ async def test_calls_go_through_once_the_peer_is_back(harness: Harness) -> None:
 
 
 async def test_a_call_does_not_wait_for_a_peer_that_is_away(harness: Harness) -> None:
-    service = Service(NAME, add_echo_servicer_to_server, EchoServicer(repeat))
+    service = echo_service(EchoServicer(repeat))
     server, port = await harness.start(service)
     stub = EchoStub(await harness.channel(port))
     await server.stop(0)

@@ -20,7 +20,7 @@ from chassis.errors import (
     UnavailableError,
 )
 from chassis.grpc_client import call, stream
-from chassis.grpc_server import Service
+from chassis.grpc_server import EVERY_METHOD, Service
 from chassis.grpc_status import DETAILS_KEY, status_code, to_status
 from chassis.held_streams import HeldStreams
 from chassis.peer_status import WritableStream
@@ -118,7 +118,9 @@ async def test_a_refusal_arrives_as_what_it_is(
     harness: Harness, ask: Ask, request_: StringValue, refusal: Refusal
 ) -> None:
     servicer, error = Refusing(refusal.error), type(refusal.error)
-    service = Service(NAME, add_refusing, servicer, refusal.peers, frozenset({"Turns"}))
+    service = Service(
+        NAME, add_refusing, servicer, refusal.peers, frozenset({"Turns"}), EVERY_METHOD
+    )
     _, port = await harness.start(service, **refusal.bounds)
     channel = await harness.channel(port)
 
@@ -194,7 +196,7 @@ async def test_an_unknown_method_is_unimplemented_for_every_kind_of_call(
     harness: Harness, request_: StringValue
 ) -> None:
     service = Service(
-        NAME, add_refusing, Refusing(KnownError()), open_ended=frozenset({"Turns"})
+        NAME, add_refusing, Refusing(KnownError()), None, frozenset({"Turns"}), EVERY_METHOD
     )
     _, port = await harness.start(service)
     channel = await harness.channel(port)

@@ -12,15 +12,13 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from chassis.errors import DeadlineExceededError, ResourceExhaustedError, UnavailableError
 from chassis.grpc_client import call
-from chassis.grpc_server import GrpcServer, Service
+from chassis.grpc_server import GrpcServer
 from chassis.sensitive import Sensitive
 from tests.integration.chassis.echo import (
-    NAME,
     EchoServicer,
     EchoStub,
-    add_echo_servicer_to_server,
 )
-from tests.integration.chassis.harness import Harness, until
+from tests.integration.chassis.harness import Harness, echo_service, until
 from tests.integration.chassis.raw_http2 import ask
 
 SECONDS = 20.0
@@ -69,7 +67,7 @@ class Waiting:
 @pytest.fixture
 async def waiting(harness: Harness) -> Waiting:
     answers = OneByOne()
-    service = Service(NAME, add_echo_servicer_to_server, EchoServicer(answers))
+    service = echo_service(EchoServicer(answers), by_token=True)
     server, port = await harness.start(service, concurrent_calls=1, waiting_calls=31)
     return Waiting(harness, answers, server, EchoStub(await harness.channel(port)))
 

@@ -13,10 +13,11 @@ import grpc
 
 from chassis.grpc_client import open_channel
 from chassis.grpc_server import GrpcServer, Port, Service, Tls
+from chassis.in_flight import Limits
 from chassis.metrics import Metrics
 from chassis.postgres import Database
 from chassis.sensitive import Sensitive
-from metadata_svc.assembly import assemble
+from metadata_svc.assembly import Parts, assemble
 from metadata_svc.config import Config
 from metadata_svc.worker import poll_until_stopped
 from tests.integration.chassis.certificates import Authority, Pair
@@ -113,10 +114,11 @@ async def wired(
     config = replace(credentials.config(dsn), **changes)
     metrics = Metrics()
     parts = assemble(config, database, metrics)
+    own = Tls(config.tls_certificate, config.tls_private_key)
     mutual = Tls(config.peer_tls_certificate, config.peer_tls_private_key, config.peer_ca)
     servers = [
-        _server(config, parts.clients, Tls(config.tls_certificate, config.tls_private_key)),
-        _server(config, (parts.peer,), mutual),
+        _server(config, parts, parts.clients, own),
+        _server(config, parts, (parts.peer,), mutual),
     ]
     clients_port, peer_port = [await server.start() for server in servers]
     peer_target = f"localhost:{peer_port}"
@@ -151,13 +153,18 @@ async def wired(
             await server.stop(0)
 
 
-def _server(config: Config, services: tuple[Service, ...], tls: Tls) -> GrpcServer:
+def _server(
+    config: Config, parts: Parts, services: tuple[Service, ...], tls: Tls
+) -> GrpcServer:
     port = Port(
         "localhost:0",
         tls,
         services,
-        concurrent_calls=config.concurrent_calls,
-        waiting_calls=config.waiting_calls,
-        concurrent_streams=config.concurrent_watches,
+        parts.authenticator,
+        limits=Limits(
+            concurrent_calls=config.concurrent_calls,
+            waiting_calls=config.waiting_calls,
+            concurrent_streams=config.concurrent_watches,
+        ),
     )
     return GrpcServer(port, frozenset(service.name for service in services), Metrics())

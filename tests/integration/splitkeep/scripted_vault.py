@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chassis.errors import KnownError, UnavailableError
-from chassis.grpc_server import GrpcServer, Port, Service, Tls
+from chassis.grpc_server import EVERY_METHOD, GrpcServer, Port, Service, Tls
 from chassis.metrics import Metrics
 from protos.splitkeep.vault.v1 import decrypter_pb2 as pb
 from protos.splitkeep.vault.v1 import decrypter_pb2_grpc as rpc
@@ -95,7 +95,9 @@ def make_certificates(directory: Path) -> Path:
 @asynccontextmanager
 async def serving(vault: ScriptedVault, ca: Path, port: int = 0) -> AsyncIterator[int]:
     tls = Tls(ca.with_name("server.pem"), ca.with_name("server.key"))
-    service = Service(NAME, rpc.add_DecrypterServicer_to_server, vault)
+    service = Service(
+        NAME, rpc.add_DecrypterServicer_to_server, vault, without_token=EVERY_METHOD
+    )
     server = GrpcServer(
         Port(f"127.0.0.1:{port}", tls, (service,)), frozenset({NAME}), Metrics()
     )

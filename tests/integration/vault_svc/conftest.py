@@ -10,7 +10,7 @@ import pytest
 
 from chassis.config import load_config
 from chassis.grpc_client import open_channel
-from chassis.grpc_server import GrpcServer, Port, Service, Tls
+from chassis.grpc_server import EVERY_METHOD, GrpcServer, Port, Service, Tls
 from chassis.metrics import Metrics
 from chassis.postgres import Database
 from chassis.sensitive import Sensitive
@@ -82,6 +82,7 @@ async def peer_port(
         peer,
         frozenset({"splitkeep-vault"}),
         frozenset({"Resolve"}),
+        EVERY_METHOD,
     )
     port = Port("127.0.0.1:0", installation.peer_tls(), (service,))
     server = GrpcServer(port, frozenset({PEER_SERVICE}), Metrics())
@@ -127,7 +128,7 @@ async def serving(
     keks = await usable_keks(config, database, metrics)
     parts = assemble(config, database, peer_channel, metrics, keks)
     tls = Tls(installation.server.certificate, installation.server.private_key)
-    port = Port("127.0.0.1:0", tls, parts.services, reflection=True)
+    port = Port("127.0.0.1:0", tls, parts.services, parts.authenticator, reflection=True)
     server = GrpcServer(port, SERVICE_NAMES, metrics)
     bound = await server.start()
     stack.push_async_callback(server.stop, 0)

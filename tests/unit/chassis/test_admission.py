@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.admission import NOBODY, Places, caller_key
+from chassis.admission import ConcurrencyLimiter
 
 
-def filled(places: Places, caller: int) -> int:
+def filled(places: ConcurrencyLimiter, caller: int) -> int:
     """How many places the caller gets if it takes all that it can."""
     taken = 0
     while places.has_room_for(caller):
@@ -17,11 +17,11 @@ def filled(places: Places, caller: int) -> int:
 
 
 def test_one_caller_alone_leaves_a_quarter_free() -> None:
-    assert filled(Places(256), 1) == 192
+    assert filled(ConcurrencyLimiter(256), 1) == 192
 
 
 def test_the_more_callers_the_fewer_places_each_may_hold() -> None:
-    places = Places(256)
+    places = ConcurrencyLimiter(256)
     takers = range(1, 5)
     held = dict.fromkeys(takers, 0)
     while any(places.has_room_for(caller) for caller in takers):
@@ -36,12 +36,12 @@ def test_the_more_callers_the_fewer_places_each_may_hold() -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_few_places_are_for_whoever_comes(limit: int) -> None:
-    assert filled(Places(limit), 1) == limit
+    assert filled(ConcurrencyLimiter(limit), 1) == limit
 
 
 @given(limit=st.integers(4, 2_000))
 def test_no_caller_alone_fills_all_places(limit: int) -> None:
-    places = Places(limit)
+    places = ConcurrencyLimiter(limit)
     filled(places, 1)
 
     assert places.has_room_for(2)
@@ -49,7 +49,7 @@ def test_no_caller_alone_fills_all_places(limit: int) -> None:
 
 @given(limit=st.integers(0, 100), takers=st.lists(st.integers(0, 3), max_size=200))
 def test_whoever_has_nothing_has_room_unless_it_is_full(limit: int, takers: list[int]) -> None:
-    places = Places(limit)
+    places = ConcurrencyLimiter(limit)
     for caller in takers:
         assert places.full != places.has_room_for(4)
         if places.has_room_for(caller):
@@ -57,7 +57,7 @@ def test_whoever_has_nothing_has_room_unless_it_is_full(limit: int, takers: list
 
 
 def test_who_has_waited_gets_what_is_given_back() -> None:
-    places = Places(8)
+    places = ConcurrencyLimiter(8)
     filled(places, 1)
     filled(places, 2)
 
@@ -69,7 +69,7 @@ def test_who_has_waited_gets_what_is_given_back() -> None:
 
 @given(st.lists(st.integers(0, 3), max_size=200))
 def test_whatever_is_taken_and_given_back_nothing_is_left(takers: list[int]) -> None:
-    places = Places(16)
+    places = ConcurrencyLimiter(16)
     inside = []
     for caller in takers:
         if places.has_room_for(caller):
@@ -80,17 +80,3 @@ def test_whatever_is_taken_and_given_back_nothing_is_left(takers: list[int]) -> 
 
     assert places.taken == 0
     assert not places._held  # memory that grows is what this is about
-
-
-def test_a_credential_is_one_caller_however_it_is_carried() -> None:
-    token = "x" * 500 + "the-signature-of-a-token" * 4
-
-    assert len({caller_key(token), caller_key(f"Bearer  {token}  ")}) == 1
-
-
-def test_other_credentials_are_other_callers() -> None:
-    assert caller_key("a.b.c") != caller_key("a.b.d")
-
-
-def test_no_credential_is_nobody() -> None:
-    assert caller_key("") == caller_key(" ") == NOBODY

@@ -1,7 +1,5 @@
 """Which call is served next, when more have come than are served at a time."""
 
-from functools import partial
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,22 +8,38 @@ from chassis.fair_queue import FairQueue
 GREEDY, POLITE = 1, 2
 
 
+class Turn:
+    """Remembers that it has come."""
+
+    def __init__(self, call: tuple[int, int], started: list[tuple[int, int]]) -> None:
+        self._call, self._started = call, started
+
+    def set_result(self, _result: None) -> None:
+        self._started.append(self._call)
+
+
 class Calls:
     """Enters calls into a queue and remembers in which order they were started."""
 
     def __init__(self, limit: int) -> None:
         self.queue = FairQueue(limit)
         self.started: list[tuple[int, int]] = []
+        self.turns: dict[tuple[int, int], Turn] = {}
         self.left = 0
 
     def enter(self, caller: int, *numbers: int) -> None:
-        for number in numbers:
-            self.queue.enter(caller, partial(self.started.append, (caller, number)))
+        for call in ((caller, number) for number in numbers):
+            self.turns[call] = Turn(call, self.started)
+            if self.queue.enter(caller, self.turns[call]):
+                self.started.append(call)
 
     def leave(self, calls: int) -> None:
         for caller, _ in self.started[self.left : self.left + calls]:
             self.queue.leave(caller)
         self.left += calls
+
+    def withdraw(self, caller: int, number: int) -> None:
+        self.queue.withdraw(caller, self.turns.pop((caller, number)))
 
 
 def test_a_call_that_finds_room_is_started_at_once() -> None:
@@ -74,15 +88,17 @@ def test_a_callers_calls_are_started_as_they_came() -> None:
     assert calls.started == [(GREEDY, number) for number in range(10)]
 
 
-def test_who_was_dropped_is_never_started() -> None:
+def test_a_call_that_withdraws_is_never_started_and_leaves_nothing() -> None:
     calls = Calls(1)
     calls.enter(GREEDY, 0, 1, 2)
     calls.enter(POLITE, 0)
 
-    calls.queue.drop()
+    calls.withdraw(GREEDY, 1)
+    calls.withdraw(POLITE, 0)
     calls.leave(1)
 
-    assert calls.started == [(GREEDY, 0)]
+    assert calls.started == [(GREEDY, 0), (GREEDY, 2)]
+    assert calls.queue._waiting == {}
 
 
 @given(limit=st.integers(1, 40), callers=st.lists(st.integers(0, 4), max_size=200))

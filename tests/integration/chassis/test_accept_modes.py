@@ -1,0 +1,55 @@
+"""Which accept mode a port gets."""
+
+import io
+import json
+
+import grpc
+import pytest
+
+from chassis import fast_accept
+from chassis.accept_mode import AcceptMode
+from chassis.accept_modes import StandardServer, new_server
+from chassis.config import StartRefusedError
+from chassis.fast_accept import FastServer
+
+
+@pytest.fixture
+def unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A grpcio that the fast mode was never tested with."""
+    monkeypatch.setattr(grpc, "__version__", "9.9.9")
+
+
+async def test_the_pinned_grpcio_is_served_fast() -> None:
+    assert fast_accept.problem() is None
+    assert isinstance(new_server(AcceptMode.AUTO, ()), FastServer)
+
+
+async def test_the_setting_can_demand_the_standard_mode() -> None:
+    assert isinstance(new_server(AcceptMode.STANDARD, ()), StandardServer)
+
+
+@pytest.mark.usefixtures("unknown")
+async def test_an_unknown_grpcio_is_served_by_its_public_api_and_one_warning_says_so(
+    logged: io.StringIO,
+) -> None:
+    assert isinstance(new_server(AcceptMode.AUTO, ()), StandardServer)
+
+    (line,) = map(json.loads, logged.getvalue().splitlines())
+    assert line["level"] == "warning"
+    assert "9.9.9" in line["reason"]
+
+
+@pytest.mark.usefixtures("unknown")
+async def test_fast_cannot_be_demanded_of_an_unknown_grpcio() -> None:
+    with pytest.raises(StartRefusedError, match=r"9\.9\.9"):
+        new_server(AcceptMode.FAST, ())
+
+
+async def test_a_changed_signature_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Changed:
+        async def _request_call(self, method: bytes) -> None:
+            """As a later grpcio might have it."""
+
+    monkeypatch.setattr("chassis.fast_accept.cygrpc.AioServer", Changed)
+
+    assert fast_accept.problem() == "this grpcio lacks what the mode needs"
