@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import grpc
-import structlog
 
 from chassis.caller import Caller
 from chassis.deadline import Timer, remaining_seconds
@@ -29,7 +28,6 @@ from chassis.in_flight import MethodContext
 from chassis.peers import check_peer
 from chassis.redaction import describe_exception
 from chassis.request_id import REQUEST_ID_KEY, accepted_or_new, set_request_id
-from chassis.telemetry import record
 from chassis.verification_budget import source_of
 
 LEFT_SECONDS = 0.1
@@ -38,8 +36,6 @@ METADATA_FIELD_BYTES = 32  # what a field counts beyond its name and value (RFC 
 DRAINING = "the server is stopping; please go on elsewhere"
 
 Metadata = Sequence[tuple[str, str | bytes]]
-
-_log = structlog.get_logger(__name__)
 
 _WORTH_A_WARNING = (UnavailableError, DeadlineExceededError)
 _WORTH_A_LINE = (UnauthenticatedError,)
@@ -335,7 +331,7 @@ class Call:
             if self._timer is None or not self._timer.over:  # as every such stream ends
                 self._log(error)
         elif isinstance(error, DeadlineExceededError) and not self._in_time:
-            self._method.in_flight.expired.one_more()
+            self._method.in_flight.lines.expired.say()
         else:
             self._log(error)
 
@@ -343,7 +339,7 @@ class Call:
         """A call too many has no line of its own."""
         method = self._method
         method.port.metrics.refused(method.port.name, "busy")
-        method.in_flight.refused.one_more()
+        method.in_flight.lines.too_many.say()
         method.port.back_off()
 
     def _late(self) -> KnownError:
@@ -351,13 +347,13 @@ class Call:
         return UnavailableError(DRAINING) if drained else DeadlineExceededError()
 
     def _log(self, error: Exception) -> None:
-        rpc = self._method.rpc
+        rpc, lines = self._method.rpc, self._method.in_flight.lines
         if isinstance(error, _WORTH_A_WARNING):
-            _log.warning("call failed", rpc=rpc, failure=describe_exception(error))
+            lines.failed.say(rpc=rpc, failure=describe_exception(error))
         elif isinstance(error, _WORTH_A_LINE):
-            record("call refused", rpc=rpc, rule=error.message)
+            lines.refused.say(rpc=rpc, rule=error.message)
         elif not isinstance(error, (KnownError, grpc.aio.AbortError)):
-            _log.error("call failed", rpc=rpc, failure=describe_exception(error))
+            lines.faulty.say(rpc=rpc, failure=describe_exception(error))
 
     async def abort(self) -> None:
         """Ends the call with the status of the error that ended it; always raises."""

@@ -1,25 +1,22 @@
 """What a server is serving now, and within which bounds."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
-
-import structlog
 
 from chassis.admission import ConcurrencyLimiter
 from chassis.deadline import Timers
 from chassis.errors import ResourceExhaustedError
 from chassis.fair_queue import FairQueue
 from chassis.identity import Authenticator
+from chassis.line_limit import LineLimit
+from chassis.log_level import LogLevel
 from chassis.metrics import CallFigures, Metrics
 from chassis.verification_budget import VerificationBudget
 
-TELL_AFTER_SECONDS = 1.0
 # Calls whose credential waits to be verified: keys have to be fetched first.
 UNVERIFIED_CALLS = 64
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +37,28 @@ class Limits:
     concurrent_streams: int = 256
 
 
-class ThrottledWarning:
-    """Counts what would be too many lines, and logs once a second how many there were."""
-
-    __slots__ = ("_count", "_event", "_now")
-
-    def __init__(self, event: str, now: Callable[[], int]) -> None:
-        self._event, self._now, self._count = event, now, 0
-
-    def one_more(self) -> None:
-        """One more happened; a line follows within a second."""
-        if self._count == 0:
-            asyncio.get_running_loop().call_later(TELL_AFTER_SECONDS, self._tell)
-        self._count += 1
-
-    def _tell(self) -> None:
-        _log.warning(self._event, count=self._count, calls_in_flight=self._now())
-        self._count = 0
-
-
 class Stream(Protocol):
     """An open-ended stream under way."""
 
     def drain(self) -> None:
         """It ends now, or as soon as it may."""
         ...
+
+
+class CallLines:
+    """The lines about calls that were not served, each event limited by itself."""
+
+    __slots__ = ("expired", "failed", "faulty", "refused", "too_many")
+
+    def __init__(self, about: Callable[[], Mapping[str, int]]) -> None:
+        expired = "calls dropped: they came after their deadline"
+        self.too_many = LineLimit(
+            "calls refused: too many at a time", per_second=0, about=about
+        )
+        self.expired = LineLimit(expired, per_second=0, about=about)
+        self.refused = LineLimit("call refused", LogLevel.INFO, is_record=True)
+        self.failed = LineLimit("call failed")
+        self.faulty = LineLimit("call failed", LogLevel.ERROR)
 
 
 class InFlight:
@@ -74,11 +68,10 @@ class InFlight:
         "_stream_places",
         "calls_ended",
         "draining",
-        "expired",
         "limits",
+        "lines",
         "places",
         "queue",
-        "refused",
         "streams",
         "timers",
         "unverified",
@@ -92,10 +85,7 @@ class InFlight:
         self.streams: set[Stream] = set()
         self.unverified = 0
         self.timers = Timers()
-        self.refused = ThrottledWarning("calls refused", lambda: self.places.taken)
-        self.expired = ThrottledWarning(
-            "calls dropped: they came after their deadline", lambda: self.places.taken
-        )
+        self.lines = CallLines(lambda: {"calls_in_flight": self.places.taken})
         self.draining = False
         self.calls_ended = asyncio.Event()
 

@@ -152,7 +152,7 @@ async def test_refusals_are_told_by_number_and_not_one_by_one(
     await until(lambda: sum(line["count"] for line in lines()) == 94)
     holding.leave.set()
     await asyncio.gather(*pending)
-    assert {line["event"] for line in lines()} == {"calls refused"}
+    assert {line["event"] for line in lines()} == {"calls refused: too many at a time"}
     assert len(lines()) < 94
     assert GREEDY.reveal() not in logged.getvalue()
 
