@@ -1,6 +1,7 @@
 """One process that serves: all of metadata by itself, or one of several workers."""
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
 
 from chassis.addresses import host_and_port
@@ -8,6 +9,7 @@ from chassis.clock import SystemClock
 from chassis.commits import show_overdue
 from chassis.database_health import DatabaseHealth
 from chassis.database_tls import add_certificates
+from chassis.descriptors import connection_limits
 from chassis.freed_memory import give_back_freed_memory
 from chassis.grpc_server import GrpcServer, Port, Service, Tls
 from chassis.identity import Authenticator
@@ -22,6 +24,7 @@ from metadata_svc.assembly import assemble
 from metadata_svc.config import MIGRATIONS, PORT_SETTINGS, PREFIX, Config, grpc_ports
 from metadata_svc.worker import poll_until_stopped, trim_until_stopped
 
+PORTS = ("clients", "peer")
 WRITTEN_TABLES = ("secure_values", "keepers", "changes")
 MAXIMUM_REQUEST_BYTES = 1024 * 1024  # what a client may have sent to the gateway
 
@@ -53,10 +56,17 @@ async def _serve(
     parts = assemble(config, database, metrics)
     own = Tls(config.tls_certificate, config.tls_private_key)
     mutual = Tls(config.peer_tls_certificate, config.peer_tls_private_key, config.peer_ca)
-    port = partial(_port, config, place, parts.authenticator)
+    limits = connection_limits(
+        dict.fromkeys(PORTS, config.connections),
+        database_connections=config.dsn_connections,
+        told=place.number == 0,
+    )
+    port = partial(_port, config, place, parts.authenticator, limits)
     clients = GrpcServer(*port("clients", own, parts.clients), metrics, readiness)
     peer = GrpcServer(*port("peer", mutual, (parts.peer,)), metrics, readiness)
     ports = {"clients": await clients.start(), "peer": await peer.start()}
+    for name, number in ports.items():
+        metrics.connections.add_grpc(name, limits[name], number)
     await place.open(ports, ProcessVitals(metrics, readiness))
     await asyncio.gather(
         trim_until_stopped(
@@ -70,6 +80,7 @@ async def _serve(
         ),
         metrics.certificates.watch(SystemClock(), stopping, told=place.number == 0),
         give_back_freed_memory(stopping),
+        metrics.connections.watch(stopping),
     )
     readiness.drain()
     await asyncio.gather(clients.stop(config.drain_seconds), peer.stop(config.drain_seconds))
@@ -79,11 +90,9 @@ async def _serve(
 def _readiness(database: Database, metrics: Metrics) -> Readiness:
     check, clock = metrics.certificates.check, SystemClock()
     return Readiness(
-        {
-            "database": DatabaseHealth(database, WRITTEN_TABLES).check,
-            "certificate of clients": check("clients", clock),
-            "certificate of peer": check("peer", clock),
-        }
+        {"database": DatabaseHealth(database, WRITTEN_TABLES).check}
+        | {f"certificate of {name}": check(name, clock) for name in PORTS}
+        | {name: metrics.connections.check(name) for name in PORTS}
     )
 
 
@@ -91,6 +100,7 @@ def _port(  # what both ports share, then what is each one's own
     config: Config,
     place: Place,
     authenticator: Authenticator,
+    connections: Mapping[str, int],
     name: str,
     tls: Tls,
     services: tuple[Service, ...],
@@ -110,7 +120,7 @@ def _port(  # what both ports share, then what is each one's own
             waiting_calls=config.waiting_calls,
             concurrent_streams=config.concurrent_watches,
         ),
-        connections=config.connections,
+        connections=connections[name],
         shared_port=place.shared,
         setting=PORT_SETTINGS[name],
         name=name,

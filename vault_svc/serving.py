@@ -10,6 +10,7 @@ from chassis.clock import SystemClock
 from chassis.commits import show_overdue
 from chassis.database_health import DatabaseHealth
 from chassis.database_tls import add_certificates
+from chassis.descriptors import connection_limits
 from chassis.freed_memory import give_back_freed_memory
 from chassis.grpc_client import open_channel
 from chassis.grpc_health import PeerHealth
@@ -77,12 +78,14 @@ async def _serve(
         port = _port(config, place, parts)
         server = GrpcServer(port, SERVICE_NAMES, metrics, readiness)
         ports = {"clients": await server.start()}
+        metrics.connections.add_grpc("clients", port.connections, ports["clients"])
         await place.open(ports, ProcessVitals(metrics, readiness))
         # Any number of sweeps would do no harm, and no good: one of the workers sweeps.
         await asyncio.gather(
             parts.worker.run(stopping) if place.number == 0 else stopping.wait(),
             metrics.certificates.watch(SystemClock(), stopping, told=place.number == 0),
             give_back_freed_memory(stopping),
+            metrics.connections.watch(stopping),
         )
         readiness.drain()
         await server.stop(config.drain_seconds)
@@ -109,12 +112,18 @@ def _readiness(database: Database, channel: grpc.aio.Channel, metrics: Metrics) 
             "database": database_health.check,
             "metadata": metadata.check,
             "certificate of clients": certificate,
+            "clients": metrics.connections.check("clients"),
         }
     )
 
 
 def _port(config: Config, place: Place, parts: Parts) -> Port:
     number = place.port("clients", config.port)
+    connections = connection_limits(
+        {"clients": config.connections},
+        database_connections=config.dsn_connections,
+        told=place.number == 0,
+    )
     return Port(
         host_and_port(config.host, number),
         Tls(config.tls_certificate, config.tls_private_key),
@@ -127,7 +136,7 @@ def _port(config: Config, place: Place, parts: Parts) -> Port:
         limits=Limits(
             concurrent_calls=config.concurrent_calls, waiting_calls=config.waiting_calls
         ),
-        connections=config.connections,
+        connections=connections["clients"],
         shared_port=place.shared,
         setting=PORT_SETTINGS["clients"],
     )
