@@ -1,7 +1,7 @@
 """One process that serves: all of metadata by itself, or one of several workers."""
 
 import asyncio
-from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from chassis.addresses import host_and_port
@@ -56,17 +56,13 @@ async def _serve(
     parts = assemble(config, database, metrics)
     own = Tls(config.tls_certificate, config.tls_private_key)
     mutual = Tls(config.peer_tls_certificate, config.peer_tls_private_key, config.peer_ca)
-    limits = connection_limits(
-        dict.fromkeys(PORTS, config.connections),
-        database_connections=config.dsn_connections,
-        told=place.number == 0,
-    )
-    port = partial(_port, config, place, parts.authenticator, limits)
+    config = _with_descriptors(config, told=place.number == 0)
+    port = partial(_port, config, place, parts.authenticator)
     clients = GrpcServer(*port("clients", own, parts.clients), metrics, readiness)
     peer = GrpcServer(*port("peer", mutual, (parts.peer,)), metrics, readiness)
     ports = {"clients": await clients.start(), "peer": await peer.start()}
     for name, number in ports.items():
-        metrics.connections.add_grpc(name, limits[name], number)
+        metrics.connections.add_grpc(name, config.connections, number)
     await place.open(ports, ProcessVitals(metrics, readiness))
     await asyncio.gather(
         trim_until_stopped(
@@ -87,6 +83,16 @@ async def _serve(
     await place.close()
 
 
+def _with_descriptors(config: Config, *, told: bool) -> Config:
+    """With no more connections than there are descriptors for."""
+    limits = connection_limits(
+        dict.fromkeys(PORTS, config.connections),
+        database_connections=config.dsn_connections,
+        told=told,
+    )
+    return replace(config, connections=min(limits.values()))
+
+
 def _readiness(database: Database, metrics: Metrics) -> Readiness:
     check, clock = metrics.certificates.check, SystemClock()
     return Readiness(
@@ -100,7 +106,6 @@ def _port(  # what both ports share, then what is each one's own
     config: Config,
     place: Place,
     authenticator: Authenticator,
-    connections: Mapping[str, int],
     name: str,
     tls: Tls,
     services: tuple[Service, ...],
@@ -120,7 +125,7 @@ def _port(  # what both ports share, then what is each one's own
             waiting_calls=config.waiting_calls,
             concurrent_streams=config.concurrent_watches,
         ),
-        connections=connections[name],
+        connections=config.connections,
         shared_port=place.shared,
         setting=PORT_SETTINGS[name],
         name=name,

@@ -1,6 +1,7 @@
 """One process that serves: a whole vault by itself, or one of several workers."""
 
 import asyncio
+from dataclasses import replace
 
 import grpc
 import structlog
@@ -75,6 +76,7 @@ async def _serve(
         keks = await usable_keks(config, database, metrics)
         parts = assemble(config, database, channel, metrics, keks)
         readiness = _readiness(database, channel, metrics)
+        config = _with_descriptors(config, told=place.number == 0)
         port = _port(config, place, parts)
         server = GrpcServer(port, SERVICE_NAMES, metrics, readiness)
         ports = {"clients": await server.start()}
@@ -101,6 +103,16 @@ def _check_peer_files(config: Config, metrics: Metrics) -> None:
     add("metadata CA", config.metadata_ca, lambda: in_use.authorities)
 
 
+def _with_descriptors(config: Config, *, told: bool) -> Config:
+    """With no more connections than there are descriptors for."""
+    limits = connection_limits(
+        {"clients": config.connections},
+        database_connections=config.dsn_connections,
+        told=told,
+    )
+    return replace(config, connections=limits["clients"])
+
+
 def _readiness(database: Database, channel: grpc.aio.Channel, metrics: Metrics) -> Readiness:
     metadata = PeerHealth(
         channel, service=PEER_SERVICE, deadline_seconds=HEALTH_DEADLINE_SECONDS
@@ -119,11 +131,6 @@ def _readiness(database: Database, channel: grpc.aio.Channel, metrics: Metrics) 
 
 def _port(config: Config, place: Place, parts: Parts) -> Port:
     number = place.port("clients", config.port)
-    connections = connection_limits(
-        {"clients": config.connections},
-        database_connections=config.dsn_connections,
-        told=place.number == 0,
-    )
     return Port(
         host_and_port(config.host, number),
         Tls(config.tls_certificate, config.tls_private_key),
@@ -136,7 +143,7 @@ def _port(config: Config, place: Place, parts: Parts) -> Port:
         limits=Limits(
             concurrent_calls=config.concurrent_calls, waiting_calls=config.waiting_calls
         ),
-        connections=connections["clients"],
+        connections=config.connections,
         shared_port=place.shared,
         setting=PORT_SETTINGS["clients"],
     )

@@ -60,8 +60,11 @@ def a_canary() -> str:
 class Stack:
     """A running `splitkeep dev`; leaving the context ends and erases it."""
 
-    def __init__(self, directory: Path, **environment: str) -> None:
+    def __init__(
+        self, directory: Path, *, open_files: int | None = None, **environment: str
+    ) -> None:
         self.directory = directory
+        self._open_files = open_files
         self._environment = FREE_PORTS | FAST_SWEEP | environment
         self._process: subprocess.Popen[bytes] | None = None
         self.output = directory.parent / f"{directory.name}.log"
@@ -83,9 +86,13 @@ class Stack:
         environment = (
             os.environ | self._environment | {"SPLITKEEP_STATE_DIR": str(self.directory)}
         )
+        limited = ["sh", "-c", f'ulimit -n {self._open_files}; exec "$@"', "sh"]
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "splitkeep", "dev"],
+                [
+                    *(limited if self._open_files else []),
+                    *(sys.executable, "-m", "splitkeep", "dev"),
+                ],
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,
