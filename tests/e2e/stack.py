@@ -60,11 +60,11 @@ def a_canary() -> str:
 class Stack:
     """A running `splitkeep dev`; leaving the context ends and erases it."""
 
-    def __init__(
-        self, directory: Path, *, open_files: int | None = None, **environment: str
-    ) -> None:
+    open_files: int | None = None
+    """How many each of its processes may have, if it is not to be the usual number."""
+
+    def __init__(self, directory: Path, **environment: str) -> None:
         self.directory = directory
-        self._open_files = open_files
         self._environment = FREE_PORTS | FAST_SWEEP | environment
         self._process: subprocess.Popen[bytes] | None = None
         self.output = directory.parent / f"{directory.name}.log"
@@ -86,11 +86,11 @@ class Stack:
         environment = (
             os.environ | self._environment | {"SPLITKEEP_STATE_DIR": str(self.directory)}
         )
-        limited = ["sh", "-c", f'ulimit -n {self._open_files}; exec "$@"', "sh"]
+        limited = ["sh", "-c", f'ulimit -n {self.open_files}; exec "$@"', "sh"]
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
                 [
-                    *(limited if self._open_files else []),
+                    *(limited if self.open_files else []),
                     *(sys.executable, "-m", "splitkeep", "dev"),
                 ],
                 cwd=ROOT,

@@ -11,14 +11,17 @@ import pytest
 from splitkeep.local.state import open_state
 from tests.e2e.stack import Stack
 
-OPEN_FILES = 320
 FLOOD = 500
+
+
+class SmallStack(Stack):
+    open_files = 320
 
 
 @pytest.fixture(scope="module")
 def small_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     directory = tmp_path_factory.mktemp("small") / "state"
-    with Stack(directory, open_files=OPEN_FILES) as running:
+    with SmallStack(directory) as running:
         yield running
 
 
