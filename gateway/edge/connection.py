@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import structlog
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from chassis.connection_slots import Slot
 from chassis.http_connection import HttpConnection
+from chassis.line_limit import LineLimit
+from chassis.log_level import LogLevel
 from chassis.request_id import accepted_or_new
 from gateway.edge.exchange import REQUEST_ID_HEADER, SECURITY_HEADERS
 from gateway.edge.request_head import check_connection, check_host, check_target
@@ -41,7 +42,7 @@ DEAD_PEER_OPTIONS = {
 Not every operating system has all of them.
 """
 
-_log = structlog.get_logger("gateway")
+_REFUSED = LineLimit("connection refused", LogLevel.INFO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +216,7 @@ class BoundedConnection(HttpConnection):
     def _refuse(self, error: HttpError) -> None:
         """An answer outside any request; only a closed connection if one is being answered."""
         request_id = accepted_or_new(None)
-        _log.info("connection refused", reason=type(error).__name__, request_id=request_id)
+        _REFUSED.say(reason=type(error).__name__, request_id=request_id)
         if not self._is_serving():
             self.transport.write(_raw_answer(error, request_id))
         elif not self.cycle.response_started:
