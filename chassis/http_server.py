@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import structlog
 import uvicorn
 
 from chassis.acceptor import Acceptor, refuse
 from chassis.addresses import listen
 from chassis.connection_slots import ConnectionRefusedByLimitError, ConnectionSlots, Slot
 from chassis.http_connection import HttpConnection
+from chassis.line_limit import LineLimit
 from chassis.listening import port_problem
+from chassis.log_level import LogLevel
 from chassis.tls_context import rotating_context
 from chassis.tls_files import CurrentTls
 
@@ -26,7 +27,7 @@ HANDSHAKE_SECONDS = 5.0
 CONNECTIONS = 1_024
 _HANDSHAKE = "handshake"  # why a connection was refused
 
-_log = structlog.get_logger(__name__)
+_HANDSHAKE_FAILED = LineLimit("handshake failed", LogLevel.DEBUG)
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ class HttpServer:
                 ssl_handshake_timeout=seconds,
             )
         except OSError as error:  # ssl.SSLError is one
-            _log.debug("handshake failed", reason=type(error).__name__)
+            _HANDSHAKE_FAILED.say(reason=type(error).__name__)
         finally:
             # uvloop returns as if nothing were wrong when a client leaves during the handshake.
             if not slot.is_established:

@@ -12,13 +12,13 @@ import socket
 from collections.abc import Sequence
 from typing import Protocol
 
-import structlog
-
 from chassis.acceptor import Acceptor, refuse
 from chassis.addresses import listen
 from chassis.connection_slots import ConnectionRefusedByLimitError, ConnectionSlots, Slot
 from chassis.descriptors import OPERATIONS_CONNECTIONS
+from chassis.line_limit import LineLimit
 from chassis.listening import port_problem
+from chassis.log_level import LogLevel
 from chassis.openmetrics import in_form
 from chassis.readiness import Readiness
 
@@ -43,7 +43,7 @@ _CLIENTS_FAULTS = (
     asyncio.LimitOverrunError,
 )
 
-_log = structlog.get_logger(__name__)
+_BROKEN_OFF = LineLimit("operations request broken off", LogLevel.DEBUG)
 
 _Answer = tuple[int, str, bytes]  # status, content type, body
 
@@ -140,7 +140,7 @@ class OperationsPort:
             async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS):
                 await self._exchange(connection)
         except _CLIENTS_FAULTS as error:
-            _log.debug("operations request broken off", reason=type(error).__name__)
+            _BROKEN_OFF.say(reason=type(error).__name__)
         finally:
             slot.release()
 

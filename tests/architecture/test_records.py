@@ -17,6 +17,8 @@ SOURCES = [
 NO_RECORDS = {
     "check passes again",
     "connection refused",
+    "handshake failed",
+    "operations request broken off",
     "request",  # of a read that was answered; writes and refusals are records
     "watch ended",
     "watch started",
