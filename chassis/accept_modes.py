@@ -51,8 +51,8 @@ def new_server(mode: AcceptMode, options: Sequence[tuple[str, int]]) -> Acceptin
         return Accepting(server, server.backoff.begin, server.backoff.end)
     if mode is AcceptMode.AUTO:
         _log.warning(
-            "calls are accepted one in each turn of the event loop: a busy port answers about "
-            "a third fewer calls",
+            "calls are accepted one in each turn of the event loop: a busy port answers up to "
+            "two fifths fewer calls",
             reason=problem,
         )
     return Accepting(grpc.aio.server(options=options))
