@@ -25,8 +25,6 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from chassis.certificates import Certificates
-from chassis.merged_metrics import REFUSALS
-from chassis.port_connections import PortConnections
 
 F = TypeVar("F", CounterMetricFamily, HistogramMetricFamily)
 
@@ -119,12 +117,7 @@ class Metrics:
         self.registry.register(self.calls)
         self.certificates = Certificates()
         self.registry.register(self.certificates)
-        self.connections = PortConnections()
-        self.registry.register(self.connections)
-        for name, _, labels in (
-            *(Calls.COUNT, Calls.SECONDS, Certificates.NOT_AFTER),
-            *(PortConnections.CONNECTIONS, PortConnections.LIMIT),
-        ):
+        for name, _, labels in (Calls.COUNT, Calls.SECONDS, Certificates.NOT_AFTER):
             self._labels[name] = labels
         self.calls_now = 0
         in_flight = self.gauge(
@@ -141,8 +134,8 @@ class Metrics:
         streams.set_function(lambda: self.streams_now)
         self._refused = self.counter(
             "port_refusals",
-            REFUSALS[3],
-            REFUSALS[2],
+            "Connections, calls and requests that a port refused before serving them.",
+            ("port", "reason"),
         )
 
     def refused(self, port: str, reason: str) -> None:
