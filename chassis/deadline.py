@@ -8,7 +8,8 @@ import asyncio
 import heapq
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
+from typing import Protocol
 
 TICK_SECONDS = 0.01
 
@@ -112,6 +113,54 @@ class Timers:
                 timer.end_now()
         if self._ticks:
             self._arm(loop)
+
+
+class Receiver(Protocol):
+    """Waits for a message."""
+
+    def time_out(self) -> None:
+        """It has waited long enough."""
+        ...
+
+
+class MessageTimeout:
+    """Times out those who wait for a message: after `seconds`, and before twice as many.
+
+    One timer of the loop's own serves all who wait: most wait for a moment.
+    """
+
+    __slots__ = ("_armed", "_seconds", "_waiting")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._waiting: dict[Receiver, float] = {}  # since when, the longest first
+        self._armed = False
+
+    def begin(self, receiver: Receiver) -> None:
+        """It waits from now on, and not for longer."""
+        loop = asyncio.get_running_loop()
+        self._waiting[receiver] = loop.time()
+        if not self._armed:
+            self._arm(loop)
+
+    def end(self, receiver: Receiver) -> None:
+        """It does not wait any more."""
+        self._waiting.pop(receiver, None)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        latest = loop.time() - self._seconds
+        late = [receiver for receiver, since in self._waiting.items() if since <= latest]
+        for receiver in late:
+            del self._waiting[receiver]
+            receiver.time_out()
+        self._armed = False
+        if self._waiting:
+            self._arm(loop)
+
+    def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._armed = True
+        # It belongs to no call, so it keeps nothing that one has bound.
+        loop.call_later(self._seconds, self._look, loop, context=Context())
 
 
 @contextmanager

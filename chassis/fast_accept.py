@@ -41,38 +41,9 @@ def problem() -> str | None:
     return None
 
 
-class FastServer:
-    """See chassis.accept_modes.CallServer."""
-
-    def __init__(self, options: Sequence[tuple[str, int]]) -> None:
-        self._core = _PrefetchingServer(options)
-
-    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
-        """See CallServer."""
-        self._core.add_generic_rpc_handlers(handlers)
-
-    def add_secure_port(self, address: str, credentials: grpc.ServerCredentials) -> int:
-        """See CallServer."""
-        number: int = self._core.add_secure_port(address.encode(), credentials)
-        if not number:
-            raise RuntimeError(f"failed to bind to {address}")
-        return number
-
-    async def start(self) -> None:
-        """See CallServer."""
-        await self._core.start()
-
-    async def stop(self, grace: float | None) -> None:
-        """See CallServer."""
-        await self._core.shutdown(grace)
-
-    def back_off(self) -> None:
-        """See CallServer."""
-        self._core.backoff.begin()
-
-    def stop_backing_off(self) -> None:
-        """See CallServer."""
-        self._core.backoff.end()
+def new_server(options: Sequence[tuple[str, int]]) -> Any:
+    """A grpc.aio.Server, as far as a port needs one, and its `backoff`."""
+    return _PrefetchingServer(options)
 
 
 class Backoff:
@@ -116,6 +87,17 @@ class _PrefetchingServer(cygrpc.AioServer):  # type: ignore[misc]  # it has no s
         self._arrival: asyncio.Future[None] = self._running_loop.create_future()
         self._acceptors: list[asyncio.Task[None]] = []
         self._stopped: Exception | None = None
+
+    def add_secure_port(self, address: str, credentials: grpc.ServerCredentials) -> int:
+        """See grpc.aio.Server. Raises RuntimeError if the address cannot be had."""
+        number: int = super().add_secure_port(address.encode(), credentials)
+        if not number:
+            raise RuntimeError(f"failed to bind to {address}")
+        return number
+
+    async def stop(self, grace: float | None) -> None:
+        """See grpc.aio.Server."""
+        await self.shutdown(grace)
 
     async def _request_call(self) -> Any:
         """The next call; raises what grpc.aio's own raises once the server stops."""

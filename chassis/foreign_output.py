@@ -21,7 +21,7 @@ from chassis.redaction import describe_exception, redacted_text
 
 # A library's text may quote what a caller sent; who reads it needs its beginning.
 MAX_MESSAGE_CHARACTERS = 512
-_CAPPED_AT_WARNING = ("grpc",)  # what it calls an error is one call that broke off
+_GRPC = "grpc"
 
 _LOST = LineLimit("error that nobody awaited", LogLevel.ERROR)
 _PRINTED = LineLimit("a library wrote to standard error", per_second=1)
@@ -51,9 +51,13 @@ def _tell_left_out(name: str, count: int) -> None:
     structlog.get_logger(name).warning("lines of a library left out", logger=name, count=count)
 
 
+def _is_grpcs(record: logging.LogRecord) -> bool:
+    return record.name.partition(".")[0] == _GRPC
+
+
 def _level(record: logging.LogRecord) -> str:
     number = record.levelno
-    if record.name.partition(".")[0] in _CAPPED_AT_WARNING:
+    if _is_grpcs(record):  # what it calls an error is one call that broke off
         number = min(number, logging.WARNING)
     for floor, name in _LEVEL_NAMES:
         if number >= floor:
@@ -75,6 +79,8 @@ def _message(record: logging.LogRecord) -> str:
         text = record.getMessage()
     except Exception:  # noqa: BLE001  # whatever the library passed, the others are logged
         return "a message that cannot be formatted"
+    if _is_grpcs(record):  # in brackets is the path that was asked for, or a traceback
+        text = text.partition("[")[0].rstrip(" :") or "a message about one call"
     # Redacted before it is cut: half a credential is not known as one.
     return redacted_text(text.partition("\n")[0])[:MAX_MESSAGE_CHARACTERS]
 

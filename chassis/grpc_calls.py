@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import grpc
 
 from chassis.caller import Caller
-from chassis.deadline import Timer, remaining_seconds
+from chassis.deadline import MessageTimeout, Timer, remaining_seconds
 from chassis.errors import (
     DeadlineExceededError,
     InvalidArgumentError,
@@ -92,6 +92,7 @@ class Call:
         "_context",
         "_error",
         "_in_time",
+        "_is_silent",
         "_key",
         "_metadata",
         "_method",
@@ -106,7 +107,7 @@ class Call:
         self._method, self._metadata = method, metadata
         self._code = grpc.StatusCode.OK
         self._error: Exception | None = None
-        self._place = self._served = self._in_time = False
+        self._place = self._served = self._in_time = self._is_silent = False
         self._key = 0
         self._timer: Timer | None = None
         self._context: Any = None
@@ -241,7 +242,7 @@ class Call:
 
         Raises InvalidArgumentError if none comes; DeadlineExceededError if it comes too late.
         """
-        request = await self.received(self._method.in_flight.limits.request_seconds)
+        request = await self.received(self._method.in_flight.first_message)
         if request is None:
             # It looks the same if the caller has left, of which this task is told by now or
             # soon: by being cancelled.
@@ -252,25 +253,23 @@ class Call:
         self._in_time = True
         return request
 
-    async def received(self, seconds: float | None) -> bytes | None:
-        """The next request, None if there is no other. Raises DeadlineExceededError."""
-        if seconds is None:
-            return await self._read()
-        loop = asyncio.get_running_loop()
-        timer = self._method.in_flight.timers.at(loop.time() + seconds, loop)
+    async def received(self, timeout: MessageTimeout | None) -> bytes | None:
+        """The next request, None if there is no other; the call is over if none comes."""
+        if timeout is not None:
+            timeout.begin(self)
         try:
-            message = await self._read()
-        except BaseException as error:
-            if not timer.ended(error):
-                raise
-            self._method.port.metrics.refused(self._method.port.name, "no request")
-            raise DeadlineExceededError("the request did not come in time") from None
-        timer.ended(None)
-        return message
-
-    async def _read(self) -> bytes | None:
-        message: bytes = await self._context.read()
+            message: bytes = await self._context.read()
+        finally:
+            if timeout is not None:
+                timeout.end(self)
         return None if message is grpc.aio.EOF else message  # type: ignore[attr-defined]  # its stub has it not
+
+    def time_out(self) -> None:
+        """No request has come in time."""
+        self._is_silent = True
+        self._method.port.metrics.refused(self._method.port.name, "no request")
+        if self._timer is not None:
+            self._timer.end_now()
 
     def drain(self) -> None:
         """An open-ended stream ends now, or as soon as it may."""
@@ -343,6 +342,8 @@ class Call:
         method.port.back_off()
 
     def _late(self) -> KnownError:
+        if self._is_silent:
+            return DeadlineExceededError("the request did not come in time")
         drained = self._method.open_ended and self._method.in_flight.draining
         return UnavailableError(DRAINING) if drained else DeadlineExceededError()
 

@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 
 import grpc
 
+from chassis.acceptance import note_acceptance
 from chassis.deadline import capped
 from chassis.errors import (
     DeadlineExceededError,
     KnownError,
+    ResourceExhaustedError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -30,6 +32,14 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 # What is on its way to a reader of a stream; the peer sends no more before it is read.
 UNREAD_BYTES = 262_144
 METADATA_BYTES = 65_536  # an error may list many violations (chassis/grpc_status.py)
+
+# A peer may answer these, and gRPC itself, before the credential is accepted.
+_BEFORE_ACCEPTANCE = (
+    UnauthenticatedError,
+    UnavailableError,
+    DeadlineExceededError,
+    ResourceExhaustedError,
+)
 
 PROXY = re.compile(r"[^\s/@]+:[0-9]{1,5}")  # no scheme, no password
 
@@ -117,9 +127,12 @@ async def call(
     """
     timeout = call_timeout(deadline_seconds)
     try:
-        return await method(request, timeout=timeout, metadata=call_metadata(token, metadata))
+        answer = await method(request, timeout=timeout, metadata=call_metadata(token, metadata))
     except grpc.aio.AioRpcError as error:
-        raise known_error(error) from None
+        raise _noted(known_error(error), token) from None
+    if token:
+        note_acceptance()
+    return answer
 
 
 async def stream(
@@ -135,9 +148,11 @@ async def stream(
     answers = method(request, timeout=timeout, metadata=call_metadata(token, metadata))
     try:
         async for answer in answers:
+            if token:
+                note_acceptance()
             yield answer
     except grpc.aio.AioRpcError as error:
-        raise known_error(error) from None
+        raise _noted(known_error(error), token) from None
     finally:
         answers.cancel()
 
@@ -168,6 +183,13 @@ def _sendable(token: Sensitive[str]) -> str:
     if not (text.isascii() and text.isprintable()):
         raise UnauthenticatedError("the credential is not printable ASCII text")
     return text
+
+
+def _noted(error: KnownError, token: Sensitive[str] | None) -> KnownError:
+    """The error, once it is noted if it tells that the token was accepted."""
+    if token and not isinstance(error, _BEFORE_ACCEPTANCE):
+        note_acceptance()
+    return error
 
 
 def known_error(error: "grpc.aio.AioRpcError | grpc.Call") -> KnownError:

@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 import grpc
 from google.protobuf.message import DecodeError
 
+from chassis.deadline import MessageTimeout
 from chassis.errors import InvalidArgumentError
 from chassis.grpc_calls import Call, Metadata
 from chassis.in_flight import MethodContext
@@ -158,13 +159,12 @@ class _TurnsCall(_StreamCall):
     server that drains ends it between two of them.
     """
 
-    __slots__ = ("_idle", "_seconds")
+    __slots__ = ("_idle", "_timeout")
 
     def __init__(self, method: Method, metadata: Metadata) -> None:
         super().__init__(method, metadata)
         self._idle = False  # what keeps it from beginning is told of as of any call
-        limits = method.context.in_flight.limits
-        self._seconds: float | None = limits.request_seconds  # until the next request is there
+        self._timeout: MessageTimeout | None = method.context.in_flight.first_message
 
     async def _asked(self) -> Self:
         return self
@@ -176,11 +176,11 @@ class _TurnsCall(_StreamCall):
         self._idle = True
         if self._method.in_flight.draining:
             self.drain()
-        request = await self.received(self._seconds)
+        request = await self.received(self._timeout)
         if request is None:
             raise StopAsyncIteration
         self._idle, self._started = False, time.perf_counter()
-        self._seconds = self._method.in_flight.limits.idle_seconds
+        self._timeout = self._method.in_flight.next_message
         return self._serving.parsed(request)
 
     def _written(self) -> None:

@@ -21,7 +21,7 @@ from grpc_health.v1 import health_pb2_grpc
 
 from chassis import reflection
 from chassis.accept_mode import AcceptMode
-from chassis.accept_modes import CallServer, new_server
+from chassis.accept_modes import Accepting, new_server
 from chassis.config import StartHinderedError
 from chassis.grpc_calls import METADATA_BYTES
 from chassis.grpc_health import ReadinessHealth
@@ -146,13 +146,14 @@ class GrpcServer:
         address is not free.
         """
         port = self._port
-        server = new_server(port.accept_mode, _options(port))
+        accepting = new_server(port.accept_mode, _options(port))
+        server = accepting.server
         context = PortContext(
             name=port.name,
             metrics=self._metrics,
             authenticator=port.authenticator,
             budget=VerificationBudget(time.monotonic),
-            back_off=server.back_off,
+            back_off=accepting.back_off,
         )
         registered = self._register(port.services, context, self._in_flight)
         if registered != self._declared:
@@ -163,7 +164,7 @@ class GrpcServer:
         server.add_generic_rpc_handlers((methods,))
         bound = _bound(server, port, self._current_tls())
         await server.start()
-        self._running = _Running(server, methods)
+        self._running = _Running(accepting, methods)
         self._background = [
             asyncio.create_task(work)
             for work in (self._health.follow(), self._running.collect_young_objects())
@@ -184,12 +185,12 @@ class GrpcServer:
             task.cancel()
         began = time.monotonic()
         await self._health.drain()
-        running.server.stop_backing_off()
+        running.accepting.stop_backing_off()
         await running.until_quiet(min(ACCEPT_SECONDS, grace_seconds))
         for in_flight in (self._in_flight, *self._for_everyone):
             in_flight.drain()
         grace_seconds = max(0.0, grace_seconds - (time.monotonic() - began))
-        stopped = asyncio.ensure_future(running.server.stop(_NO_END_SECONDS))
+        stopped = asyncio.ensure_future(running.accepting.server.stop(_NO_END_SECONDS))
         calls_ended = asyncio.ensure_future(self._in_flight.calls_ended.wait())
         await asyncio.wait(
             (stopped, calls_ended),
@@ -202,7 +203,7 @@ class GrpcServer:
         if not stopped.done():
             # Without a grace it cancels before it awaits anything but its turn: the first
             # stop() cannot end and free the server in between, as if both had a timer.
-            await running.server.stop(None)
+            await running.accepting.server.stop(None)
         await stopped
 
     def _current_tls(self) -> CurrentTls:
@@ -263,7 +264,7 @@ class GrpcServer:
 class _Running:
     """What there is between start() and stop()."""
 
-    server: CallServer
+    accepting: Accepting
     methods: Methods
 
     async def collect_young_objects(self) -> None:
@@ -288,7 +289,7 @@ class _Running:
             before = self.methods.arrived
 
 
-def _bound(server: CallServer, port: Port, current: CurrentTls) -> int:
+def _bound(server: grpc.aio.Server, port: Port, current: CurrentTls) -> int:
     host, _, number = port.address.rpartition(":")
     client_certificates = port.tls.client_ca is not None
     credentials = RotatingTls(current, client_certificates=client_certificates).credentials()

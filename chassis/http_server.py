@@ -5,24 +5,35 @@ import contextlib
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import uvicorn
 
+from chassis.acceptor import Acceptor, refuse
 from chassis.addresses import listen
+from chassis.connection_slots import ConnectionRefusedByLimitError, ConnectionSlots, Slot
+from chassis.http_connection import HttpConnection
+from chassis.line_limit import LineLimit
 from chassis.listening import port_problem
+from chassis.log_level import LogLevel
 from chassis.tls_context import rotating_context
 from chassis.tls_files import CurrentTls
 
 CLOSING_SECONDS = 1.0
 """How long a stop waits for a client to end TLS on a connection that is over."""
+HANDSHAKE_SECONDS = 5.0
+"""How long a client may take for the whole handshake of TLS."""
+CONNECTIONS = 1_024
+_HANDSHAKE = "handshake"  # why a connection was refused
+
+_HANDSHAKE_FAILED = LineLimit("handshake failed", LogLevel.DEBUG)
 
 
 @dataclass(frozen=True)
 class HttpBounds:
     """What one client may take of the server. Times in seconds, sizes in bytes."""
 
-    concurrent_connections: int = 1_024
     keep_alive_seconds: int = 75
     header_bytes: int = 65_536
     message_bytes: int = 4_096
@@ -31,16 +42,18 @@ class HttpBounds:
 
 @dataclass(frozen=True)
 class Protocols:
-    """What makes the protocol of one connection, from the arguments that uvicorn's takes."""
+    """What makes the protocol of one connection, from uvicorn's arguments and a `slot`."""
 
-    http: Callable[..., asyncio.Protocol] | None = None
-    """In place of uvicorn's."""
+    http: Callable[..., asyncio.Protocol] = HttpConnection
     websocket: type[asyncio.Protocol] | None = None
     """Of a connection that was upgraded. Without it none is."""
 
 
 class HttpServer:
-    """Serves one application on one port, with TLS if it is given any."""
+    """Serves one application on one port, with TLS if it is given any.
+
+    A connection takes one of the `slots` when it is accepted; without one it is reset.
+    """
 
     def __init__(  # noqa: PLR0913  # each is one plain thing about the port
         self,
@@ -51,13 +64,18 @@ class HttpServer:
         tls: CurrentTls | None = None,
         bounds: HttpBounds | None = None,
         protocols: Protocols | None = None,
+        slots: ConnectionSlots | None = None,
         setting: str = "the port's setting",
     ) -> None:
         self._address, self._setting = (host, port), setting
         self._tls = rotating_context(tls) if tls else None
-        self._config = _config(app, bounds or HttpBounds(), protocols or Protocols())
+        self._protocols = protocols or Protocols()
+        self._slots = slots or ConnectionSlots(CONNECTIONS)
+        self._config = _config(app, bounds or HttpBounds(), self._protocols)
         self._server = _OwnedServer(self._config)
         self._serving: asyncio.Task[None] | None = None
+        self._acceptor: Acceptor | None = None
+        self._beginning: set[asyncio.Task[None]] = set()
 
     async def start(self) -> int:
         """The bound port's number; from now on requests are answered.
@@ -73,24 +91,73 @@ class HttpServer:
         # an answer in two parts would wait for the client's delayed acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         port: int = listener.getsockname()[1]
-        self._config.load()
-        self._config.ssl = self._tls
-        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+        try:
+            await self._start_application()
+        except BaseException:
+            listener.close()
+            raise
+        self._acceptor = Acceptor(listener, self._accepted)
+        self._acceptor.start()
+        return port
+
+    async def _start_application(self) -> None:
+        # Without sockets it accepts nothing by itself.
+        self._serving = asyncio.create_task(self._server.serve(sockets=[]))
         started = asyncio.create_task(self._server.ready.wait())
         await asyncio.wait({self._serving, started}, return_when=asyncio.FIRST_COMPLETED)
         started.cancel()
         if self._serving.done():
-            listener.close()
             self._serving.result()
             raise RuntimeError("the application did not start")
-        return port
 
     async def stop(self, grace_seconds: float) -> None:
         """Requests under way have ended, or been cancelled after `grace_seconds`."""
-        if self._serving is not None:
-            self._config.timeout_graceful_shutdown = max(1, int(grace_seconds))
-            self._server.should_exit = True
-            await self._serving
+        if self._acceptor is None or self._serving is None:
+            return
+        self._acceptor.close()
+        for handshake in self._beginning:
+            handshake.cancel()
+        self._config.timeout_graceful_shutdown = max(1, int(grace_seconds))
+        self._server.should_exit = True
+        await self._serving
+
+    def _accepted(self, connection: socket.socket, host: str) -> None:
+        try:
+            slot = self._slots.take(host)
+        except ConnectionRefusedByLimitError:
+            refuse(connection)
+            return
+        task = asyncio.create_task(self._begin(connection, slot))
+        self._beginning.add(task)
+        task.add_done_callback(self._beginning.discard)
+
+    async def _begin(self, connection: socket.socket, slot: Slot) -> None:
+        """The connection has a protocol, or is over."""
+        loop = asyncio.get_running_loop()
+        seconds = HANDSHAKE_SECONDS if self._tls else None
+        try:
+            await loop.connect_accepted_socket(
+                partial(self._protocol, slot),
+                connection,
+                ssl=self._tls,
+                ssl_handshake_timeout=seconds,
+            )
+        except OSError as error:  # ssl.SSLError is one
+            _HANDSHAKE_FAILED.say(reason=type(error).__name__)
+        finally:
+            # uvloop returns as if nothing were wrong when a client leaves during the handshake.
+            if not slot.is_established:
+                self._slots.refused(_HANDSHAKE)
+                slot.release()
+                connection.close()
+
+    def _protocol(self, slot: Slot) -> asyncio.Protocol:
+        return self._protocols.http(
+            config=self._config,
+            server_state=self._server.server_state,
+            app_state=self._server.lifespan.state,
+            slot=slot,
+        )
 
 
 class _OwnedServer(uvicorn.Server):
@@ -136,7 +203,6 @@ def _is_closing(connection: Any) -> bool:
 def _config(app: Any, bounds: HttpBounds, protocols: Protocols) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=protocols.http or "httptools",  # type: ignore[arg-type]  # uvicorn only calls it
         ws=protocols.websocket or "none",
         ws_max_size=bounds.message_bytes,
         ws_per_message_deflate=False,
@@ -144,7 +210,6 @@ def _config(app: Any, bounds: HttpBounds, protocols: Protocols) -> uvicorn.Confi
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=bounds.concurrent_connections,
         timeout_keep_alive=bounds.keep_alive_seconds,
         h11_max_incomplete_event_size=bounds.header_bytes,
     )

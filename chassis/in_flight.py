@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from chassis.admission import ConcurrencyLimiter
-from chassis.deadline import Timers
+from chassis.deadline import MessageTimeout, Timers
 from chassis.errors import ResourceExhaustedError
 from chassis.fair_queue import FairQueue
 from chassis.identity import Authenticator
@@ -68,8 +68,10 @@ class InFlight:
         "_stream_places",
         "calls_ended",
         "draining",
+        "first_message",
         "limits",
         "lines",
+        "next_message",
         "places",
         "queue",
         "streams",
@@ -84,6 +86,9 @@ class InFlight:
         self._stream_places = ConcurrencyLimiter(limits.concurrent_streams)
         self.streams: set[Stream] = set()
         self.unverified = 0
+        self.first_message = MessageTimeout(limits.request_seconds)
+        idle = limits.idle_seconds
+        self.next_message = None if idle is None else MessageTimeout(idle)
         self.timers = Timers()
         self.lines = CallLines(lambda: {"calls_in_flight": self.places.taken})
         self.draining = False

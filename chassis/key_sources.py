@@ -23,6 +23,7 @@ from chassis.errors import UnavailableError
 from chassis.file_rules import FileRuleError, Holds, read_file
 from chassis.issuers import Issuer
 from chassis.jwks import KeySet, KeySetError, parse_key_set
+from chassis.line_limit import LineLimit
 
 MAX_DOCUMENT_BYTES = 262_144
 FETCH_TIMEOUT_SECONDS = 5.0
@@ -33,6 +34,7 @@ LEAST_PAUSE = timedelta(seconds=30)
 STALE_AFTER = timedelta(hours=1)
 
 _log = structlog.get_logger(__name__)
+_NOT_READ = LineLimit("key set not read")  # each token with an unknown key id has it looked at
 
 
 class KeySource(Protocol):
@@ -122,7 +124,7 @@ class FileKeySource:
             self._read_at = now
         except (OSError, FileRuleError, KeySetError) as error:
             # A file caught in the middle of its replacement is read again at the next look.
-            _log.warning("key set not read", reason=type(error).__name__, rule=_rule(error))
+            _NOT_READ.say(reason=type(error).__name__, rule=_rule(error))
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ class WorkerCounts:
 
     alive: int
     restarts: Sequence[int]
+    refusals: Mapping[str, int]  # by reason, at the operations port
 
 
 # name, type, labels, meaning: the documentation lists them too.
@@ -23,13 +24,22 @@ RESTARTS = (
     "Worker processes started in the place of one that had ended.",
 )
 
+# The same as that of the workers, who have it for their own ports.
+REFUSALS = (
+    "port_refusals_total",
+    "counter",
+    ("port", "reason"),
+    "Connections, calls and requests that a port refused before serving them.",
+)
 
-def merged(texts: Mapping[int, str]) -> str:
-    """The families of all, each once, with a label `worker` on every series.
 
-    `texts` are expositions in Prometheus' text format, by the worker's number.
+def merged(texts: Mapping[int, str], own: str = "") -> str:
+    """The families of all, each once, with a label `worker` on the series of workers.
+
+    `texts` are expositions in Prometheus' text format, by the worker's number; `own` is the
+    supervisor's.
     """
-    families: dict[tuple[str, ...], list[str]] = {}
+    families = {heading: list(samples) for heading, samples in _families(own)}
     for number, text in texts.items():
         for heading, samples in _families(text):
             lines = families.setdefault(heading, [])
@@ -45,6 +55,11 @@ def exposition(counts: WorkerCounts) -> str:
         f"{ALIVE[0]} {counts.alive}",
         *_heading(RESTARTS),
         *(f'{RESTARTS[0]}{{{LABEL}="{worker}"}} {count}' for worker, count in restarts),
+        *_heading(REFUSALS),
+        *(
+            f'{REFUSALS[0]}{{port="operations",reason="{reason}"}} {count}'
+            for reason, count in counts.refusals.items()
+        ),
     ]
     return "".join(f"{line}\n" for line in lines)
 

@@ -25,6 +25,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from chassis.certificates import Certificates
+from chassis.merged_metrics import REFUSALS
+from chassis.port_connections import PortConnections
 
 F = TypeVar("F", CounterMetricFamily, HistogramMetricFamily)
 
@@ -117,7 +119,12 @@ class Metrics:
         self.registry.register(self.calls)
         self.certificates = Certificates()
         self.registry.register(self.certificates)
-        for name, _, labels in (Calls.COUNT, Calls.SECONDS, Certificates.NOT_AFTER):
+        self.connections = PortConnections()
+        self.registry.register(self.connections)
+        for name, _, labels in (
+            *(Calls.COUNT, Calls.SECONDS, Certificates.NOT_AFTER),
+            *(PortConnections.CONNECTIONS, PortConnections.LIMIT),
+        ):
             self._labels[name] = labels
         self.calls_now = 0
         in_flight = self.gauge(
@@ -134,8 +141,8 @@ class Metrics:
         streams.set_function(lambda: self.streams_now)
         self._refused = self.counter(
             "port_refusals",
-            "Connections, calls and requests that a port refused before serving them.",
-            ("port", "reason"),
+            REFUSALS[3],
+            REFUSALS[2],
         )
 
     def refused(self, port: str, reason: str) -> None:

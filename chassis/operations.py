@@ -8,17 +8,23 @@ web framework for three short answers.
 
 import asyncio
 import json
+import socket
 from collections.abc import Sequence
 from typing import Protocol
 
-import structlog
-
+from chassis.acceptor import Acceptor, refuse
 from chassis.addresses import listen
+from chassis.connection_slots import ConnectionRefusedByLimitError, ConnectionSlots, Slot
+from chassis.descriptors import OPERATIONS_CONNECTIONS
+from chassis.line_limit import LineLimit
 from chassis.listening import port_problem
+from chassis.log_level import LogLevel
 from chassis.openmetrics import in_form
 from chassis.readiness import Readiness
 
+PORT = "operations"
 REQUEST_TIMEOUT_SECONDS = 10.0
+HEAD_SECONDS = 2.0
 REQUEST_BYTES = 65_536
 TEXT = "text/plain; charset=utf-8"
 _REASONS = {
@@ -37,16 +43,20 @@ _CLIENTS_FAULTS = (
     asyncio.LimitOverrunError,
 )
 
-_log = structlog.get_logger(__name__)
+_BROKEN_OFF = LineLimit("operations request broken off", LogLevel.DEBUG)
 
 _Answer = tuple[int, str, bytes]  # status, content type, body
 
 
 class Exposition(Protocol):
-    """What has metrics to show; chassis.metrics.Metrics is one."""
+    """What has metrics to show and counts; chassis.metrics.Metrics is one."""
 
     def exposition(self) -> bytes:
         """All values, in the Prometheus text format."""
+        ...
+
+    def refused(self, port: str, reason: str) -> None:
+        """One more connection was refused at the port."""
         ...
 
 
@@ -59,6 +69,10 @@ class Vitals(Protocol):
 
     async def failing(self) -> Sequence[str]:
         """What keeps it from serving, by name; nothing if it is ready."""
+        ...
+
+    def refused(self, reason: str) -> None:
+        """One more connection to this port was refused."""
         ...
 
 
@@ -76,15 +90,24 @@ class ProcessVitals:
         """See Vitals."""
         return await self._readiness.failing()
 
+    def refused(self, reason: str) -> None:
+        """See Vitals."""
+        self._metrics.refused(PORT, reason)
+
 
 class OperationsPort:
-    """Shows Vitals to whoever asks; a connection carries one request."""
+    """Shows Vitals to whoever asks; a connection carries one request.
+
+    At most OPERATIONS_CONNECTIONS are open; one more is reset as it is accepted.
+    """
 
     def __init__(
         self, host: str, port: int, vitals: Vitals, *, setting: str = "the port's setting"
     ) -> None:
         self._address, self._vitals, self._setting = (host, port), vitals, setting
-        self._server: asyncio.Server | None = None
+        self._slots = ConnectionSlots(OPERATIONS_CONNECTIONS, refused=vitals.refused)
+        self._acceptor: Acceptor | None = None
+        self._served: set[asyncio.Task[None]] = set()
 
     async def start(self) -> int:
         """The bound port's number. Raises StartRefusedError if the address is not free."""
@@ -93,30 +116,49 @@ class OperationsPort:
         except OSError as error:
             raise port_problem(*self._address, self._setting, error) from error
         port: int = listener.getsockname()[1]
-        self._server = await asyncio.start_server(
-            self._serve, sock=listener, limit=REQUEST_BYTES
-        )
+        self._acceptor = Acceptor(listener, self._accepted)
+        self._acceptor.start()
         return port
 
     async def stop(self) -> None:
         """The port is closed."""
-        if self._server is not None:
-            self._server.close()
+        if self._acceptor is not None:
+            self._acceptor.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accepted(self, connection: socket.socket, host: str) -> None:
+        try:
+            slot = self._slots.take(host)
+        except ConnectionRefusedByLimitError:
+            refuse(connection)
+            return
+        task = asyncio.create_task(self._serve(connection, slot))
+        self._served.add(task)
+        task.add_done_callback(self._served.discard)
+
+    async def _serve(self, connection: socket.socket, slot: Slot) -> None:
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS):
-                head = await reader.readuntil(b"\r\n\r\n")
-                first, *fields = head.decode("latin-1").split("\r\n")
-                method, target, _ = first.split(" ")
-                path = target.partition("?")[0]
-                answer = await self._answer(method, path, _accepts(fields))
-                writer.write(_rendered(answer, with_body=method != "HEAD"))
-                await writer.drain()
+                await self._exchange(connection)
         except _CLIENTS_FAULTS as error:
-            _log.debug("operations request broken off", reason=type(error).__name__)
+            _BROKEN_OFF.say(reason=type(error).__name__)
         finally:
+            slot.release()
+
+    async def _exchange(self, connection: socket.socket) -> None:
+        """One request is answered. The connection is closed, whether or not that was read."""
+        reader, writer = await asyncio.open_connection(sock=connection, limit=REQUEST_BYTES)
+        try:
+            async with asyncio.timeout(HEAD_SECONDS):
+                head = await reader.readuntil(b"\r\n\r\n")
+            first, *fields = head.decode("latin-1").split("\r\n")
+            method, target, _ = first.split(" ")
+            path = target.partition("?")[0]
+            answer = await self._answer(method, path, _accepts(fields))
+            writer.write(_rendered(answer, with_body=method != "HEAD"))
             writer.close()
+            await writer.wait_closed()
+        finally:
+            writer.transport.abort()
 
     async def _answer(self, method: str, path: str, accepts: str) -> _Answer:
         if path not in {"/metrics", "/healthz", "/livez", "/readyz"}:

@@ -2,6 +2,7 @@
 
 - SIGTERM and SIGINT set `stopping`; main drains and returns. A second signal ends it at once.
 - Core dumps are off: they would hold whatever the memory holds.
+- It may open as many files and connections as the system lets it (chassis/descriptors.py).
 - What does not allow a start is told as sentences. Exit code 2: somebody has to change
   something first; 3: it may pass by itself (chassis/config.py). Where it was found is logged at
   DEBUG.
@@ -20,6 +21,7 @@ import structlog
 import uvloop
 
 from chassis.config import StartRefusedError
+from chassis.descriptors import raise_descriptor_limit
 from chassis.foreign_output import log_lost_exceptions, redirect_standard_error
 from chassis.log_level import LogLevel
 from chassis.redaction import describe_exception
@@ -47,6 +49,7 @@ def run(
     allow a start; it is logged unless somebody else does.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    raise_descriptor_limit()
     configure_logging(service, LogLevel.INFO, sys.stderr)  # until main knows better
     redirect_standard_error()
     try:

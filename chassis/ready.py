@@ -26,8 +26,8 @@ def announce(ports: Mapping[str, int], ready_file: Path | None) -> None:
     record("ready", **ports)
 
 
-# As many objects as a thousand calls under way hold; a call that has ended leaves none.
-YOUNG_OBJECTS = 50_000
+# As many objects as some hundred calls under way hold, or a thousand have left in circles.
+YOUNG_OBJECTS = 20_000
 
 
 def settle() -> None:

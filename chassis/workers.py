@@ -8,6 +8,7 @@
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,7 @@ class _Crew:
         marks.listen(self._tell_all)
         self._end_seconds = workers.drain_seconds + END_MARGIN_SECONDS
         self._draining = False
+        self._refusals: Counter[str] = Counter()
 
     def _tell_all(self, marks: Mapping[str, int]) -> None:
         """What one of them has seen, every one knows."""
@@ -208,8 +210,14 @@ class _Crew:
         counts = merged_metrics.WorkerCounts(
             alive=sum(worker.alive for worker in self._workers),
             restarts=[worker.replacements for worker in self._workers],
+            refusals=self._refusals,
         )
-        return (merged_metrics.exposition(counts) + merged_metrics.merged(answered)).encode()
+        own = merged_metrics.exposition(counts)
+        return merged_metrics.merged(answered, own).encode()
+
+    def refused(self, reason: str) -> None:
+        """See Vitals."""
+        self._refusals[reason] += 1
 
     async def failing(self) -> list[str]:
         """See Vitals: what any serving worker says, and that none serves.

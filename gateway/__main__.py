@@ -16,6 +16,8 @@ import structlog
 
 from chassis.clock import SystemClock
 from chassis.config import load_config
+from chassis.connection_slots import ConnectionSlots
+from chassis.descriptors import connection_limits
 from chassis.grpc_client import open_channel
 from chassis.grpc_health import PeerHealth
 from chassis.http_server import HttpBounds, HttpServer, Protocols
@@ -44,6 +46,10 @@ from gateway.reviews.answers import Reviews
 from gateway.routes import keeper_verbs, review_verbs, secure_value_verbs
 
 KEEP_ALIVE_SECONDS = 75
+PORT = "gateway"
+"""What metrics and readiness call the HTTPS port."""
+SOURCES = 4
+"""So many sources at least can have connections on which no credential was accepted yet."""
 HEALTH_SECONDS = 1.9  # longer than the vault takes to ask metadata
 
 _log = structlog.get_logger("gateway")
@@ -73,7 +79,10 @@ async def main(stopping: asyncio.Event) -> None:
     )
     ports = {"https": await https.start(), "operations": await operations.start()}
     announce(ports, config.ready_file)
-    await metrics.certificates.watch(SystemClock(), stopping)
+    await asyncio.gather(
+        metrics.certificates.watch(SystemClock(), stopping),
+        metrics.connections.watch(stopping),
+    )
     readiness.drain()
     await https.stop(config.drain_seconds)
     await operations.stop()
@@ -113,21 +122,30 @@ def _https_server(  # everything that main has made
         capacity=config.concurrent_requests,
         clock=SystemClock(),
     )
-    bounds = ConnectionBounds(connections=config.concurrent_connections)
     return HttpServer(
         app,
         config.host,
         config.port,
         tls=_tls(config, metrics),
-        # The connection counts connections itself, and says so in a `Status`.
-        bounds=HttpBounds(
-            concurrent_connections=sys.maxsize, keep_alive_seconds=KEEP_ALIVE_SECONDS
-        ),
+        bounds=HttpBounds(keep_alive_seconds=KEEP_ALIVE_SECONDS),
         protocols=Protocols(
-            http=partial(BoundedConnection, bounds=bounds), websocket=WatchConnection
+            http=partial(BoundedConnection, bounds=ConnectionBounds()),
+            websocket=WatchConnection,
         ),
+        slots=_slots(config, metrics),
         setting=f"{PREFIX}PORT",
     )
+
+
+def _slots(config: Config, metrics: Metrics) -> ConnectionSlots:
+    limit = connection_limits({PORT: config.concurrent_connections})[PORT]
+    slots = ConnectionSlots(
+        limit,
+        strangers_per_source=max(1, limit // SOURCES),
+        refused=partial(metrics.refused, PORT),
+    )
+    metrics.connections.add(PORT, limit, lambda: slots.open)
+    return slots
 
 
 def _tls(config: Config, metrics: Metrics) -> CurrentTls:
@@ -147,7 +165,10 @@ def _readiness(
             name: PeerHealth(channel, service=service, deadline_seconds=HEALTH_SECONDS).check
             for name, (channel, service) in peers.items()
         }
-        | {"certificate of https": metrics.certificates.check("https", SystemClock())}
+        | {
+            "certificate of https": metrics.certificates.check("https", SystemClock()),
+            PORT: metrics.connections.check(PORT),
+        }
     )
 
 

@@ -16,7 +16,7 @@ from chassis.clock import Clock
 from gateway.edge.credentials import credential_of
 from gateway.edge.edge import Edge
 from gateway.edge.http_metrics import HttpMetrics
-from gateway.edge.request_state import set_form, set_route, set_target
+from gateway.edge.request_state import accept_caller, set_form, set_route, set_target
 from gateway.edge.room import Room
 from gateway.edge.websocket import refuse_websocket
 from gateway.errors import BadRequestError, MethodNotAllowedError, UnknownPathError
@@ -113,6 +113,7 @@ class ResourceEndpoint:
         async with self._room:
             response = await verb(target, request, token)
             if not isinstance(response, EventStream):
+                accept_caller(scope)
                 await response(scope, receive, send)
                 return
         await response(scope, receive, send)  # it has a place among the streams instead

@@ -1,6 +1,7 @@
 """One process that serves: all of metadata by itself, or one of several workers."""
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
 from chassis.addresses import host_and_port
@@ -8,6 +9,7 @@ from chassis.clock import SystemClock
 from chassis.commits import show_overdue
 from chassis.database_health import DatabaseHealth
 from chassis.database_tls import add_certificates
+from chassis.descriptors import connection_limits
 from chassis.freed_memory import give_back_freed_memory
 from chassis.grpc_server import GrpcServer, Port, Service, Tls
 from chassis.identity import Authenticator
@@ -22,6 +24,7 @@ from metadata_svc.assembly import assemble
 from metadata_svc.config import MIGRATIONS, PORT_SETTINGS, PREFIX, Config, grpc_ports
 from metadata_svc.worker import poll_until_stopped, trim_until_stopped
 
+PORTS = ("clients", "peer")
 WRITTEN_TABLES = ("secure_values", "keepers", "changes")
 MAXIMUM_REQUEST_BYTES = 1024 * 1024  # what a client may have sent to the gateway
 
@@ -53,10 +56,13 @@ async def _serve(
     parts = assemble(config, database, metrics)
     own = Tls(config.tls_certificate, config.tls_private_key)
     mutual = Tls(config.peer_tls_certificate, config.peer_tls_private_key, config.peer_ca)
+    config = _with_descriptors(config, told=place.number == 0)
     port = partial(_port, config, place, parts.authenticator)
     clients = GrpcServer(*port("clients", own, parts.clients), metrics, readiness)
     peer = GrpcServer(*port("peer", mutual, (parts.peer,)), metrics, readiness)
     ports = {"clients": await clients.start(), "peer": await peer.start()}
+    for name, number in ports.items():
+        metrics.connections.add_grpc(name, config.connections, number)
     await place.open(ports, ProcessVitals(metrics, readiness))
     await asyncio.gather(
         trim_until_stopped(
@@ -70,20 +76,29 @@ async def _serve(
         ),
         metrics.certificates.watch(SystemClock(), stopping, told=place.number == 0),
         give_back_freed_memory(stopping),
+        metrics.connections.watch(stopping),
     )
     readiness.drain()
     await asyncio.gather(clients.stop(config.drain_seconds), peer.stop(config.drain_seconds))
     await place.close()
 
 
+def _with_descriptors(config: Config, *, told: bool) -> Config:
+    """With no more connections than there are descriptors for."""
+    limits = connection_limits(
+        dict.fromkeys(PORTS, config.connections),
+        database_connections=config.dsn_connections,
+        told=told,
+    )
+    return replace(config, connections=min(limits.values()))
+
+
 def _readiness(database: Database, metrics: Metrics) -> Readiness:
     check, clock = metrics.certificates.check, SystemClock()
     return Readiness(
-        {
-            "database": DatabaseHealth(database, WRITTEN_TABLES).check,
-            "certificate of clients": check("clients", clock),
-            "certificate of peer": check("peer", clock),
-        }
+        {"database": DatabaseHealth(database, WRITTEN_TABLES).check}
+        | {f"certificate of {name}": check(name, clock) for name in PORTS}
+        | {name: metrics.connections.check(name) for name in PORTS}
     )
 
 

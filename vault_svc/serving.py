@@ -1,6 +1,7 @@
 """One process that serves: a whole vault by itself, or one of several workers."""
 
 import asyncio
+from dataclasses import replace
 
 import grpc
 import structlog
@@ -10,6 +11,7 @@ from chassis.clock import SystemClock
 from chassis.commits import show_overdue
 from chassis.database_health import DatabaseHealth
 from chassis.database_tls import add_certificates
+from chassis.descriptors import connection_limits
 from chassis.freed_memory import give_back_freed_memory
 from chassis.grpc_client import open_channel
 from chassis.grpc_health import PeerHealth
@@ -74,15 +76,18 @@ async def _serve(
         keks = await usable_keks(config, database, metrics)
         parts = assemble(config, database, channel, metrics, keks)
         readiness = _readiness(database, channel, metrics)
+        config = _with_descriptors(config, told=place.number == 0)
         port = _port(config, place, parts)
         server = GrpcServer(port, SERVICE_NAMES, metrics, readiness)
         ports = {"clients": await server.start()}
+        metrics.connections.add_grpc("clients", port.connections, ports["clients"])
         await place.open(ports, ProcessVitals(metrics, readiness))
         # Any number of sweeps would do no harm, and no good: one of the workers sweeps.
         await asyncio.gather(
             parts.worker.run(stopping) if place.number == 0 else stopping.wait(),
             metrics.certificates.watch(SystemClock(), stopping, told=place.number == 0),
             give_back_freed_memory(stopping),
+            metrics.connections.watch(stopping),
         )
         readiness.drain()
         await server.stop(config.drain_seconds)
@@ -98,6 +103,16 @@ def _check_peer_files(config: Config, metrics: Metrics) -> None:
     add("metadata CA", config.metadata_ca, lambda: in_use.authorities)
 
 
+def _with_descriptors(config: Config, *, told: bool) -> Config:
+    """With no more connections than there are descriptors for."""
+    limits = connection_limits(
+        {"clients": config.connections},
+        database_connections=config.dsn_connections,
+        told=told,
+    )
+    return replace(config, connections=limits["clients"])
+
+
 def _readiness(database: Database, channel: grpc.aio.Channel, metrics: Metrics) -> Readiness:
     metadata = PeerHealth(
         channel, service=PEER_SERVICE, deadline_seconds=HEALTH_DEADLINE_SECONDS
@@ -109,6 +124,7 @@ def _readiness(database: Database, channel: grpc.aio.Channel, metrics: Metrics) 
             "database": database_health.check,
             "metadata": metadata.check,
             "certificate of clients": certificate,
+            "clients": metrics.connections.check("clients"),
         }
     )
 

@@ -2,6 +2,7 @@
 
 - A request's head arrives within `head_seconds` and within `head_bytes`; so does whatever else
   brings a request no further, such as trailers without end.
+- Until a service has accepted a credential on it, a connection counts against its source.
 - A client that stops reading its answer is cut off after `write_seconds`.
 - A client that is gone without a word is found out in about a minute, also while there is
   nothing to send to it: a watch may be silent for long.
@@ -15,15 +16,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import structlog
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from chassis.errors import ResourceExhaustedError
+from chassis.connection_slots import Slot
+from chassis.http_connection import HttpConnection
+from chassis.line_limit import LineLimit
+from chassis.log_level import LogLevel
 from chassis.request_id import accepted_or_new
 from gateway.edge.exchange import REQUEST_ID_HEADER, SECURITY_HEADERS
 from gateway.edge.request_head import check_connection, check_host, check_target
+from gateway.edge.request_state import set_slot
 from gateway.edge.upgrades import asks_for_websocket, check_handshake
 from gateway.errors import BadRequestError, HeadTooLargeError, HttpError
 from gateway.status import failure_of
@@ -38,20 +42,19 @@ DEAD_PEER_OPTIONS = {
 Not every operating system has all of them.
 """
 
-_log = structlog.get_logger("gateway")
+_REFUSED = LineLimit("connection refused", LogLevel.INFO)
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionBounds:
-    """What one client may take; `connections` is for all of them together."""
+    """What one client may take."""
 
     head_bytes: int = 65_536
     head_seconds: float = 10.0
     write_seconds: float = 60.0
-    connections: int = 1_000
 
 
-class BoundedConnection(HttpToolsProtocol):
+class BoundedConnection(HttpConnection):
     """See the module's first lines."""
 
     def __init__(
@@ -61,9 +64,10 @@ class BoundedConnection(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
+        slot: Slot,
         bounds: ConnectionBounds,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+        super().__init__(config, server_state, app_state, _loop, slot=slot)
         self._bounds = bounds
         self._idle_bytes = 0
         self._in_head = True
@@ -73,11 +77,9 @@ class BoundedConnection(HttpToolsProtocol):
         self._write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        """Begins to wait for the first request, or ends at once when there are too many."""
+        """Begins to wait for the first request."""
         super().connection_made(transport)
         notice_dead_peer(transport.get_extra_info("socket"))
-        if len(self.connections) > self._bounds.connections:
-            self._refuse(ResourceExhaustedError())
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -121,6 +123,7 @@ class BoundedConnection(HttpToolsProtocol):
         except HttpError as error:
             self._refusal = error
             raise  # reaches data_received as one of the parser's errors
+        set_slot(self.scope["state"], self.slot)
         super().on_headers_complete()
         self._idle_bytes = 0
         self._stop_head_timer()
@@ -210,10 +213,10 @@ class BoundedConnection(HttpToolsProtocol):
         if not self._is_serving():
             self.transport.close()
 
-    def _refuse(self, error: HttpError | ResourceExhaustedError) -> None:
+    def _refuse(self, error: HttpError) -> None:
         """An answer outside any request; only a closed connection if one is being answered."""
         request_id = accepted_or_new(None)
-        _log.info("connection refused", reason=type(error).__name__, request_id=request_id)
+        _REFUSED.say(reason=type(error).__name__, request_id=request_id)
         if not self._is_serving():
             self.transport.write(_raw_answer(error, request_id))
         elif not self.cycle.response_started:
@@ -249,7 +252,7 @@ def _brings_body(headers: list[tuple[bytes, bytes]]) -> bool:
     )
 
 
-def _raw_answer(error: HttpError | ResourceExhaustedError, request_id: str) -> bytes:
+def _raw_answer(error: HttpError, request_id: str) -> bytes:
     failure = failure_of(error, target=None, request_id=request_id)
     body = msgspec.json.encode(failure.body)
     head = [

@@ -4,6 +4,7 @@ from collections.abc import MutableMapping
 from dataclasses import replace
 from typing import Any
 
+from chassis.connection_slots import Slot
 from gateway.kinds import Target
 from gateway.rendering.forms import PLAIN, Form
 
@@ -46,6 +47,18 @@ def set_watch(scope: MutableMapping[str, Any]) -> None:
 def is_watch(scope: MutableMapping[str, Any]) -> bool:
     """Whether how long the request took says nothing about how fast it was answered."""
     return bool(scope.get("state", {}).get("watch", False))
+
+
+def set_slot(state: MutableMapping[str, Any], slot: Slot) -> None:
+    """The request whose `state` this is came over the connection that has the slot."""
+    state["slot"] = slot
+
+
+def accept_caller(scope: MutableMapping[str, Any]) -> None:
+    """A service has accepted the request's credential: its connection is no stranger's."""
+    slot = scope.get("state", {}).get("slot")
+    if isinstance(slot, Slot):
+        slot.accept_caller()
 
 
 def set_form(scope: MutableMapping[str, Any], form: Form) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
-from wsproto.events import Ping
+from wsproto.events import Ping, Request
 
+from chassis.connection_slots import Slot
 from chassis.errors import PermissionDeniedError
-from gateway.edge.request_state import is_watch
+from gateway.edge.request_state import is_watch, set_slot
 from gateway.errors import BadRequestError
 
 BEARER_PROTOCOL = "base64url.bearer.authorization.k8s.io."
@@ -33,6 +34,15 @@ class WatchConnection(WSProtocol):
     write_seconds = 60.0
     _write_timer: asyncio.TimerHandle | None = None
 
+    def __init__(self, *arguments: Any, slot: Slot, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._slot = slot
+
+    def handle_connect(self, event: Request) -> None:
+        """The request of the handshake begins."""
+        super().handle_connect(event)
+        set_slot(self.scope["state"], self._slot)
+
     def pause_writing(self) -> None:
         """The client is not reading; it has some time to go on."""
         super().pause_writing()
@@ -45,7 +55,8 @@ class WatchConnection(WSProtocol):
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Ends the timer."""
+        """Ends the timer, and the connection's slot is free again."""
+        self._slot.release()
         self._stop_write_timer()
         super().connection_lost(exc)
 

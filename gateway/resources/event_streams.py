@@ -24,7 +24,7 @@ from chassis.errors import (
     UnavailableError,
 )
 from gateway.edge.http_metrics import HttpMetrics
-from gateway.edge.request_state import route_of, set_watch
+from gateway.edge.request_state import accept_caller, route_of, set_watch
 from gateway.edge.room import Room
 from gateway.errors import ClientGoneError
 
@@ -80,15 +80,15 @@ class EventStream(Response):
         set_watch(scope)
         async with self._streaming.room, aclosing(self._lines):
             with self._streaming.metrics.watching(route):
-                gone = await self._served(route, receive, send)
+                gone = await self._served(scope, receive, send)
         if not gone:
             await self._end(send)
         elif not self._begun:
             raise ClientGoneError
 
-    async def _served(self, route: str, receive: Receive, send: Send) -> bool:
+    async def _served(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Whether it was the client that ended it."""
-        writing = asyncio.create_task(self._write(route, send))
+        writing = asyncio.create_task(self._write(scope, send))
         leaving = asyncio.create_task(_left(receive))
         draining = asyncio.create_task(self._streaming.draining.wait())
         tasks = (writing, leaving, draining)
@@ -104,7 +104,8 @@ class EventStream(Response):
             writing.result()
         return not leaving.cancelled()
 
-    async def _write(self, route: str, send: Send) -> None:
+    async def _write(self, scope: Scope, send: Send) -> None:
+        route = route_of(scope)
         upcoming = asyncio.ensure_future(anext(self._lines, None))
         try:
             await asyncio.wait({upcoming}, timeout=OPENING_SECONDS)
@@ -113,6 +114,7 @@ class EventStream(Response):
             await self._begin(send)
             _log.info("watch started", route=route)
             while (line := await upcoming) is not None:
+                accept_caller(scope)
                 if line:
                     await _send(send, line)
                 upcoming = asyncio.ensure_future(anext(self._lines, None))

@@ -60,6 +60,9 @@ def a_canary() -> str:
 class Stack:
     """A running `splitkeep dev`; leaving the context ends and erases it."""
 
+    open_files: int | None = None
+    """How many each of its processes may have, if it is not to be the usual number."""
+
     def __init__(self, directory: Path, **environment: str) -> None:
         self.directory = directory
         self._environment = FREE_PORTS | FAST_SWEEP | environment
@@ -83,9 +86,13 @@ class Stack:
         environment = (
             os.environ | self._environment | {"SPLITKEEP_STATE_DIR": str(self.directory)}
         )
+        limited = ["sh", "-c", f'ulimit -n {self.open_files}; exec "$@"', "sh"]
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "splitkeep", "dev"],
+                [
+                    *(limited if self.open_files else []),
+                    *(sys.executable, "-m", "splitkeep", "dev"),
+                ],
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,

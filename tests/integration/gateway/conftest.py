@@ -18,6 +18,7 @@ import pytest
 import pytest_asyncio
 
 from chassis.clock import SystemClock
+from chassis.connection_slots import ConnectionSlots
 from chassis.grpc_client import open_channel
 from chassis.grpc_health import PeerHealth
 from chassis.grpc_server import GrpcServer, Port, Service
@@ -47,7 +48,8 @@ from tests.fakes.gateway.services import ADMIN, Store, metadata_services, vault_
 BASE = "/apis/secret.grafana.app/v1beta1"
 VALUES = f"{BASE}/namespaces/default/securevalues"
 KEEPERS = f"{BASE}/namespaces/default/keepers"
-BOUNDS = ConnectionBounds(head_seconds=0.5, write_seconds=1.0, connections=20)
+BOUNDS = ConnectionBounds(head_seconds=0.5, write_seconds=1.0)
+CONNECTIONS = 20
 # What the kernel takes at each end for a reader that does not read; left alone, it takes as
 # much as the machine is set up for, which may be tens of megabytes.
 KERNEL_BYTES = 65_536
@@ -194,7 +196,8 @@ async def running_gateway(certificates: Certificates) -> AsyncIterator[Gateway]:
     )
     connection = partial(Connection, bounds=BOUNDS)
     protocols = Protocols(connection, Socket)
-    server = HttpServer(app, LOOPBACK, 0, tls=CurrentTls(tls), protocols=protocols)
+    slots = ConnectionSlots(CONNECTIONS, refused=partial(metrics.refused, "gateway"))
+    server = HttpServer(app, LOOPBACK, 0, tls=CurrentTls(tls), protocols=protocols, slots=slots)
     port = await server.start()
     try:
         yield Gateway(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -10,8 +11,16 @@ import pytest
 import pytest_asyncio
 
 from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValueDraft
+from splitkeep.local.ports import LOOPBACK
 from tests.fakes.gateway.services import ADMIN
-from tests.integration.gateway.conftest import BASE, BOUNDS, KEEPERS, VALUES, Gateway
+from tests.integration.gateway.conftest import (
+    BASE,
+    BOUNDS,
+    CONNECTIONS,
+    KEEPERS,
+    VALUES,
+    Gateway,
+)
 from tests.integration.gateway.raw_http import BEARER, HOST, is_status, posting
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -219,16 +228,18 @@ async def test_trailers_without_end_are_cut_off(gateway: Gateway) -> None:
     assert asyncio.get_running_loop().time() - started < 5
 
 
-async def test_connections_beyond_the_bound_are_told_to_come_again(gateway: Gateway) -> None:
+async def test_connections_beyond_the_limit_are_reset(gateway: Gateway) -> None:
     async with AsyncExitStack() as held:
-        for _ in range(BOUNDS.connections):
+        for _ in range(CONNECTIONS):
             reader, writer = await held.enter_async_context(gateway.connection())
             writer.write(b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n")
             await reader.readuntil(b"ok")
 
-        _, received = await gateway.exchange(b"")
+        beyond = socket.create_connection((LOOPBACK, gateway.port), timeout=10)
+        with beyond, pytest.raises(ConnectionResetError):
+            await asyncio.to_thread(beyond.recv, 1)
 
-    assert is_status(received, 429)
+    assert b'reason="connections"} 1.0' in gateway.metrics.exposition()
 
 
 CREDENTIALS: dict[str, list[tuple[str, str]]] = {

@@ -32,7 +32,7 @@ from tests.integration.vault_svc.installation import Installation
 
 SECONDS = 6.0
 BYTES_PER_SECOND = 65_536
-"""What docs/operations.md promises of the lines that a stranger can cause."""
+"""What these attacks may cause: a quarter of what docs/operations.md promises of all."""
 BYTES_PER_CALL = 1_024
 """What a call of nothing but impossible names costs."""
 POLITE, DECRYPT = "polite", b"/splitkeep.vault.v1.Decrypter/DecryptSecureValues"

@@ -102,6 +102,24 @@ def test_what_grpc_calls_an_error_is_a_warning_without_frames_in_its_text(
     assert MARKER not in written.stream.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Error in callback for method [%s]", "Error in callback for method"),
+        ("Abort error unexpectedly suppressed: ['%s']", "Abort error unexpectedly suppressed"),
+        ("[%s]", "a message about one call"),
+    ],
+)
+def test_a_path_that_a_caller_chose_is_not_in_what_grpc_logs(
+    written: Written, text: str, shown: str
+) -> None:
+    logging.getLogger("grpc._cython.cygrpc").error(text, MARKER)
+
+    (line,) = parsed(written)
+    assert line["event"] == shown
+    assert MARKER not in written.stream.getvalue()
+
+
 def test_a_message_that_cannot_be_formatted_fails_nobody(written: Written) -> None:
     given = {"name": "a.library.bad", "msg": "%d", "args": ("no",), "levelno": 30}
     ForeignLines().handle(logging.makeLogRecord(given))

@@ -60,7 +60,7 @@ def test_without_workers_there_is_nothing() -> None:
 
 
 def test_the_supervisor_counts_its_workers() -> None:
-    text = exposition(WorkerCounts(alive=1, restarts=(0, 2)))
+    text = exposition(WorkerCounts(alive=1, restarts=(0, 2), refusals={}))
 
     assert series(text) == {
         ("workers_alive", ()): 1,

@@ -40,8 +40,8 @@ def test_openmetrics_has_the_same_values() -> None:
 
 
 def test_openmetrics_of_several_workers_tells_them_apart() -> None:
-    counts = WorkerCounts(alive=2, restarts=[0, 1])
-    samples = read(merged({0: a_text(1), 1: a_text(2)}) + exposition(counts))
+    counts = WorkerCounts(alive=2, restarts=[0, 1], refusals={})
+    samples = read(merged({0: a_text(1), 1: a_text(2)}, exposition(counts)))
 
     assert samples["requests_total[('route', 'a\"b'), ('worker', '1')]"] == 2
     assert samples["worker_restarts_total[('worker', '1')]"] == 1

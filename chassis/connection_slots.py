@@ -1,0 +1,96 @@
+"""How many connections a port has open, counted from the moment they are accepted.
+
+Until a connection is known to be of an accepted caller it also counts against its source: an
+IPv4 address, or the /64 of an IPv6 one, which is what one subscriber usually has (RFC 6177).
+"""
+
+from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
+
+LIMIT = "connections"
+SOURCE_LIMIT = "connections_of_source"
+_NETWORK_BITS = 64
+
+
+class ConnectionRefusedByLimitError(Exception):
+    """There is no slot for the connection; `reason` is the limit, as metrics name it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def source_of(host: str) -> str:
+    """What addresses of one client have in common; the text itself if it is no address."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    network = int(address) >> _NETWORK_BITS << _NETWORK_BITS
+    return f"{IPv6Address(network)}/{_NETWORK_BITS}"
+
+
+class ConnectionSlots:
+    """At most `limit` connections, and `strangers_per_source` of unknown callers."""
+
+    def __init__(
+        self,
+        limit: int,
+        *,
+        strangers_per_source: int | None = None,
+        refused: Callable[[str], None] = lambda _reason: None,
+    ) -> None:
+        self.limit = limit
+        self.open = 0
+        self.refused = refused
+        """Is told the reason of each refusal."""
+        self._per_source = strangers_per_source or limit
+        self._strangers: dict[str, int] = {}
+
+    def take(self, host: str) -> "Slot":
+        """A slot for a connection from there. Raises ConnectionRefusedByLimitError."""
+        source = source_of(host)
+        strangers = self._strangers.get(source, 0)
+        if self.open >= self.limit or strangers >= self._per_source:
+            reason = LIMIT if self.open >= self.limit else SOURCE_LIMIT
+            self.refused(reason)
+            raise ConnectionRefusedByLimitError(reason)
+        self.open += 1
+        self._strangers[source] = strangers + 1
+        return Slot(self, source)
+
+    def forget_stranger(self, source: str) -> None:
+        """One of the source's connections does not count against it any more."""
+        left = self._strangers.pop(source) - 1
+        if left:
+            self._strangers[source] = left
+
+
+class Slot:
+    """Of one connection. It is free again once it is released, however often that happens."""
+
+    __slots__ = ("_slots", "_source", "is_established", "is_released")
+
+    def __init__(self, slots: ConnectionSlots, source: str) -> None:
+        self._slots = slots
+        self._source: str | None = source
+        self.is_established = False
+        """Whether the connection has a protocol, which releases the slot at its end."""
+        self.is_released = False
+
+    def accept_caller(self) -> None:
+        """The connection is of an accepted caller, and counts against no source."""
+        if self._source is not None:
+            self._slots.forget_stranger(self._source)
+            self._source = None
+
+    def release(self) -> None:
+        """The connection is over."""
+        if not self.is_released:
+            self.is_released = True
+            self.accept_caller()
+            self._slots.open -= 1
