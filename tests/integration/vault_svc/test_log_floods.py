@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import grpc
 import pytest
 
+from chassis.errors import ResourceExhaustedError, UnauthenticatedError, UnavailableError
 from chassis.grpc_client import call, open_channel
 from chassis.sensitive import Sensitive
 from protos.splitkeep.vault.v1 import decrypter_pb2
@@ -61,11 +62,18 @@ class Vault:
 
 
 @pytest.fixture
+def workers() -> str:
+    return "1"
+
+
+@pytest.fixture
 async def vault(
-    installation: Installation, vault_dsn: Sensitive[str], peer_port: int
+    installation: Installation, vault_dsn: Sensitive[str], peer_port: int, workers: str
 ) -> AsyncIterator[Vault]:
     told = installation.environment(
-        DSN=vault_dsn.reveal(), METADATA_TARGET=f"127.0.0.1:{peer_port}"
+        DSN=vault_dsn.reveal(),
+        METADATA_TARGET=f"127.0.0.1:{peer_port}",
+        WORKERS=workers,
     )
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("SPLITKEEP_", "GRPC_"))}
     process = await Supervised.start("-m", "vault_svc", environ=clean | told)
@@ -89,12 +97,17 @@ async def for_a_while(work: Callable[[], Awaitable[int]], at_once: int) -> int:
 
 
 async def polite(vault: Vault, token: Sensitive[str]) -> list[str]:
-    """Names that were decided on one after another for as long as the others flood."""
+    """Names that were decided on one after another for as long as the others flood.
+
+    A call that was refused, for it comes from the address of the flood, has no decision.
+    """
     names: list[str] = []
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
-        names.append(f"name-{len(names)}")
-        await vault.decrypt(names[-1:], token, POLITE)
+        with suppress(ResourceExhaustedError):
+            name = f"name-{time.monotonic_ns()}"
+            await vault.decrypt([name], token, POLITE)
+            names.append(name)
         await asyncio.sleep(0.05)
     return names
 
@@ -202,3 +215,28 @@ async def test_a_strangers_bytes_are_few_lines_and_each_is_ours(
     assert sent > 100
     assert vault.logged_bytes() - before < BYTES_PER_SECOND * SECONDS
     assert decided(vault) == kept  # and Supervised has read every line as JSON
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_calls_with_junk_for_a_token_are_few_lines(
+    vault: Vault, installation: Installation, workers: str
+) -> None:
+    token = installation.token()
+    await vault.decrypt(["known-already"], token, "before")  # as any caller's of long standing
+    before = vault.logged_bytes()
+
+    async def ask() -> int:
+        junk = Sensitive(f"eyJ{time.monotonic_ns()}.{'x' * 2_000}.y")
+        with suppress(UnauthenticatedError, ResourceExhaustedError, UnavailableError):
+            await vault.decrypt(["a" * 1_000] * 100, junk, "stranger")
+        return 1
+
+    asked, kept = await asyncio.gather(for_a_while(ask, 16), polite(vault, token))
+    await asyncio.sleep(1.5)  # the counts of the last second are written
+
+    assert asked > 1_000
+    assert vault.logged_bytes() - before < BYTES_PER_SECOND * SECONDS * int(workers)
+    assert kept
+    assert decided(vault) == kept
+    refused = [line for line in vault.process.lines if line["event"] == "call refused"]
+    assert "xxxx" not in json.dumps(refused)
