@@ -74,8 +74,7 @@ class JwtVerifier:
         entry = self._remembered.get(digest)
         if entry is None:
             return None
-        now = self._clock.now()
-        if entry.source.at_hand(now) is not entry.keys or entry.is_over(now):
+        if entry.source.at_hand() is not entry.keys or entry.is_over(self._clock.now()):
             return None
         self._just_used(digest)
         return entry.verified.caller
@@ -88,9 +87,8 @@ class JwtVerifier:
         digest = _digest(text)
         entry = self._remembered.get(digest)
         if entry is not None:
-            now, source = self._clock.now(), entry.source
-            keys = source.at_hand(now) or await source.keys()
-            if keys is entry.keys and not entry.is_over(now):
+            keys = await entry.source.keys()
+            if keys is entry.keys and not entry.is_over(self._clock.now()):
                 self._just_used(digest)
                 return entry.verified.caller
             self._remembered.pop(digest, None)

@@ -47,8 +47,12 @@ class KeySource(Protocol):
         """
         ...
 
-    def at_hand(self, now: datetime) -> KeySet | None:
-        """What keys() would answer, if it would look nowhere; else None."""
+    def at_hand(self) -> KeySet | None:
+        """The keys, if they can be had without waiting.
+
+        Whatever is due in the background is begun, so that they are as fresh as keys() has
+        them.
+        """
         ...
 
 
@@ -97,21 +101,21 @@ class FileKeySource:
 
     async def keys(self, *, unknown_key_id: bool = False) -> KeySet:
         """See KeySource.keys."""
+        if unknown_key_id:
+            self._looked_at = None
+        keys = self.at_hand()
+        if keys is None:
+            raise UnavailableError("no key of the token's issuer is at hand")
+        return keys
+
+    def at_hand(self) -> KeySet | None:
+        """See KeySource.at_hand."""
         now = self._clock.now()
-        due = self._looked_at is None or abs(now - self._looked_at) >= FILE_LOOK
-        if due or unknown_key_id:
+        if self._looked_at is None or abs(now - self._looked_at) >= FILE_LOOK:
             self._looked_at = now
             self._look(now)
-        if self._keys is None or self._read_at is None or now - self._read_at >= STALE_AFTER:
-            raise UnavailableError("no key of the token's issuer is at hand")
-        return self._keys
-
-    def at_hand(self, now: datetime) -> KeySet | None:
-        """See KeySource.at_hand."""
-        if self._looked_at is None or self._read_at is None:
-            return None
-        looked = abs(now - self._looked_at) < FILE_LOOK and now - self._read_at < STALE_AFTER
-        return self._keys if looked else None
+        stale = self._read_at is None or now - self._read_at >= STALE_AFTER
+        return None if stale else self._keys
 
     def _look(self, now: datetime) -> None:
         try:
@@ -149,24 +153,24 @@ class UrlKeySource:
 
     async def keys(self, *, unknown_key_id: bool = False) -> KeySet:
         """See KeySource.keys."""
+        keys = None if unknown_key_id else self.at_hand()
+        if keys is not None:
+            return keys
+        await self._renewed()
         usable = self._usable()
-        if usable is None or unknown_key_id:
-            await self._renewed()
-            usable = self._usable()
-        elif self._untried_for(LONG_UNUSED):
-            # Nobody has asked for long: a key that is gone since must not verify this call.
-            await self._renewed()
-            usable = self._usable()
-        elif self._age(usable.at) >= TIME_TO_LIVE:
-            self._renewal()
         if usable is None:
             raise UnavailableError("no key of the token's issuer can be had")
         return usable.keys
 
-    def at_hand(self, now: datetime) -> KeySet | None:
+    def at_hand(self) -> KeySet | None:
         """See KeySource.at_hand."""
-        fetched = self._fetched
-        return fetched.keys if fetched and now - fetched.at < TIME_TO_LIVE else None
+        usable = self._usable()
+        # If nobody has asked for long, a key that is gone since must not verify this call.
+        if usable is None or self._untried_for(LONG_UNUSED):
+            return None
+        if self._age(usable.at) >= TIME_TO_LIVE:
+            self._renewal()
+        return usable.keys
 
     def _untried_for(self, time: timedelta) -> bool:
         return self._tried_at is None or self._age(self._tried_at) >= time

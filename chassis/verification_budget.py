@@ -14,8 +14,8 @@ from urllib.parse import unquote
 
 from chassis.errors import ResourceExhaustedError
 
-FAILURES_PER_SECOND = 20.0
-BURST = 200.0
+FAILURES_PER_SECOND = 100.0  # a hundredth of one processor
+BURST = 500.0
 REMEMBERED_SOURCES = 4_096
 IPV6_PREFIX_BITS = 64
 

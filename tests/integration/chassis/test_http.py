@@ -151,6 +151,21 @@ async def test_keys_are_renewed_behind_the_callers_back(
         await verifier.verify(long_lived(clock))
 
 
+async def test_a_remembered_token_waits_for_no_fetch_and_begins_the_one_that_is_due(
+    verifier: JwtVerifier, key_host: KeyHost, clock: SettableClock
+) -> None:
+    clock.advance(200)
+    lasting = long_lived(clock)
+    known = await verifier.verify(lasting)
+    key_host.document = key_set(jwk(generate("ES256"), "k2"))
+    clock.advance(301)
+
+    assert verifier.remembered(lasting) == known
+    source = verifier._trusted[ISSUER].source
+    await source._fetching  # type: ignore[attr-defined]  # the renewal under way
+    assert verifier.remembered(lasting) is None
+
+
 async def test_after_a_time_without_calls_a_key_that_is_gone_verifies_not_even_one(
     verifier: JwtVerifier, key_host: KeyHost, clock: SettableClock
 ) -> None:

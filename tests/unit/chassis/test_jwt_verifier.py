@@ -392,6 +392,36 @@ async def test_a_token_is_accepted_to_the_end_of_the_leeway_and_no_longer(
         await verifier.verify(token)
 
 
+async def test_a_verified_token_is_remembered_however_often_its_keys_are_looked_at(
+    verifier: JwtVerifier, clock: SettableClock
+) -> None:
+    """Or a stranger who uses up a budget of verifications would lock out those in use."""
+    token = Sensitive(signed(KEY, claims(exp=STAMP + 7_200)))
+    assert verifier.remembered(token) is None
+    known = await verifier.verify(token)
+
+    for _ in range(10):
+        clock.advance(600)
+        assert verifier.remembered(token) == known
+
+
+async def test_a_remembered_token_is_forgotten_when_it_expires_or_its_key_is_gone(
+    verifier: JwtVerifier, clock: SettableClock, jwks: Path
+) -> None:
+    expiring = Sensitive(signed(KEY, claims(exp=STAMP + 10)))
+    lasting = Sensitive(signed(KEY, claims(exp=STAMP + 7_200)))
+    for token in (expiring, lasting):
+        await verifier.verify(token)
+    clock.advance(70)
+    assert verifier.remembered(expiring) is None
+    assert verifier.remembered(lasting) is not None
+
+    publish(jwks, jwk(generate("ES256"), "k2"))
+    clock.advance(2)
+
+    assert verifier.remembered(lasting) is None
+
+
 async def test_a_key_taken_out_of_the_set_ends_its_tokens_at_once(
     verifier: JwtVerifier, clock: SettableClock, jwks: Path
 ) -> None:
