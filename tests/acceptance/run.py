@@ -29,6 +29,11 @@ DRILLS = {
         "::test_nothing_that_was_acknowledged_is_lost_or_contradicted",
         {"SPLITKEEP_TEST_FAIL_OVERS": "200"},
     ),
+    "strangers": Drill(
+        "tests/faults/strangers/test_strangers.py"
+        "::test_an_attack_of_any_length_costs_little_memory_and_slows_nobody_down",
+        {"SPLITKEEP_TEST_STRANGER_SECONDS": "30"},
+    ),
 }
 
 

@@ -108,7 +108,7 @@ class Tokens:
     greedy: Sensitive[str]
 
 
-def _connection(stack: StackUnderTest) -> grpc.aio.Channel:
+def connection(stack: StackUnderTest) -> grpc.aio.Channel:
     """One that no other channel of this process shares, however like it that one is."""
     credentials = grpc.ssl_channel_credentials(stack.ca.read_bytes())
     options = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))
@@ -122,8 +122,8 @@ async def bystanders(
     """Both call for the length of the block; `names` are the polite one's and the probe's."""
     mine, theirs = names
     async with (
-        _connection(stack) as own,
-        _connection(stack) as other,
+        connection(stack) as own,
+        connection(stack) as other,
     ):
         polite = Client(own, tokens.polite, mine)
         probe = Client(other, tokens.greedy, theirs)
