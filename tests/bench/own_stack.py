@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from chassis.accept_mode import AcceptMode
 from chassis.clock import SystemClock
 from splitkeep.local.ports import Ports
 from splitkeep.local.postgres import PostgresServer, PostgresSettings
@@ -74,10 +75,15 @@ class DecryptStack(Stack):
 
 @asynccontextmanager
 async def own_stack(
-    *, vault_workers: int = 1, metadata_workers: int = 1
+    *,
+    vault_workers: int = 1,
+    metadata_workers: int = 1,
+    accept_mode: AcceptMode = AcceptMode.AUTO,
 ) -> AsyncIterator[DecryptStack]:
     """A running one; nothing of it is left afterwards. Raises what Stack.running raises."""
-    workers = {
+    settings = {
+        "SPLITKEEP_VAULT_ACCEPT_MODE": accept_mode.value,
+        "SPLITKEEP_METADATA_ACCEPT_MODE": accept_mode.value,
         "SPLITKEEP_VAULT_WORKERS": str(vault_workers),
         "SPLITKEEP_METADATA_WORKERS": str(metadata_workers),
     }
@@ -86,7 +92,7 @@ async def own_stack(
         stack = DecryptStack(
             state=state,
             ports={option.name: ports.choose(0) for option in PORT_OPTIONS},
-            environ=os.environ | workers,
+            environ=os.environ | settings,
             clock=SystemClock(),
             as_root=os.geteuid() == 0,
             report=lambda _text: None,

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from tests.bench import (
+    accept_modes,
     batch,
     cold_start,
     floors,
@@ -51,6 +52,7 @@ SUBJECTS = (
     Subject("resident", resident.measure),
     Subject("openbao", openbao.measure),
     Subject("hop", lambda bench: hop.measure(bench.stack, bench.effort)),
+    Subject("accept_modes", accept_modes.measure),
     Subject("floors", lambda bench: floors.measure(bench.stack, bench.effort)),
 )
 NAMES = tuple(subject.name for subject in SUBJECTS)
