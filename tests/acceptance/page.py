@@ -1,9 +1,11 @@
 """docs/acceptance.md, made from the figures of the last run of each drill."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+STRANGER = "stranger: "  # before the name of an attack; all of them are one table
 FIGURES = ROOT / "docs" / "acceptance.json"
 
 
@@ -18,10 +20,30 @@ def acceptance_page() -> str:
         "greater count. `make acceptance` runs them all and writes what they saw.",
         "[crash-model.md](crash-model.md) says what they show.",
     ]
-    for drill, figures in json.loads(FIGURES.read_text()).items():
-        lines += ["", f"## {drill}", "", "| | |", "|---|---|"]
-        lines += [f"| {name} | {number:,} |" for name, number in figures.items()]
-    return "\n".join(lines) + "\n"
+    drills: dict[str, dict[str, float]] = json.loads(FIGURES.read_text())
+    for drill, figures in drills.items():
+        if not drill.startswith(STRANGER):
+            lines += ["", f"## {drill}", "", "| | |", "|---|---|"]
+            lines += [f"| {name} | {number:,} |" for name, number in figures.items()]
+    attacks = {
+        drill.removeprefix(STRANGER): figures
+        for drill, figures in drills.items()
+        if drill.startswith(STRANGER)
+    }
+    return "\n".join(lines + _strangers(attacks)) + "\n"
+
+
+def _strangers(attacks: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """A row for each attack; nothing if there was none."""
+    if not attacks:
+        return []
+    columns = list(next(iter(attacks.values())))
+    lines = ["", "## Strangers", "", f"| attack | {' | '.join(columns)} |"]
+    lines += [f"|---|{'--:|' * len(columns)}"]
+    for attack, figures in attacks.items():
+        numbers = (f"{figures[column]:,}" for column in columns)
+        lines += [f"| {attack} | {' | '.join(numbers)} |"]
+    return lines
 
 
 PAGES = {"acceptance.md": acceptance_page}

@@ -10,6 +10,7 @@ import os
 import pytest
 
 from tests.acceptance.figures import record
+from tests.acceptance.page import STRANGER
 from tests.bench.under_test import StackUnderTest
 from tests.faults.strangers import fields, frames, handshakes, streams
 from tests.faults.strangers.attacks import ATTACKS
@@ -91,7 +92,7 @@ async def test_an_attack_of_any_length_costs_little_memory_and_slows_nobody_down
             seconds=float(SECONDS or BRIEF_SECONDS),
             times=TWICE,
         )
-        record(f"stranger: {name}", seen.figures())
+        record(f"{STRANGER}{name}", seen.figures())
         faults[name] = memory_faults(seen) if name not in BEFORE_SETTINGS else []
         faults[name] += faults_for_others(seen) if SECONDS else []
 
