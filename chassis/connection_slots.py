@@ -88,6 +88,10 @@ class Slot:
             self._slots.forget_stranger(self._source)
             self._source = None
 
+    def refused(self, reason: str) -> None:
+        """The connection is ended, or what it asks refused, for a reason that metrics name."""
+        self._slots.refused(reason)
+
     def release(self) -> None:
         """The connection is over."""
         if not self.is_released:

@@ -18,6 +18,7 @@ from chassis.clock import SystemClock
 from chassis.config import load_config
 from chassis.connection_slots import ConnectionSlots
 from chassis.descriptors import connection_limits
+from chassis.freed_memory import give_back_freed_memory
 from chassis.grpc_client import open_channel
 from chassis.grpc_health import PeerHealth
 from chassis.http_server import HttpBounds, HttpServer, Protocols
@@ -37,6 +38,7 @@ from gateway.discovery.served import discovery_paths
 from gateway.edge.connection import BoundedConnection, ConnectionBounds
 from gateway.edge.http_metrics import HttpMetrics
 from gateway.edge.room import Room
+from gateway.edge.strangers import StrangerBounds, Strangers
 from gateway.edge.websocket import WatchConnection
 from gateway.health import Health
 from gateway.openapi.served import openapi_paths
@@ -49,7 +51,7 @@ KEEP_ALIVE_SECONDS = 75
 PORT = "gateway"
 """What metrics and readiness call the HTTPS port."""
 SOURCES = 4
-"""So many sources at least can have connections on which no credential was accepted yet."""
+"""So many sources at least share what there is for strangers."""
 HEALTH_SECONDS = 1.9  # longer than the vault takes to ask metadata
 
 _log = structlog.get_logger("gateway")
@@ -82,6 +84,7 @@ async def main(stopping: asyncio.Event) -> None:
     await asyncio.gather(
         metrics.certificates.watch(SystemClock(), stopping),
         metrics.connections.watch(stopping),
+        give_back_freed_memory(stopping),
     )
     readiness.drain()
     await https.stop(config.drain_seconds)
@@ -100,7 +103,7 @@ def _https_server(  # everything that main has made
 ) -> HttpServer:
     http_metrics = HttpMetrics(metrics)
     streaming = Streaming(
-        room=Room(config.concurrent_watches),
+        room=Room(config.concurrent_watches, refused=partial(metrics.refused, PORT)),
         draining=stopping,
         metrics=http_metrics,
         least_seconds=config.watch_seconds,
@@ -119,7 +122,8 @@ def _https_server(  # everything that main has made
             *review_verbs(Reviews(access, public_paths=documents)),
         ),
         metrics=http_metrics,
-        capacity=config.concurrent_requests,
+        room=Room(config.concurrent_requests, refused=partial(metrics.refused, PORT)),
+        strangers=_strangers(config, metrics),
         clock=SystemClock(),
     )
     return HttpServer(
@@ -135,6 +139,16 @@ def _https_server(  # everything that main has made
         slots=_slots(config, metrics),
         setting=f"{PREFIX}PORT",
     )
+
+
+def _strangers(config: Config, metrics: Metrics) -> Strangers:
+    places = config.concurrent_requests
+    bounds = StrangerBounds(
+        together=max(1, places * (SOURCES - 1) // SOURCES),
+        per_source=max(1, places // SOURCES),
+        refusals_per_second=config.refused_credentials_per_second,
+    )
+    return Strangers(bounds, refused=partial(metrics.refused, PORT))
 
 
 def _slots(config: Config, metrics: Metrics) -> ConnectionSlots:

@@ -16,8 +16,15 @@ from chassis.clock import Clock
 from gateway.edge.credentials import credential_of
 from gateway.edge.edge import Edge
 from gateway.edge.http_metrics import HttpMetrics
-from gateway.edge.request_state import accept_caller, set_form, set_route, set_target
+from gateway.edge.request_state import (
+    accept_caller,
+    set_form,
+    set_introduction,
+    set_route,
+    set_target,
+)
 from gateway.edge.room import Room
+from gateway.edge.strangers import Strangers
 from gateway.edge.websocket import refuse_websocket
 from gateway.errors import BadRequestError, MethodNotAllowedError, UnknownPathError
 from gateway.kinds import Kind, Target
@@ -30,31 +37,44 @@ from gateway.routes import KindVerbs, Verbs, paths_of
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """How many requests are served at a time, and how many of them for strangers."""
+
+    room: Room
+    strangers: Strangers
+
+
 def make_app(
     *,
     documents: Mapping[str, Answer],
     kinds: Sequence[KindVerbs],
     metrics: HttpMetrics,
-    capacity: int,
+    room: Room,
+    strangers: Strangers,
     clock: Clock,
 ) -> ASGIApp:
-    """The gateway as one ASGI application; `capacity` requests at most are served at a time.
+    """The gateway as one ASGI application; `room` is for requests that need a credential.
 
     Anyone may read the documents; everything else needs a credential.
     """
-    room = Room(capacity)
+    admission = Admission(room, strangers)
     routes: list[BaseRoute] = [
         Route(path, PlainEndpoint(path, answer)) for path, answer in documents.items()
     ]
     for kind in kinds:
         for version in kind.versions:
-            routes += _routes_of(kind, version, room, clock)
+            routes += _routes_of(kind, version, admission, clock)
     return Edge(Router(routes, redirect_slashes=False, default=_unknown_path), metrics)
 
 
-def _routes_of(kind: KindVerbs, version: str, room: Room, clock: Clock) -> list[BaseRoute]:
+def _routes_of(
+    kind: KindVerbs, version: str, admission: Admission, clock: Clock
+) -> list[BaseRoute]:
     return [
-        Route(path, ResourceEndpoint(path, about, verbs=verbs, room=room, clock=clock))
+        Route(
+            path, ResourceEndpoint(path, about, verbs=verbs, admission=admission, clock=clock)
+        )
         for path, subresource, verbs in paths_of(kind, version)
         for about in (About(kind=kind.kind, version=version, subresource=subresource),)
     ]
@@ -93,12 +113,12 @@ class ResourceEndpoint:
     """A path of a kind: each verb is given what the path names and the caller's credential."""
 
     def __init__(
-        self, path: str, about: About, *, verbs: Verbs, room: Room, clock: Clock
+        self, path: str, about: About, *, verbs: Verbs, admission: Admission, clock: Clock
     ) -> None:
         self._path = path
         self._about = about
         self._verbs = verbs
-        self._room = room
+        self._admission = admission
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,13 +130,16 @@ class ResourceEndpoint:
         token = credential_of(scope["headers"])
         request = Request(scope, receive)
         set_form(scope, self._form(target, request))
-        async with self._room:
-            response = await verb(target, request, token)
-            if not isinstance(response, EventStream):
-                accept_caller(scope)
-                await response(scope, receive, send)
-                return
-        await response(scope, receive, send)  # it has a place among the streams instead
+        host = str((scope.get("client") or ("",))[0])
+        with self._admission.strangers.request(host, token) as introduction:
+            set_introduction(scope, introduction)
+            async with self._admission.room:
+                response = await verb(target, request, token)
+                if not isinstance(response, EventStream):
+                    accept_caller(scope)
+                    await response(scope, receive, send)
+                    return
+            await response(scope, receive, send)  # it has a place among the streams instead
 
     def _form(self, target: Target, request: Request) -> Form:
         query = query_from(request.scope["query_string"])

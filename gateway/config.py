@@ -53,6 +53,14 @@ class Config:
     concurrent_requests: int = field(
         default=256, metadata={"help": "requests served at a time; one more gets 429", "min": 1}
     )
+    refused_credentials_per_second: float = field(
+        default=10.0,
+        metadata={
+            "help": "requests with a credential that is refused that one source address may "
+            "make in a second; one more gets 429; 0 is no bound, for a proxy in front",
+            "min": 0,
+        },
+    )
     concurrent_watches: int = field(
         default=256, metadata={"help": "watches served at a time; one more gets 429", "min": 1}
     )

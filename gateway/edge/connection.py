@@ -43,6 +43,9 @@ Not every operating system has all of them.
 """
 
 _REFUSED = LineLimit("connection refused", LogLevel.INFO)
+LATE_HEAD, BAD_HEAD, NOT_READING = "late_head", "bad_head", "not_reading"
+"""Why connections are cut off, as metrics name it."""
+
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +162,12 @@ class BoundedConnection(HttpConnection):
         super().pause_writing()
         if self._write_timer is None:
             self._write_timer = self.loop.call_later(
-                self._bounds.write_seconds, self.transport.abort
+                self._bounds.write_seconds, self._cut_off_unread
             )
+
+    def _cut_off_unread(self) -> None:
+        self.slot.refused(NOT_READING)
+        self.transport.abort()
 
     def resume_writing(self) -> None:
         """The client is reading again."""
@@ -210,11 +217,17 @@ class BoundedConnection(HttpConnection):
 
     def _head_is_late(self) -> None:
         self._head_timer = None
-        if not self._is_serving():
+        if self._is_serving():
+            return
+        self.slot.refused(LATE_HEAD)
+        if self.transport.get_write_buffer_size():
             self.transport.close()
+        else:
+            self.transport.abort()  # a client so slow is not waited for to end TLS
 
     def _refuse(self, error: HttpError) -> None:
         """An answer outside any request; only a closed connection if one is being answered."""
+        self.slot.refused(BAD_HEAD)
         request_id = accepted_or_new(None)
         _REFUSED.say(reason=type(error).__name__, request_id=request_id)
         if not self._is_serving():

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from chassis.connection_slots import Slot
+from gateway.edge.strangers import Introduction
 from gateway.kinds import Target
 from gateway.rendering.forms import PLAIN, Form
 
@@ -54,11 +55,19 @@ def set_slot(state: MutableMapping[str, Any], slot: Slot) -> None:
     state["slot"] = slot
 
 
+def set_introduction(scope: MutableMapping[str, Any], introduction: Introduction) -> None:
+    """The request's caller may be a stranger."""
+    scope.setdefault("state", {})["introduction"] = introduction
+
+
 def accept_caller(scope: MutableMapping[str, Any]) -> None:
-    """A service has accepted the request's credential: its connection is no stranger's."""
-    slot = scope.get("state", {}).get("slot")
-    if isinstance(slot, Slot):
-        slot.accept_caller()
+    """A service has accepted the request's credential: nothing of it is a stranger's now."""
+    state = scope.get("state", {})
+    for told in (state.pop("slot", None), state.pop("introduction", None)):
+        if isinstance(told, Slot):
+            told.accept_caller()
+        elif isinstance(told, Introduction):
+            told.accept()
 
 
 def set_form(scope: MutableMapping[str, Any], form: Form) -> None:

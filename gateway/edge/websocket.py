@@ -15,6 +15,7 @@ from wsproto.events import Ping, Request
 
 from chassis.connection_slots import Slot
 from chassis.errors import PermissionDeniedError
+from gateway.edge.connection import NOT_READING
 from gateway.edge.request_state import is_watch, set_slot
 from gateway.errors import BadRequestError
 
@@ -47,7 +48,11 @@ class WatchConnection(WSProtocol):
         """The client is not reading; it has some time to go on."""
         super().pause_writing()
         if self._write_timer is None:
-            self._write_timer = self.loop.call_later(self.write_seconds, self.transport.abort)
+            self._write_timer = self.loop.call_later(self.write_seconds, self._cut_off_unread)
+
+    def _cut_off_unread(self) -> None:
+        self._slot.refused(NOT_READING)
+        self.transport.abort()
 
     def resume_writing(self) -> None:
         """The client is reading again."""

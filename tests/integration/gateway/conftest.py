@@ -34,6 +34,7 @@ from gateway.discovery.served import discovery_paths
 from gateway.edge.connection import BoundedConnection, ConnectionBounds
 from gateway.edge.http_metrics import HttpMetrics
 from gateway.edge.room import Room
+from gateway.edge.strangers import StrangerBounds, Strangers
 from gateway.edge.websocket import WatchConnection
 from gateway.health import Health
 from gateway.openapi.served import openapi_paths
@@ -50,6 +51,7 @@ VALUES = f"{BASE}/namespaces/default/securevalues"
 KEEPERS = f"{BASE}/namespaces/default/keepers"
 BOUNDS = ConnectionBounds(head_seconds=0.5, write_seconds=1.0)
 CONNECTIONS = 20
+STRANGERS = StrangerBounds(together=6, per_source=3, refusals_per_second=20)
 # What the kernel takes at each end for a reader that does not read; left alone, it takes as
 # much as the machine is set up for, which may be tens of megabytes.
 KERNEL_BYTES = 65_536
@@ -97,6 +99,7 @@ class Gateway:
     metadata: GrpcServer
     vault: GrpcServer
     metrics: Metrics
+    slots: ConnectionSlots
     metadata_port: int
     vault_port: int
     draining: asyncio.Event
@@ -191,7 +194,10 @@ async def running_gateway(certificates: Certificates) -> AsyncIterator[Gateway]:
             *review_verbs(Reviews(access, public_paths=documents)),
         ),
         metrics=http_metrics,
-        capacity=8,
+        room=Room(8),
+        strangers=Strangers(
+            STRANGERS, refused=lambda reason: metrics.refused("gateway", reason)
+        ),
         clock=SystemClock(),
     )
     connection = partial(Connection, bounds=BOUNDS)
@@ -207,6 +213,7 @@ async def running_gateway(certificates: Certificates) -> AsyncIterator[Gateway]:
             metadata=metadata,
             vault=vault,
             metrics=metrics,
+            slots=slots,
             metadata_port=metadata_port,
             vault_port=vault_port,
             draining=draining,

@@ -1,0 +1,159 @@
+"""What requests may take whose credential no service has accepted of late.
+
+Such a request may be a stranger's: its body keeps a place, and its credential costs a service
+the check of a signature. One source of them has a part of the places and so many refusals in a
+second; all of them together leave places to callers who are known.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from secrets import token_bytes
+from typing import NoReturn
+
+from chassis.connection_slots import source_of
+from chassis.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    KnownError,
+    NotFoundError,
+    ResourceExhaustedError,
+    UnauthenticatedError,
+)
+from chassis.sensitive import Sensitive
+from gateway.errors import HttpError
+
+KNOWN_SECONDS = 300.0
+"""How long a credential counts as known after a service has accepted it."""
+MOST_KNOWN = 10_000
+MOST_SOURCES = 10_000
+BURST_SECONDS = 10.0
+"""So many seconds' refusals may come at once."""
+ACCEPTED = (NotFoundError, AlreadyExistsError, ConflictError)
+"""What is only said to a caller whose credential a service has accepted."""
+PLACES = "strangers"
+REFUSALS = "refused_credentials"
+
+
+@dataclass(frozen=True, slots=True)
+class StrangerBounds:
+    """`per_source` of the places at a time, `together` for all, refusals in a second."""
+
+    together: int
+    per_source: int
+    refusals_per_second: float
+    """0 is for no bound on one source: a proxy, which stands for all its clients."""
+
+
+@dataclass(slots=True)
+class _Source:
+    allowance: float
+    counted_at: float
+    requests: int = 0
+
+
+class Strangers:
+    """Bounds them, and remembers digests of the credentials that were accepted."""
+
+    def __init__(
+        self,
+        bounds: StrangerBounds,
+        *,
+        refused: Callable[[str], None] = lambda _reason: None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._bounds, self._refused, self._now = bounds, refused, now
+        self._burst = bounds.refusals_per_second * BURST_SECONDS
+        self._key = token_bytes(16)  # no digest outlives the process or means anything outside
+        self._known: OrderedDict[bytes, float] = OrderedDict()
+        self._sources: OrderedDict[str, _Source] = OrderedDict()
+        self._requests = 0
+
+    @contextmanager
+    def request(self, host: str, token: Sensitive[str]) -> Iterator["Introduction"]:
+        """One request from there. Raises ResourceExhaustedError: a stranger's is one too many.
+
+        Whoever learns inside that the credential is accepted tells the introduction.
+        """
+        credential = blake2b(token.reveal().encode(), digest_size=16, key=self._key).digest()
+        introduction = Introduction(self, credential, self._enter(host, credential))
+        cost = 1.0
+        try:
+            yield introduction
+        except UnauthenticatedError:
+            self._known.pop(credential, None)
+            raise
+        except ACCEPTED:
+            introduction.accept()
+            raise
+        except (KnownError, HttpError):
+            cost = 0.0  # whatever it was, the credential was not refused
+            raise
+        finally:
+            introduction.leave(cost)
+
+    def _enter(self, host: str, credential: bytes) -> _Source | None:
+        """Where the request counts; None for a caller who is known."""
+        if self._now() < self._known.get(credential, 0.0):
+            return None
+        source = self._source(source_of(host))
+        bounded = self._bounds.refusals_per_second > 0
+        if bounded and source.allowance < 1:
+            self._refuse(REFUSALS)
+        if bounded and source.requests >= self._bounds.per_source:
+            self._refuse(PLACES)
+        if self._requests >= self._bounds.together:
+            self._refuse(PLACES)
+        source.allowance -= 1  # given back unless the credential is refused
+        source.requests += 1
+        self._requests += 1
+        return source
+
+    def _refuse(self, reason: str) -> NoReturn:
+        self._refused(reason)
+        raise ResourceExhaustedError
+
+    def _source(self, name: str) -> _Source:
+        now = self._now()
+        source = self._sources.setdefault(name, _Source(self._burst, now))
+        earned = (now - source.counted_at) * self._bounds.refusals_per_second
+        source.allowance = min(self._burst, source.allowance + earned)
+        source.counted_at = now
+        self._sources.move_to_end(name)
+        if len(self._sources) > MOST_SOURCES:
+            self._sources.popitem(last=False)
+        return source
+
+    def leave(self, source: _Source, cost: float) -> None:
+        """A stranger's request is over; `cost` is what it takes of its source's allowance."""
+        source.requests -= 1
+        source.allowance += 1 - cost
+        self._requests -= 1
+
+    def remember(self, credential: bytes) -> None:
+        """The credential is known for a while."""
+        self._known[credential] = self._now() + KNOWN_SECONDS
+        self._known.move_to_end(credential)
+        if len(self._known) > MOST_KNOWN:
+            self._known.popitem(last=False)
+
+
+class Introduction:
+    """Of one request's caller."""
+
+    def __init__(self, strangers: Strangers, credential: bytes, source: _Source | None) -> None:
+        self._strangers, self._credential, self._source = strangers, credential, source
+
+    def accept(self) -> None:
+        """A service has accepted the credential: the caller is known from here on."""
+        self._strangers.remember(self._credential)
+        self.leave(0.0)
+
+    def leave(self, cost: float) -> None:
+        """The request does not count as a stranger's any more."""
+        if self._source is not None:
+            self._strangers.leave(self._source, cost)
+            self._source = None
