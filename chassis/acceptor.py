@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
-ACCEPTS_PER_TURN = 16
+ACCEPTS_PER_TURN = 4
 """So few that calls under way are served in between, however fast connections come."""
 BACK_OFF_SECONDS = 0.25
 WARNING_SECONDS = 60.0

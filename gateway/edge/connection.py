@@ -47,7 +47,6 @@ LATE_HEAD, BAD_HEAD, NOT_READING = "late_head", "bad_head", "not_reading"
 """Why connections are cut off, as metrics name it."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class ConnectionBounds:
     """What one client may take."""

@@ -30,7 +30,7 @@ KNOWN_SECONDS = 300.0
 """How long a credential counts as known after a service has accepted it."""
 MOST_KNOWN = 10_000
 MOST_SOURCES = 10_000
-BURST_SECONDS = 10.0
+BURST_SECONDS = 2.0
 """So many seconds' refusals may come at once."""
 ACCEPTED = (NotFoundError, AlreadyExistsError, ConflictError)
 """What is only said to a caller whose credential a service has accepted."""

@@ -51,7 +51,9 @@ VALUES = f"{BASE}/namespaces/default/securevalues"
 KEEPERS = f"{BASE}/namespaces/default/keepers"
 BOUNDS = ConnectionBounds(head_seconds=0.5, write_seconds=1.0)
 CONNECTIONS = 20
-STRANGERS = StrangerBounds(together=6, per_source=3, refusals_per_second=20)
+PLACES = 8
+NO_STRANGERS = StrangerBounds(together=PLACES, per_source=PLACES, refusals_per_second=0)
+"""Every caller of most tests has the same address."""
 # What the kernel takes at each end for a reader that does not read; left alone, it takes as
 # much as the machine is set up for, which may be tens of megabytes.
 KERNEL_BYTES = 65_536
@@ -166,7 +168,9 @@ async def _serve(services: tuple[Service, ...], tls: Tls) -> tuple[GrpcServer, i
 
 
 @asynccontextmanager
-async def running_gateway(certificates: Certificates) -> AsyncIterator[Gateway]:
+async def running_gateway(
+    certificates: Certificates, bounds: StrangerBounds = NO_STRANGERS
+) -> AsyncIterator[Gateway]:
     store, tls = Store(), certificates.tls
     metadata, metadata_port = await _serve(metadata_services(store), tls)
     vault, vault_port = await _serve(vault_services(store), tls)
@@ -194,10 +198,8 @@ async def running_gateway(certificates: Certificates) -> AsyncIterator[Gateway]:
             *review_verbs(Reviews(access, public_paths=documents)),
         ),
         metrics=http_metrics,
-        room=Room(8),
-        strangers=Strangers(
-            STRANGERS, refused=lambda reason: metrics.refused("gateway", reason)
-        ),
+        room=Room(PLACES),
+        strangers=Strangers(bounds, refused=lambda reason: metrics.refused("gateway", reason)),
         clock=SystemClock(),
     )
     connection = partial(Connection, bounds=BOUNDS)

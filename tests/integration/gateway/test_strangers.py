@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 import pytest
 import pytest_asyncio
 
+from gateway.edge.strangers import StrangerBounds
 from tests.integration.gateway.conftest import (
-    STRANGERS,
     VALUES,
     Certificates,
     Gateway,
@@ -16,13 +16,15 @@ from tests.integration.gateway.conftest import (
 )
 from tests.integration.gateway.raw_http import HOST, posting
 
+STRANGERS = StrangerBounds(together=6, per_source=3, refusals_per_second=20)
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def own_gateway(certificates: Certificates) -> AsyncIterator[Gateway]:
     """Nobody is known to it yet."""
-    async with running_gateway(certificates) as gateway:
+    async with running_gateway(certificates, STRANGERS) as gateway:
         yield gateway
 
 
