@@ -67,7 +67,7 @@ def another_token(path: bytes, *, sent: bool) -> Stream:
     def made(stream: int, target: Target) -> bytes:
         head = target.token.rpartition(".")[0] or "a.b"
         junk = f"{head}.{secrets.token_urlsafe(64)}".encode()
-        fields = header(b"x-access-token", junk) + header(b"authorization", b"Bearer " + junk)
+        fields = header(b"x-access-token", junk)
         return (whole if sent else begun)(path, fields=fields)(stream, target)
 
     return made
@@ -124,6 +124,7 @@ RESET_WHOLE = then(whole(HEALTH_CHECK), RST_STREAM, CANCEL)
 NO_INCREMENT = then(begun(HEALTH_CHECK), WINDOW_UPDATE, bytes(4))
 TOO_MUCH = then(begun(HEALTH_CHECK), WINDOW_UPDATE, struct.pack(">I", 2**31 - 1))
 AFTER_THE_END = then(whole(HEALTH_CHECK), DATA, bytes(100))
+TWO_TOKENS = header(b"x-access-token", b"a.b.c") * 2
 LONG = struct.pack(">BI", 0, 2**32 - 1)
 DRIBBLED = {INITIAL_WINDOW_SIZE: 1}
 CLOSED = {INITIAL_WINDOW_SIZE: 0}
@@ -159,6 +160,7 @@ ATTACKS = {
     "read with tokens that are junk": Attack(
         over_http2(without_end(another_token(GET, sent=True))), 2, "metadata"
     ),
+    "two tokens": Attack(over_http2(without_end(whole(DECRYPT, fields=TWO_TOKENS))), 2),
     "requests sent ahead": Attack(over_http2(_sent_ahead), 200),
     "answers into no window": Attack(
         over_http2(held(whole(REFLECTION, LIST_SERVICES * 20)), settings=CLOSED), 4
