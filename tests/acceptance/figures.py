@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 # The file that `make acceptance` has the drills write to; other runs keep no figures.
-VARIABLE = "SPLITKEEP_ACCEPTANCE_FIGURES"
+VARIABLE = "SPLITKEEP_TEST_FIGURES"
 
 
 def record(drill: str, figures: Mapping[str, float]) -> None:
