@@ -4,6 +4,7 @@
   brings a request no further, such as trailers without end.
 - Until a service has accepted a credential on it, a connection counts against its source.
 - A client that stops reading its answer is cut off after `write_seconds`.
+- No more than MOST_WAITING requests wait for the answers before theirs.
 - A client that is gone without a word is found out in about a minute, also while there is
   nothing to send to it: a watch may be silent for long.
 - What is no HTTP is answered with a `Status` as everything else is.
@@ -40,6 +41,11 @@ DEAD_PEER_OPTIONS = {
 }
 """Seconds of silence, seconds between questions, questions; milliseconds without a receipt.
 Not every operating system has all of them.
+"""
+
+MOST_WAITING = 16
+"""Requests that wait on a connection for the answers before theirs. One takes 40 times the
+memory of its text, and a single read brings thousands.
 """
 
 _REFUSED = LineLimit("connection refused", LogLevel.INFO)
@@ -85,9 +91,10 @@ class BoundedConnection(HttpConnection):
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Ends every timer."""
+        """Ends every timer, and forgets the requests that have waited."""
         self._stop_head_timer()
         self._stop_write_timer()
+        self.pipeline.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -175,6 +182,8 @@ class BoundedConnection(HttpConnection):
 
     def _check_head(self) -> None:
         """Raises BadRequestError, HeadTooLargeError."""
+        if len(self.pipeline) >= MOST_WAITING:
+            raise BadRequestError("too many requests are sent before they are answered")
         if self.parser.should_upgrade() and _brings_body(self.headers):
             # The parser leaves such a body unread, and the request would count as one without.
             raise BadRequestError("a request for an upgrade must not have a body")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from gateway.edge.connection import MOST_WAITING
 from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValueDraft
 from splitkeep.local.ports import LOOPBACK
 from tests.fakes.gateway.services import ADMIN
@@ -226,6 +227,21 @@ async def test_trailers_without_end_are_cut_off(gateway: Gateway) -> None:
         assert status == 431
 
     assert asyncio.get_running_loop().time() - started < 5
+
+
+async def test_few_requests_wait_on_a_connection_for_the_answers_before_theirs(
+    gateway: Gateway,
+) -> None:
+    few, many = MOST_WAITING, 1_000
+    request = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
+    last = request.replace(HOST, HOST + b"Connection: close\r\n")
+
+    _, answered = await gateway.exchange(request * few + last)
+    _, cut_off = await gateway.exchange(request * many)
+
+    assert answered.count(b"HTTP/1.1 200 ") == few + 1
+    assert cut_off.count(b"HTTP/1.1 ") <= 2
+    assert b'reason="bad_head"' in gateway.metrics.exposition()
 
 
 async def test_connections_beyond_the_limit_are_reset(gateway: Gateway) -> None:
