@@ -10,6 +10,7 @@ Measured in docs/adr/0033-calls-are-accepted-in-two-modes.md.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import grpc
 import structlog
@@ -50,9 +51,15 @@ def new_server(mode: AcceptMode, options: Sequence[tuple[str, int]]) -> Acceptin
         server = fast_accept.new_server(options)
         return Accepting(server, server.backoff.begin, server.backoff.end)
     if mode is AcceptMode.AUTO:
-        _log.warning(
-            "calls are accepted one in each turn of the event loop: a busy port answers up to "
-            "two fifths fewer calls",
-            reason=problem,
-        )
+        _warn(problem)
     return Accepting(grpc.aio.server(options=options))
+
+
+@cache
+def _warn(problem: str | None) -> None:
+    """Once in a process, however many servers it has."""
+    _log.warning(
+        "calls are accepted one in each turn of the event loop: a busy port answers up to "
+        "two fifths fewer calls",
+        reason=problem,
+    )

@@ -107,6 +107,8 @@ class _PrefetchingServer(cygrpc.AioServer):  # type: ignore[misc]  # it has no s
         while not self._arrived:
             if self._stopped is not None:
                 raise self._stopped
+            if not self.is_running():
+                return await super()._request_call()  # raises: the server stops
             self._arrival = self._running_loop.create_future()
             await self._arrival
         return self._arrived.popleft()
@@ -120,7 +122,7 @@ class _PrefetchingServer(cygrpc.AioServer):  # type: ignore[misc]  # it has no s
                 await self.backoff.over()
         except Exception as stopped:  # noqa: BLE001  # its class has no public name
             self._stopped = stopped
-            self._wake()
+        self._wake()
 
     def _wake(self) -> None:
         if not self._arrival.done():

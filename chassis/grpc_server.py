@@ -14,6 +14,7 @@ import gc
 import time
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import grpc
@@ -21,13 +22,14 @@ from grpc_health.v1 import health_pb2_grpc
 
 from chassis import reflection
 from chassis.accept_mode import AcceptMode
-from chassis.accept_modes import Accepting, new_server
+from chassis.accept_modes import new_server
 from chassis.config import StartHinderedError
 from chassis.grpc_calls import METADATA_BYTES
 from chassis.grpc_health import ReadinessHealth
 from chassis.grpc_methods import Handler, Method, Methods
 from chassis.identity import Authenticator
 from chassis.in_flight import InFlight, Limits, MethodContext, PortContext
+from chassis.lasting_server import LastingServer
 from chassis.metrics import Metrics
 from chassis.peers import peer_sans
 from chassis.readiness import Readiness
@@ -132,7 +134,8 @@ class GrpcServer:
         readiness: Readiness | None = None,
     ) -> None:
         self._port, self._declared, self._metrics = port, declared, metrics
-        self._health = ReadinessHealth(readiness or Readiness({}), declared)
+        self._readiness = readiness or Readiness({})
+        self._health = ReadinessHealth(self._readiness, declared)
         self._in_flight = InFlight(port.limits)
         self._for_everyone: list[InFlight] = []
         self._methods: dict[str, Method] = {}
@@ -146,25 +149,20 @@ class GrpcServer:
         address is not free.
         """
         port = self._port
-        accepting = new_server(port.accept_mode, _options(port))
-        server = accepting.server
-        context = PortContext(
-            name=port.name,
-            metrics=self._metrics,
-            authenticator=port.authenticator,
-            budget=VerificationBudget(time.monotonic),
-            back_off=accepting.back_off,
+        server = LastingServer(
+            partial(new_server, port.accept_mode, _options(port)),
+            ended=partial(self._metrics.refused, port.name, "server ended"),
         )
-        registered = self._register(port.services, context, self._in_flight)
-        if registered != self._declared:
-            names = ", ".join(sorted(registered ^ self._declared))
-            raise ServiceNotDeclaredError(f"either not declared or not registered: {names}")
-        self._register_for_everyone(context)
+        self._register_all(server.back_off)
         methods = Methods(self._methods)
-        server.add_generic_rpc_handlers((methods,))
-        bound = _bound(server, port, self._current_tls())
-        await server.start()
-        self._running = _Running(accepting, methods)
+        credentials = self._credentials()
+        try:
+            bound = await server.start(_address(port), credentials, (methods,))
+        except RuntimeError as error:
+            problem = f"cannot listen on {port.address}: gRPC refuses it (see {port.setting})"
+            raise StartHinderedError((problem,)) from error
+        self._readiness.add(f"port of {port.name}", server.check)
+        self._running = _Running(server, methods)
         self._background = [
             asyncio.create_task(work)
             for work in (self._health.follow(), self._running.collect_young_objects())
@@ -185,12 +183,12 @@ class GrpcServer:
             task.cancel()
         began = time.monotonic()
         await self._health.drain()
-        running.accepting.stop_backing_off()
+        running.server.stop_backing_off()
         await running.until_quiet(min(ACCEPT_SECONDS, grace_seconds))
         for in_flight in (self._in_flight, *self._for_everyone):
             in_flight.drain()
         grace_seconds = max(0.0, grace_seconds - (time.monotonic() - began))
-        stopped = asyncio.ensure_future(running.accepting.server.stop(_NO_END_SECONDS))
+        stopped = asyncio.ensure_future(running.server.stop(_NO_END_SECONDS))
         calls_ended = asyncio.ensure_future(self._in_flight.calls_ended.wait())
         await asyncio.wait(
             (stopped, calls_ended),
@@ -203,16 +201,33 @@ class GrpcServer:
         if not stopped.done():
             # Without a grace it cancels before it awaits anything but its turn: the first
             # stop() cannot end and free the server in between, as if both had a timer.
-            await running.accepting.server.stop(None)
+            await running.server.stop(None)
         await stopped
 
-    def _current_tls(self) -> CurrentTls:
+    def _register_all(self, back_off: Callable[[], None]) -> None:
+        """Raises ServiceNotDeclaredError."""
+        context = PortContext(
+            name=self._port.name,
+            metrics=self._metrics,
+            authenticator=self._port.authenticator,
+            budget=VerificationBudget(time.monotonic),
+            back_off=back_off,
+        )
+        registered = self._register(self._port.services, context, self._in_flight)
+        if registered != self._declared:
+            names = ", ".join(sorted(registered ^ self._declared))
+            raise ServiceNotDeclaredError(f"either not declared or not registered: {names}")
+        self._register_for_everyone(context)
+
+    def _credentials(self) -> Callable[[], grpc.ServerCredentials]:
+        """Raises TlsFilesError."""
         name, tls = self._port.name, self._port.tls
         current, used = CurrentTls(tls), self._metrics.certificates
         used.add(name, tls.certificate_chain, lambda: current.contents().certificates)
         if tls.client_ca is not None:
             used.add(f"{name} CA", tls.client_ca, lambda: current.contents().authorities)
-        return current
+        mutual = tls.client_ca is not None
+        return lambda: RotatingTls(current, client_certificates=mutual).credentials()
 
     def _register(
         self, services: Iterable[Service], port: PortContext, in_flight: InFlight
@@ -264,7 +279,7 @@ class GrpcServer:
 class _Running:
     """What there is between start() and stop()."""
 
-    accepting: Accepting
+    server: LastingServer
     methods: Methods
 
     async def collect_young_objects(self) -> None:
@@ -289,17 +304,12 @@ class _Running:
             before = self.methods.arrived
 
 
-def _bound(server: grpc.aio.Server, port: Port, current: CurrentTls) -> int:
+def _address(port: Port) -> str:
+    """Where the port listens. Raises StartRefusedError if it is not free."""
     host, _, number = port.address.rpartition(":")
-    client_certificates = port.tls.client_ca is not None
-    credentials = RotatingTls(current, client_certificates=client_certificates).credentials()
     if not port.shared_port:  # gRPC does not tell why an address cannot be had
         check_free(host, int(number), port.setting)
-    try:
-        return server.add_secure_port(port.address, credentials)
-    except RuntimeError as error:
-        problem = f"cannot listen on {port.address}: gRPC refuses it (see {port.setting})"
-        raise StartHinderedError((problem,)) from error
+    return port.address
 
 
 class _Recorder:

@@ -40,11 +40,15 @@ class Readiness:
     """Ready as long as every check returns and nobody called drain()."""
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
-        self._checks = checks
+        self._checks = dict(checks)
         self._draining = False
         self._asked: asyncio.Task[tuple[str, ...]] | None = None
         self._asked_at = 0.0
         self._failed: frozenset[str] = frozenset()
+
+    def add(self, name: str, check: Check) -> None:
+        """It is ready only as long as this check returns, too."""
+        self._checks[name] = check
 
     def drain(self) -> None:
         """From now on it is not ready, so that no new work is sent here."""

@@ -8,17 +8,22 @@ from pathlib import Path
 import pytest
 import structlog
 
+from chassis.accept_mode import AcceptMode
+from chassis.fast_accept import problem
 from chassis.log_level import LogLevel
 from chassis.sensitive import Sensitive
 from chassis.telemetry import configure_logging
 from tests.integration.chassis.databases import empty_database
 from tests.integration.chassis.harness import Harness
 
+# Every mode that the grpcio installed here allows.
+MODES = [AcceptMode.STANDARD] if problem() else [AcceptMode.STANDARD, AcceptMode.FAST]
 
-@pytest.fixture
-async def harness(tmp_path: Path) -> AsyncIterator[Harness]:
+
+@pytest.fixture(params=MODES, ids=str)
+async def harness(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
     async with AsyncExitStack() as stack:
-        yield Harness(tmp_path, stack)
+        yield Harness(tmp_path, stack, request.param)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Starts real servers on free ports, over TLS, and opens channels to them."""
 
 import asyncio
-import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import fields, replace
@@ -27,15 +26,19 @@ from tests.integration.chassis.echo import (
 )
 
 PATIENCE_SECONDS = 20.0
-ACCEPT_MODE = AcceptMode(os.environ.get("SPLITKEEP_TEST_ACCEPT_MODE", AcceptMode.AUTO))
 _LIMITS = frozenset(field.name for field in fields(Limits))
 
 
 class Harness:
     """Starts echo servers and opens channels; everything ends with the test."""
 
-    def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
-        self.folder, self._stack = folder, stack
+    def __init__(
+        self,
+        folder: Path,
+        stack: AsyncExitStack,
+        accept_mode: AcceptMode = AcceptMode.AUTO,
+    ) -> None:
+        self.folder, self._stack, self.accept_mode = folder, stack, accept_mode
         self.authority = Authority(folder)
         self.metrics = Metrics()
         pair = self.authority.issue("localhost", "127.0.0.1", file="server")
@@ -55,17 +58,18 @@ class Harness:
         return number
 
     async def start(self, service: Service, **bounds: Any) -> tuple[GrpcServer, int]:
+        readiness = bounds.pop("readiness", None)
         limits = Limits(**{key: bounds.pop(key) for key in _LIMITS & bounds.keys()})
         port = Port(
             "127.0.0.1:0",
             self.tls,
             (service,),
             bounds.pop("authenticator", Authenticator(AnyToken())),
-            accept_mode=ACCEPT_MODE,
+            accept_mode=self.accept_mode,
             limits=limits,
         )
         port = replace(port, **bounds)
-        server = GrpcServer(port, frozenset({service.name}), self.metrics)
+        server = GrpcServer(port, frozenset({service.name}), self.metrics, readiness)
         number = await server.start()
         self._stack.push_async_callback(server.stop, 0)
         return server, number

@@ -15,7 +15,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 from chassis import grpc_server
 from chassis.accept_mode import AcceptMode
 from chassis.errors import ConflictError
-from chassis.fast_accept import OUTSTANDING_ACCEPTS
+from chassis.fast_accept import OUTSTANDING_ACCEPTS, problem
 from tests.integration.chassis.echo import (
     Answer,
     EchoServicer,
@@ -57,12 +57,14 @@ def elsewhere() -> Iterator[ThreadPoolExecutor]:
         yield thread
 
 
+@pytest.mark.skipif(problem() is not None, reason=f"the mode fast: {problem()}")
+@pytest.mark.parametrize("harness", [AcceptMode.FAST], indirect=True, ids=str)
 async def test_calls_that_came_while_the_loop_was_busy_begin_within_a_few_turns(
     harness: Harness, elsewhere: ThreadPoolExecutor
 ) -> None:
     turns = Turns()
     loop = asyncio.get_running_loop()
-    port = await harness.serve(turns, accept_mode=AcceptMode.FAST)
+    port = await harness.serve(turns)
     with synchronous(harness, port) as stub:
         await loop.run_in_executor(elsewhere, _codes, stub, 1)
         apart = []
@@ -92,7 +94,8 @@ async def test_a_server_that_drains_answers_whatever_has_come(
 
         codes = await answered
 
-    assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
+    # One by one, as the mode standard accepts them, none may be one too many.
+    assert set(codes) - {grpc.StatusCode.RESOURCE_EXHAUSTED} == {grpc.StatusCode.OK}
 
 
 @contextmanager

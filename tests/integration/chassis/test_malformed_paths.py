@@ -1,5 +1,8 @@
 """Requests for paths that no client library sends."""
 
+import asyncio
+from contextlib import suppress
+
 import pytest
 
 from tests.integration.chassis.echo import repeat
@@ -7,8 +10,7 @@ from tests.integration.chassis.harness import Harness
 from tests.integration.chassis.raw_http2 import ask
 
 UNIMPLEMENTED = b"grpc-status\x0212"
-UNKNOWN = b"grpc-status\x012"
-EMPTY_ANSWER = b"\x00\x00\x00\x00\x00"
+OK = b"grpc-status\x010"
 
 
 @pytest.mark.parametrize(
@@ -32,14 +34,20 @@ async def test_a_malformed_path_is_unimplemented(harness: Harness, path: bytes) 
     assert UNIMPLEMENTED in await ask(port, path)
 
 
-async def test_a_path_that_is_no_text_is_refused_and_the_next_call_answered(
+async def test_a_path_that_is_no_text_is_not_served_and_the_next_call_is_answered(
     harness: Harness,
 ) -> None:
-    """grpc.aio decodes the path before any code of ours runs, and says UNKNOWN."""
+    """grpc.aio decodes the path before any code of ours runs; grpcio 1.85 ends its server."""
     port = await harness.serve(repeat)
 
-    refused = await ask(port, b"/\xff\xfe")
-    answered = await ask(port, b"/tests.Echo/Once")
+    for _ in range(3):
+        assert OK not in await ask(port, b"/\xff\xfe")
+        assert OK in await _answered_within_a_second(port)
 
-    assert UNKNOWN in refused
-    assert EMPTY_ANSWER in answered
+
+async def _answered_within_a_second(port: int) -> bytes:
+    async with asyncio.timeout(1):
+        while True:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                return await ask(port, b"/tests.Echo/Once")
+            await asyncio.sleep(0.01)
