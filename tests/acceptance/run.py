@@ -29,6 +29,10 @@ DRILLS = {
         "::test_nothing_that_was_acknowledged_is_lost_or_contradicted",
         {"SPLITKEEP_TEST_FAIL_OVERS": "200"},
     ),
+    "newest-grpcio": Drill(
+        "tests/e2e/test_newest_grpcio.py::test_the_newest_grpcio_serves_as_the_locked_one_does",
+        {"SPLITKEEP_TEST_NEWEST_GRPCIO": "full"},
+    ),
     "strangers": Drill(
         "tests/faults/strangers/test_strangers.py"
         "::test_an_attack_of_any_length_costs_little_memory_and_slows_nobody_down",

@@ -1,10 +1,28 @@
 """Grafana's decrypt contract, by a client generated from the public proto alone."""
 
+from collections.abc import Iterator
+
 import pytest
 
+from chassis.fast_accept import problem
 from tests.e2e.stack import Stack, a_canary
 
+STANDARD = {f"SPLITKEEP_{service}_ACCEPT_MODE": "standard" for service in ("METADATA", "VAULT")}
+# What the ports choose by themselves, and the other one if that is not the standard mode.
+MODES = ["auto"] if problem() else ["auto", "standard"]
 PACKAGES = pytest.mark.parametrize("package", ["decryptv1beta1", "decryptv1"])
+
+
+@pytest.fixture(scope="module", params=MODES)
+def stack(
+    request: pytest.FixtureRequest, stack: Stack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """The stack that tests share, or one whose gRPC ports accept in the standard mode."""
+    if request.param == "auto":
+        yield stack
+        return
+    with Stack(tmp_path_factory.mktemp("standard") / "state", **STANDARD) as running:
+        yield running
 
 
 @PACKAGES
