@@ -6,6 +6,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 STRANGER = "stranger: "  # before the name of an attack; all of them are one table
+ORDER = (
+    *("p99 quiet, ms", "p99, ms", "answered", "kinds of failure"),
+    *("MiB before", "MiB at most", "MiB after", "refused"),
+)
 FIGURES = ROOT / "docs" / "acceptance.json"
 
 
@@ -37,7 +41,7 @@ def _strangers(attacks: Mapping[str, Mapping[str, float]]) -> list[str]:
     """A row for each attack; nothing if there was none."""
     if not attacks:
         return []
-    columns = list(next(iter(attacks.values())))
+    columns = sorted(next(iter(attacks.values())), key=ORDER.index)
     lines = ["", "## Strangers", "", f"| attack | {' | '.join(columns)} |"]
     lines += [f"|---|{'--:|' * len(columns)}"]
     for attack, figures in attacks.items():

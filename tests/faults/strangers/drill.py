@@ -59,12 +59,13 @@ class Seen:
     def figures(self) -> Mapping[str, float]:
         """For docs/acceptance.json."""
         return {
-            "polite p99 without it, ms": round(self.quiet_ms, 1),
-            "polite p99 during it, ms": round(self.polite_ms, 1),
-            "polite calls answered": self.calls,
-            "MiB resident before": round(self.before_mib),
-            "MiB resident at most": round(self.peak_mib),
-            "MiB resident after": round(self.after_mib),
+            "p99 quiet, ms": round(self.quiet_ms, 1),
+            "p99, ms": round(self.polite_ms, 1),
+            "answered": self.calls,
+            "kinds of failure": len(self.errors),
+            "MiB before": round(self.before_mib),
+            "MiB at most": round(self.peak_mib),
+            "MiB after": round(self.after_mib),
             "refused": sum(count for name, count in self.moved.items() if "refusals" in name),
         }
 
