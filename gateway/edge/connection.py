@@ -96,6 +96,8 @@ class BoundedConnection(HttpConnection):
         self._stop_write_timer()
         self.pipeline.clear()
         super().connection_lost(exc)
+        # It and the connection hold one another; nothing would free both soon.
+        self.cycle = None  # type: ignore[assignment]  # as before the first request
 
     def data_received(self, data: bytes) -> None:
         """Feeds the parser, then looks whether the data brought a request any further."""
