@@ -37,7 +37,7 @@ DRAINING = "the server is stopping; please go on elsewhere"
 
 Metadata = Sequence[tuple[str, str | bytes]]
 
-_WORTH_A_WARNING = (UnavailableError, DeadlineExceededError)
+_FAULTS = (UnavailableError, DeadlineExceededError)
 _WORTH_A_LINE = (UnauthenticatedError,)
 
 
@@ -97,6 +97,7 @@ class Call:
         "_metadata",
         "_method",
         "_place",
+        "_refused_for",
         "_served",
         "_started",
         "_timer",
@@ -109,6 +110,7 @@ class Call:
         self._error: Exception | None = None
         self._place = self._served = self._in_time = self._is_silent = False
         self._key = 0
+        self._refused_for = ""  # what it is refused for if it fails now
         self._timer: Timer | None = None
         self._context: Any = None
         self._started = time.perf_counter()
@@ -124,11 +126,15 @@ class Call:
         if the server drains.
         """
         self._context, method = context, self._method
+        self._refused_for = "headers"
         self._identify()
         if method.peers is not None:
+            self._refused_for = "peer"
             check_peer(context, method.peers)
+        self._refused_for = "credential"
         caller = await self._authenticated() if method.needs_token else None
         self._key = self._caller_key(caller)
+        self._refused_for = "busy"
         if method.open_ended:
             self._admit_stream()
         else:
@@ -147,7 +153,6 @@ class Call:
         self._context.set_trailing_metadata(((REQUEST_ID_KEY, self.id),))
         if size > METADATA_BYTES:
             self._metadata = ()
-            self._method.port.metrics.refused(self._method.port.name, "headers")
             problem = f"the call's headers have more than {METADATA_BYTES} bytes"
             raise InvalidArgumentError(problem)
 
@@ -163,12 +168,10 @@ class Call:
         """Within the budget of where the call comes from; it has no place meanwhile."""
         port, in_flight = self._method.port, self._method.in_flight
         source = source_of(self._context.peer())
-        try:
-            port.budget.spend(source)
-            in_flight.begin_unverified()
-        except ResourceExhaustedError:
-            port.metrics.refused(port.name, "unverified")
-            raise
+        self._refused_for = "unverified"
+        port.budget.spend(source)
+        in_flight.begin_unverified()
+        self._refused_for = "credential"
         try:
             caller = await authenticator.caller(self._metadata)
         finally:
@@ -190,7 +193,7 @@ class Call:
         if not in_flight.places.has_room_for(self._key):
             raise ResourceExhaustedError
         in_flight.places.take(self._key)
-        self._place = True
+        self._place, self._refused_for = True, ""
         self._method.port.metrics.calls_now += 1
         self._timer = in_flight.timers.begin(seconds)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -229,7 +232,7 @@ class Call:
             raise UnavailableError(DRAINING)
         seconds = self._context.time_remaining()
         in_flight.begin_stream(self._key, self)
-        self._place = True
+        self._place, self._refused_for = True, ""
         if seconds is None:
             self._timer = Timer()
         else:
@@ -267,7 +270,7 @@ class Call:
     def time_out(self) -> None:
         """No request has come in time."""
         self._is_silent = True
-        self._method.port.metrics.refused(self._method.port.name, "no request")
+        self._method.port.refused("no request")
         if self._timer is not None:
             self._timer.end_now()
 
@@ -324,8 +327,10 @@ class Call:
         self._code = (
             status_code(error) if isinstance(error, KnownError) else grpc.StatusCode.INTERNAL
         )
+        if self._refused_for and not isinstance(error, _FAULTS):
+            self._method.port.refused(self._refused_for)
         if isinstance(error, ResourceExhaustedError) and not self._place:
-            self._count_refusal()
+            self._method.in_flight.lines.too_many.say()  # it has no line of its own
         elif self._method.open_ended:
             if self._timer is None or not self._timer.over:  # as every such stream ends
                 self._log(error)
@@ -333,13 +338,6 @@ class Call:
             self._method.in_flight.lines.expired.say()
         else:
             self._log(error)
-
-    def _count_refusal(self) -> None:
-        """A call too many has no line of its own."""
-        method = self._method
-        method.port.metrics.refused(method.port.name, "busy")
-        method.in_flight.lines.too_many.say()
-        method.port.back_off()
 
     def _late(self) -> KnownError:
         if self._is_silent:
@@ -349,7 +347,7 @@ class Call:
 
     def _log(self, error: Exception) -> None:
         rpc, lines = self._method.rpc, self._method.in_flight.lines
-        if isinstance(error, _WORTH_A_WARNING):
+        if isinstance(error, _FAULTS):
             lines.failed.say(rpc=rpc, failure=describe_exception(error))
         elif isinstance(error, _WORTH_A_LINE):
             lines.refused.say(rpc=rpc, rule=error.message)

@@ -25,7 +25,7 @@ from google.protobuf.message import DecodeError
 from chassis.deadline import MessageTimeout
 from chassis.errors import InvalidArgumentError
 from chassis.grpc_calls import Call, Metadata
-from chassis.in_flight import MethodContext
+from chassis.in_flight import MethodContext, PortContext
 
 # A grpc.RpcMethodHandler, whose type stub leaves open which of its four behaviours is there.
 Handler: TypeAlias = Any
@@ -65,15 +65,19 @@ class Method:
 class Methods(grpc.GenericRpcHandler):
     """Every method of a port, by its full name. `arrived` counts the calls that have come."""
 
-    def __init__(self, methods: Mapping[str, Method]) -> None:
+    def __init__(self, methods: Mapping[str, Method], port: PortContext) -> None:
         self._methods = {f"/{name}": method for name, method in methods.items()}
+        self._port = port
         self.arrived = 0
 
     def service(self, handler_call_details: Any) -> Handler | None:
         """See grpc.GenericRpcHandler; None for a method that is not here."""
         self.arrived += 1
         method = self._methods.get(handler_call_details.method)
-        return method and method.call(handler_call_details.invocation_metadata)
+        if method is None:
+            self._port.refused("unknown method")
+            return None
+        return method.call(handler_call_details.invocation_metadata)
 
 
 class _UnaryCall(Call):

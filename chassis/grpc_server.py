@@ -153,8 +153,7 @@ class GrpcServer:
             partial(new_server, port.accept_mode, _options(port)),
             ended=partial(self._metrics.refused, port.name, "server ended"),
         )
-        self._register_all(server.back_off)
-        methods = Methods(self._methods)
+        methods = Methods(self._methods, self._register_all(server.back_off))
         credentials = self._credentials()
         try:
             bound = await server.start(_address(port), credentials, (methods,))
@@ -204,8 +203,8 @@ class GrpcServer:
             await running.server.stop(None)
         await stopped
 
-    def _register_all(self, back_off: Callable[[], None]) -> None:
-        """Raises ServiceNotDeclaredError."""
+    def _register_all(self, back_off: Callable[[], None]) -> PortContext:
+        """What the calls of all methods share. Raises ServiceNotDeclaredError."""
         context = PortContext(
             name=self._port.name,
             metrics=self._metrics,
@@ -218,6 +217,7 @@ class GrpcServer:
             names = ", ".join(sorted(registered ^ self._declared))
             raise ServiceNotDeclaredError(f"either not declared or not registered: {names}")
         self._register_for_everyone(context)
+        return context
 
     def _credentials(self) -> Callable[[], grpc.ServerCredentials]:
         """Raises TlsFilesError."""

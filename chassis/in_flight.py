@@ -137,13 +137,21 @@ class InFlight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortContext:
-    """What the calls of one port share. `back_off` is told of every call that is refused."""
+    """What the calls of one port share."""
 
     name: str
     metrics: Metrics
     authenticator: Authenticator | None
     budget: VerificationBudget
     back_off: Callable[[], None]
+
+    def refused(self, reason: str) -> None:
+        """A call was refused before it was served, for a reason out of a fixed set.
+
+        It is counted, and a busy port accepts the next ones later.
+        """
+        self.metrics.refused(self.name, reason)
+        self.back_off()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,6 +90,19 @@ async def test_a_call_without_a_valid_token_takes_no_place(
     assert answer.value == "polite"
     assert {await code_of(call) for call in waiting} == {grpc.StatusCode.UNAUTHENTICATED}
     assert harness.metrics.calls_now == 0
+    assert refused(harness, "credential") == 100
+
+
+async def test_a_call_of_a_method_that_is_not_here_is_counted(
+    harness: Harness, tokens: OneToken
+) -> None:
+    stub = await serve(harness, tokens)
+    elsewhere: Any = stub.channel.unary_unary(f"/{NAME}/Elsewhere")
+
+    codes = {await code_of(elsewhere(b"")) for _ in range(3)}
+
+    assert codes == {grpc.StatusCode.UNIMPLEMENTED}
+    assert refused(harness, "unknown method") == 3
 
 
 async def test_an_address_whose_tokens_are_refused_is_refused_before_the_next_is_verified(
