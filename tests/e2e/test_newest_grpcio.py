@@ -7,6 +7,7 @@ run takes the short ones; SPLITKEEP_TEST_NEWEST_GRPCIO=full, as in `make accepta
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,10 @@ CHASSIS = Path("tests/integration/chassis")
 SHORT = ("accept_modes", "lasting_server", "malformed_paths", "refusals")
 LONG = (
     *SHORT,
-    *("accepting", "admission", "connection_bounds", "grpc_core_output", "grpc_server"),
-    *("held_streams", "open_ended_streams", "overload", "packed_messages", "peers"),
-    *("readiness", "reconnecting", "request_trailers", "tls_resumption", "waiting_calls"),
-    "workers",
+    *("accepting", "admission", "connection_bounds", "grpc_core_output", "grpc_poller"),
+    *("grpc_server", "held_streams", "open_ended_streams", "overload", "packed_messages"),
+    *("peers", "readiness", "reconnecting", "request_trailers", "tls_resumption"),
+    *("waiting_calls", "workers"),
 )
 CONTRACT = "tests/e2e/test_decrypt_contract.py"
 FIRST_STORY = f"{CONTRACT}::test_one_call_answers_a_value_a_refusal_and_a_missing_name"
@@ -82,3 +83,25 @@ def test_a_process_with_an_unknown_grpcio_says_once_that_it_serves_in_the_standa
     assert done.stdout.count("grpc.aio._server") == 2
     assert len(warned) == 1
     assert version(python) in warned[0]
+
+
+def test_the_report_about_a_path_that_ends_the_server_is_true(
+    python: Path, tmp_path: Path
+) -> None:
+    page = (ROOT / "docs/upstream/a-path-ends-the-server.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "reproduction.py"
+    path.write_text(program)
+
+    said = [
+        subprocess.run(
+            [interpreter, path], check=True, capture_output=True, text=True, timeout=30
+        ).stdout
+        for interpreter in (sys.executable, python)
+    ]
+
+    assert "the server goes on" in said[0]
+    newest = version(python)
+    if newest not in page:
+        pytest.skip(f"the report does not name grpcio {newest}, with which it says: {said[1]}")
+    assert "the server has ended" in said[1]
