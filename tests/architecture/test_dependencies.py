@@ -62,3 +62,12 @@ def test_the_locks_agree_with_each_other() -> None:
     )
 
     assert [other | run for other in others] == others
+
+
+def test_every_command_of_the_page_is_one_that_tests_run() -> None:
+    """The first makes the environment of test_newest_grpcio.py; the second is how it is run."""
+    blocks = re.findall(r"^ *```sh\n *(.*?)\n *```$", PAGE, re.MULTILINE | re.DOTALL)
+
+    assert len(blocks) == 2
+    assert blocks[0].startswith("python -m pip install --upgrade grpcio ")
+    assert blocks[1].endswith("python3 -m splitkeep test tests/e2e/test_newest_grpcio.py")
