@@ -27,6 +27,8 @@ from tests.integration.chassis.raw_http2 import (
     SETTINGS,
     frame,
     header,
+    headers_frames,
+    request_fields,
 )
 from tests.integration.chassis.supervised import Supervised
 from tests.integration.vault_svc.installation import Installation
@@ -142,16 +144,7 @@ async def test_impossible_names_cost_a_call_one_short_line(
 
 
 def _request(stream: int, more: bytes) -> bytes:
-    fields = [
-        header(b":method", b"POST"),
-        header(b":scheme", b"https"),
-        header(b":path", DECRYPT),
-        header(b":authority", b"localhost"),
-        header(b"te", b"trailers"),
-        header(b"content-type", b"application/grpc"),
-        more,
-    ]
-    return frame(HEADERS, END_HEADERS | END_STREAM, stream, b"".join(fields))
+    return headers_frames(stream, request_fields(DECRYPT) + more, END_STREAM)
 
 
 def _streams(more: bytes, count: int = 100) -> bytes:
