@@ -19,6 +19,10 @@ class Turn(Protocol):
         """It is the call's turn."""
         ...
 
+    def done(self) -> bool:
+        """Whether the call has given up waiting."""
+        ...
+
 
 class FairQueue:
     """Of one port. A call that has been started leaves once."""
@@ -48,15 +52,17 @@ class FairQueue:
             turn = turns.popleft()
             if turns:
                 self._waiting[first] = turns  # behind the others
-            self._limiter.take(first)
-            turn.set_result(None)
+            if not turn.done():  # it was cancelled, and its call will withdraw in a moment
+                self._limiter.take(first)
+                turn.set_result(None)
 
     def withdraw(self, caller: int, turn: Turn) -> None:
         """A call that waits does not wait any more, and its turn does not come."""
-        turns = self._waiting[caller]
-        turns.remove(turn)
-        if not turns:
-            del self._waiting[caller]
+        turns = self._waiting.get(caller)
+        if turns is not None and turn in turns:
+            turns.remove(turn)
+            if not turns:
+                del self._waiting[caller]
 
     def _first(self) -> int | None:
         """The caller who has waited longest of those who may have one more served."""

@@ -107,7 +107,6 @@ class Strangers:
             self._refuse(PLACES)
         if self._requests >= self._bounds.together:
             self._refuse(PLACES)
-        source.allowance -= 1  # given back unless the credential is refused
         source.requests += 1
         self._requests += 1
         return source
@@ -130,7 +129,7 @@ class Strangers:
     def leave(self, source: _Source, cost: float) -> None:
         """A stranger's request is over; `cost` is what it takes of its source's allowance."""
         source.requests -= 1
-        source.allowance += 1 - cost
+        source.allowance -= cost
         self._requests -= 1
 
     def remember(self, credential: bytes) -> None:

@@ -253,10 +253,16 @@ class OfBatches:
         return lambda number: readings.of(asked[number])
 
 
+def _metadata_of(token: Sensitive[str]) -> tuple[tuple[str, str], ...]:
+    return (("x-access-token", token.reveal()),)
+
+
 async def costs(told: Mapping[str, Any]) -> list[dict[str, float]]:
     """Of each case (questions in a batch, names in each), by stage."""
     parts, timing = await Parts.of(told), Timing(told["seconds"])
-    context = CannedContext(Sensitive(told["token"]))
+    token = Sensitive(told["token"])
+    # Verified once, as by the call before: from now on the token is remembered.
+    context = CannedContext(token, await parts.authenticator.caller(_metadata_of(token)))
     found = []
     for questions, names in told["cases"]:
         case = await prepare(parts, questions, names)

@@ -58,7 +58,7 @@ class CannedContext:
     """What gRPC tells of a call."""
 
     token: Sensitive[str]
-    caller: Caller | None = None
+    caller: Caller
 
     def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
         return (("x-access-token", self.token.reveal()), ("user-agent", "stages"))

@@ -13,9 +13,14 @@ class Turn:
 
     def __init__(self, call: tuple[int, int], started: list[tuple[int, int]]) -> None:
         self._call, self._started = call, started
+        self.cancelled = False
 
     def set_result(self, _result: None) -> None:
+        assert not self.cancelled
         self._started.append(self._call)
+
+    def done(self) -> bool:
+        return self.cancelled
 
 
 class Calls:
@@ -95,6 +100,19 @@ def test_a_call_that_withdraws_is_never_started_and_leaves_nothing() -> None:
 
     calls.withdraw(GREEDY, 1)
     calls.withdraw(POLITE, 0)
+    calls.leave(1)
+
+    assert calls.started == [(GREEDY, 0), (GREEDY, 2)]
+    assert calls.queue._waiting == {}
+
+
+def test_a_call_that_has_given_up_and_not_yet_withdrawn_is_passed_over() -> None:
+    calls = Calls(1)
+    calls.enter(GREEDY, 0, 1, 2)
+    calls.turns[GREEDY, 1].cancelled = True
+
+    calls.leave(1)
+    calls.withdraw(GREEDY, 1)
     calls.leave(1)
 
     assert calls.started == [(GREEDY, 0), (GREEDY, 2)]

@@ -161,3 +161,18 @@ def test_what_is_remembered_is_bounded_and_holds_no_token() -> None:
     strangers = watched.strangers
     assert (len(strangers._known), len(strangers._sources)) == (MOST_KNOWN, MOST_SOURCES)
     assert all(b"token" not in digest for digest in strangers._known)
+
+
+def test_requests_that_come_together_with_a_new_credential_are_served_up_to_the_places() -> (
+    None
+):
+    """An allowance of refusals is not used up by credentials that are not refused."""
+    watched = Watched(per_source=50, refusals_per_second=2)
+    with ExitStack() as under_way:
+        introductions = [
+            under_way.enter_context(watched.strangers.request(HERE, Sensitive("new")))
+            for _ in range(50)
+        ]
+        introductions[0].accept()
+
+    assert watched.reasons == []
