@@ -21,14 +21,13 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    from chassis.grpc_core_output import silence_core  # noqa: PLC0415  # as the next
     from splitkeep import cli, environment  # noqa: PLC0415  # not readable by an older Python
 
-    silence_core(os.environ, unless="SPLITKEEP_GRPC_VERBOSITY")
     words = sys.argv[1:]
     try:
         cli.parse(words)  # help, and what is wrong with the words, need no environment
         environment.enter(words)
+        _silence_grpc()
         code = cli.run(words)
     except environment.SetupError as error:
         print(error, file=sys.stderr)
@@ -40,6 +39,13 @@ def main() -> int:
 
         leave(code)
     return code
+
+
+def _silence_grpc() -> None:
+    """Before anything imports it."""
+    from chassis.grpc_core_output import silence_core  # noqa: PLC0415  # as above
+
+    silence_core(os.environ, unless="SPLITKEEP_GRPC_VERBOSITY")
 
 
 if __name__ == "__main__":
