@@ -161,7 +161,7 @@ class WriteConnections:
         UnavailableError; what `commit` raises.
         """
         seconds = capped(self._wait_seconds + ANSWER_MARGIN_SECONDS) - ANSWER_MARGIN_SECONDS
-        # Counted from here, so that whoever is told of an overdue commit finds it counted.
+        # Counted from here on, so that the count includes a commit before its caller is told.
         self._started[connection] = asyncio.get_running_loop().time()
         with unbound():
             task = asyncio.create_task(self._carried_out(connection, commit))

@@ -1,15 +1,15 @@
 """How many connections a port has open, counted from the moment they are accepted.
 
-Until a connection is known to be of an accepted caller it also counts against its source: an
-IPv4 address, or the /64 of an IPv6 one, which is what one subscriber usually has (RFC 6177).
+Until its caller is authenticated, a connection also counts against its source
+(chassis/source_address.py).
 """
 
 from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address
+
+from chassis.source_address import source_of
 
 LIMIT = "connections"
 SOURCE_LIMIT = "connections_of_source"
-_NETWORK_BITS = 64
 
 
 class ConnectionRefusedByLimitError(Exception):
@@ -18,20 +18,6 @@ class ConnectionRefusedByLimitError(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-def source_of(host: str) -> str:
-    """What addresses of one client have in common; the text itself if it is no address."""
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if not isinstance(address, IPv6Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    network = int(address) >> _NETWORK_BITS << _NETWORK_BITS
-    return f"{IPv6Address(network)}/{_NETWORK_BITS}"
 
 
 class ConnectionSlots:
@@ -47,7 +33,7 @@ class ConnectionSlots:
         self.limit = limit
         self.open = 0
         self.refused = refused
-        """Is told the reason of each refusal."""
+        """Called with the reason of each refusal."""
         self._per_source = strangers_per_source or limit
         self._strangers: dict[str, int] = {}
 

@@ -119,14 +119,14 @@ class Receiver(Protocol):
     """Waits for a message."""
 
     def time_out(self) -> None:
-        """It has waited long enough."""
+        """The message did not arrive in time."""
         ...
 
 
 class MessageTimeout:
-    """Times out those who wait for a message: after `seconds`, and before twice as many.
+    """Times out receivers that have waited for `seconds`, and no later than twice that.
 
-    One timer of the loop's own serves all who wait: most wait for a moment.
+    One timer of the event loop serves all receivers, because most of them wait only briefly.
     """
 
     __slots__ = ("_armed", "_seconds", "_waiting")
@@ -137,14 +137,14 @@ class MessageTimeout:
         self._armed = False
 
     def begin(self, receiver: Receiver) -> None:
-        """It waits from now on, and not for longer."""
+        """Starts the timeout of a receiver."""
         loop = asyncio.get_running_loop()
         self._waiting[receiver] = loop.time()
         if not self._armed:
             self._arm(loop)
 
     def end(self, receiver: Receiver) -> None:
-        """It does not wait any more."""
+        """Cancels the timeout of a receiver, if it is still running."""
         self._waiting.pop(receiver, None)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -159,7 +159,7 @@ class MessageTimeout:
 
     def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
         self._armed = True
-        # It belongs to no call, so it keeps nothing that one has bound.
+        # An empty context: the timer must not keep the context of the call that started it.
         loop.call_later(self._seconds, self._look, loop, context=Context())
 
 

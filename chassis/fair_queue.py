@@ -45,19 +45,19 @@ class FairQueue:
         return False
 
     def leave(self, caller: int) -> None:
-        """A call of the caller's is not served any more; it is the turn of whoever is next."""
+        """One call of this caller has ended; the next waiting call gets its turn."""
         self._limiter.give_back(caller)
         while (first := self._first()) is not None:
             turns = self._waiting.pop(first)
             turn = turns.popleft()
             if turns:
                 self._waiting[first] = turns  # behind the others
-            if not turn.done():  # it was cancelled, and its call will withdraw in a moment
+            if not turn.done():  # cancelled: its call is about to withdraw
                 self._limiter.take(first)
                 turn.set_result(None)
 
     def withdraw(self, caller: int, turn: Turn) -> None:
-        """A call that waits does not wait any more, and its turn does not come."""
+        """Removes a call that gave up waiting; its turn is never set."""
         turns = self._waiting.get(caller)
         if turns is not None and turn in turns:
             turns.remove(turn)

@@ -54,17 +54,17 @@ class Backoff:
         self._ended = False
 
     def begin(self) -> None:
-        """It lasts from now on, unless it does already."""
+        """Starts a backoff, unless one is running."""
         if self._under_way is None and not self._ended:
             self._under_way = asyncio.create_task(self._until_there_is_time())
 
     async def over(self) -> None:
-        """Returns when none is under way."""
+        """Returns when no backoff is running."""
         if self._under_way is not None:
             await asyncio.shield(self._under_way)
 
     def end(self) -> None:
-        """It is over within STEP_SECONDS, and there is no other."""
+        """Ends a running backoff within STEP_SECONDS, and prevents further ones."""
         self._ended = True
 
     async def _until_there_is_time(self) -> None:
@@ -77,7 +77,7 @@ class Backoff:
 
 
 class _PrefetchingServer(cygrpc.AioServer):  # type: ignore[misc]  # it has no stub
-    """Its own loop asks for the next call and gets one that has come, without a turn."""
+    """grpc.aio's accept loop gets calls that have already arrived, without waiting a turn."""
 
     def __init__(self, options: Sequence[tuple[str, int]]) -> None:
         self._running_loop = asyncio.get_running_loop()
@@ -114,7 +114,7 @@ class _PrefetchingServer(cygrpc.AioServer):  # type: ignore[misc]  # it has no s
         return self._arrived.popleft()
 
     async def _accept(self) -> None:
-        """One request for a call is outstanding until the server stops."""
+        """Keeps one request for a call outstanding until the server stops."""
         try:
             while self.is_running():
                 self._arrived.append(await super()._request_call())

@@ -28,7 +28,7 @@ from chassis.in_flight import MethodContext
 from chassis.peers import check_peer
 from chassis.redaction import describe_exception
 from chassis.request_id import REQUEST_ID_KEY, accepted_or_new, set_request_id
-from chassis.verification_budget import source_of
+from chassis.source_address import source_of_peer
 
 LEFT_SECONDS = 0.1
 METADATA_BYTES = 32_768  # a token of 16 KiB and room beside it
@@ -37,7 +37,6 @@ DRAINING = "the server is stopping; please go on elsewhere"
 
 Metadata = Sequence[tuple[str, str | bytes]]
 
-_FAULTS = (UnavailableError, DeadlineExceededError)
 _WORTH_A_LINE = (UnauthenticatedError,)
 
 
@@ -110,7 +109,7 @@ class Call:
         self._error: Exception | None = None
         self._place = self._served = self._in_time = self._is_silent = False
         self._key = 0
-        self._refused_for = ""  # what it is refused for if it fails now
+        self._refused_for = ""  # the reason that is counted if the next step refuses the call
         self._timer: Timer | None = None
         self._context: Any = None
         self._started = time.perf_counter()
@@ -121,9 +120,9 @@ class Call:
 
         Raises InvalidArgumentError if its headers are too large; PermissionDeniedError if the
         method is not for the peer's certificate; UnauthenticatedError and UnavailableError as
-        Authenticator.caller(); ResourceExhaustedError if it is one too many;
-        DeadlineExceededError if it comes too late; UnavailableError for an open-ended stream
-        if the server drains.
+        Authenticator.caller(); ResourceExhaustedError if a limit on calls is reached;
+        DeadlineExceededError if its deadline has passed; UnavailableError for an open-ended
+        stream if the server drains.
         """
         self._context, method = context, self._method
         self._refused_for = "headers"
@@ -142,7 +141,7 @@ class Call:
         return CallContext(context, self._metadata, caller, method.port.authenticator)
 
     def _identify(self) -> None:
-        """The call has its id, and its headers are as small as they have to be."""
+        """Sets the call's id. Raises InvalidArgumentError if its headers are too large."""
         size, sent_id = 0, None
         for key, value in self._metadata:
             size += len(key) + len(value) + METADATA_FIELD_BYTES
@@ -165,15 +164,18 @@ class Call:
         return caller or await self._verified(port.authenticator)
 
     async def _verified(self, authenticator: Authenticator) -> Caller:
-        """Within the budget of where the call comes from; it has no place meanwhile."""
+        """The caller, verified within its source's budget; the call has no place meanwhile."""
         port, in_flight = self._method.port, self._method.in_flight
-        source = source_of(self._context.peer())
+        source = source_of_peer(self._context.peer())
         self._refused_for = "unverified"
         port.budget.spend(source)
         in_flight.begin_unverified()
         self._refused_for = "credential"
         try:
             caller = await authenticator.caller(self._metadata)
+        except UnavailableError:  # no key of the issuer could be had: nothing was verified
+            port.budget.refund(source)
+            raise
         finally:
             in_flight.end_unverified()
         port.budget.refund(source)
@@ -184,7 +186,7 @@ class Call:
         if caller is not None:
             return hash(caller.principal)
         peer = self._context.peer()
-        return hash(source_of(peer) if self._method.peers is None else peer)
+        return hash(source_of_peer(peer) if self._method.peers is None else peer)
 
     async def _admit(self) -> None:
         """The call has its place, its timer runs, and it is its turn."""
@@ -257,7 +259,7 @@ class Call:
         return request
 
     async def received(self, timeout: MessageTimeout | None) -> bytes | None:
-        """The next request, None if there is no other; the call is over if none comes."""
+        """The next request, or None at the end of the stream. Times the call out if late."""
         if timeout is not None:
             timeout.begin(self)
         try:
@@ -268,7 +270,7 @@ class Call:
         return None if message is grpc.aio.EOF else message  # type: ignore[attr-defined]  # its stub has it not
 
     def time_out(self) -> None:
-        """No request has come in time."""
+        """Ends the call: the next request did not arrive in time."""
         self._is_silent = True
         self._method.port.refused("no request")
         if self._timer is not None:
@@ -327,7 +329,7 @@ class Call:
         self._code = (
             status_code(error) if isinstance(error, KnownError) else grpc.StatusCode.INTERNAL
         )
-        if self._refused_for and not isinstance(error, _FAULTS):
+        if self._refused_for and isinstance(error, KnownError) and not _is_fault(error):
             self._method.port.refused(self._refused_for)
         if isinstance(error, ResourceExhaustedError) and not self._place:
             self._method.in_flight.lines.too_many.say()  # it has no line of its own
@@ -347,7 +349,7 @@ class Call:
 
     def _log(self, error: Exception) -> None:
         rpc, lines = self._method.rpc, self._method.in_flight.lines
-        if isinstance(error, _FAULTS):
+        if _is_fault(error):
             lines.failed.say(rpc=rpc, failure=describe_exception(error))
         elif isinstance(error, _WORTH_A_LINE):
             lines.refused.say(rpc=rpc, rule=error.message)
@@ -364,6 +366,11 @@ class Call:
             await context.abort(self._code, *_status(error, self.id))
         finally:
             del error, context
+
+
+def _is_fault(error: Exception) -> bool:
+    """Whether the call failed for no reason of its caller's."""
+    return isinstance(error, (UnavailableError, DeadlineExceededError))
 
 
 def _status(

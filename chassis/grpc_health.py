@@ -41,7 +41,7 @@ class ReadinessHealth(health_pb2_grpc.HealthServicer):
             await self._refresh()
 
     async def drain(self) -> None:
-        """From now on no service serves; the watchers are told."""
+        """Every service is NOT_SERVING from now on, and the watchers are notified."""
         self._draining = True
         await self._set(serving=False)
 

@@ -20,15 +20,19 @@ from contextlib import aclosing
 from typing import Any, ClassVar, Self, TypeAlias
 
 import grpc
+import structlog
 from google.protobuf.message import DecodeError
 
 from chassis.deadline import MessageTimeout
 from chassis.errors import InvalidArgumentError
 from chassis.grpc_calls import Call, Metadata
 from chassis.in_flight import MethodContext, PortContext
+from chassis.redaction import describe_exception
 
 # A grpc.RpcMethodHandler, whose type stub leaves open which of its four behaviours is there.
 Handler: TypeAlias = Any
+
+_log = structlog.get_logger(__name__)
 
 
 class Method:
@@ -73,11 +77,30 @@ class Methods(grpc.GenericRpcHandler):
     def service(self, handler_call_details: Any) -> Handler | None:
         """See grpc.GenericRpcHandler; None for a method that is not here."""
         self.arrived += 1
-        method = self._methods.get(handler_call_details.method)
-        if method is None:
-            self._port.refused("unknown method")
-            return None
-        return method.call(handler_call_details.invocation_metadata)
+        try:
+            method = self._methods.get(handler_call_details.method)
+            if method is None:
+                self._port.refused("unknown method")
+                return None
+            return method.call(handler_call_details.invocation_metadata)
+        except Exception as error:  # noqa: BLE001  # grpc.aio would send its text to the caller
+            _log.error("call failed", failure=describe_exception(error))
+            return _BROKEN
+
+
+class _Broken:
+    """Handles a call that could not be handled: INTERNAL, without any text of the error."""
+
+    request_streaming: ClassVar[bool] = True
+    response_streaming: ClassVar[bool] = False
+    request_deserializer: ClassVar[None] = None
+    response_serializer: ClassVar[None] = None
+
+    async def stream_unary(self, _requests: Any, context: Any) -> None:
+        await context.abort(grpc.StatusCode.INTERNAL, "internal error")
+
+
+_BROKEN = _Broken()
 
 
 class _UnaryCall(Call):

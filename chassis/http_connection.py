@@ -27,7 +27,7 @@ class HttpConnection(HttpToolsProtocol):
         self.slot = slot
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        """The connection has begun, TLS included."""
+        """The transport is connected, and the TLS handshake complete."""
         self.slot.is_established = True
         super().connection_made(transport)
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import uvicorn
 
-from chassis.acceptor import Acceptor, refuse
+from chassis.acceptor import Acceptor
 from chassis.addresses import listen
-from chassis.connection_slots import ConnectionRefusedByLimitError, ConnectionSlots, Slot
+from chassis.connection_slots import ConnectionSlots, Slot
 from chassis.http_connection import HttpConnection
 from chassis.line_limit import LineLimit
 from chassis.listening import port_problem
@@ -75,7 +75,6 @@ class HttpServer:
         self._server = _OwnedServer(self._config)
         self._serving: asyncio.Task[None] | None = None
         self._acceptor: Acceptor | None = None
-        self._beginning: set[asyncio.Task[None]] = set()
 
     async def start(self) -> int:
         """The bound port's number; from now on requests are answered.
@@ -96,7 +95,7 @@ class HttpServer:
         except BaseException:
             listener.close()
             raise
-        self._acceptor = Acceptor(listener, self._accepted)
+        self._acceptor = Acceptor(listener, self._slots, self._begin)
         self._acceptor.start()
         return port
 
@@ -115,21 +114,10 @@ class HttpServer:
         if self._acceptor is None or self._serving is None:
             return
         self._acceptor.close()
-        for handshake in self._beginning:
-            handshake.cancel()
+        self._acceptor.cancel()
         self._config.timeout_graceful_shutdown = max(1, int(grace_seconds))
         self._server.should_exit = True
         await self._serving
-
-    def _accepted(self, connection: socket.socket, host: str) -> None:
-        try:
-            slot = self._slots.take(host)
-        except ConnectionRefusedByLimitError:
-            refuse(connection)
-            return
-        task = asyncio.create_task(self._begin(connection, slot))
-        self._beginning.add(task)
-        task.add_done_callback(self._beginning.discard)
 
     async def _begin(self, connection: socket.socket, slot: Slot) -> None:
         """The connection has a protocol, or is over."""

@@ -15,7 +15,7 @@ from chassis.log_level import LogLevel
 from chassis.metrics import CallFigures, Metrics
 from chassis.verification_budget import VerificationBudget
 
-# Calls whose credential waits to be verified: keys have to be fetched first.
+# Calls that wait for an issuer's keys before their credential can be verified.
 UNVERIFIED_CALLS = 64
 
 
@@ -95,7 +95,7 @@ class InFlight:
         self.calls_ended = asyncio.Event()
 
     def begin_unverified(self) -> None:
-        """One more credential waits for its verification; end_unverified() follows.
+        """Counts a credential that is being verified, until end_unverified().
 
         Raises ResourceExhaustedError.
         """
@@ -104,7 +104,7 @@ class InFlight:
         self.unverified += 1
 
     def end_unverified(self) -> None:
-        """One of them does not wait any more."""
+        """A verification has ended."""
         self.unverified -= 1
 
     def begin_stream(self, caller: int, stream: Stream) -> None:

@@ -48,10 +48,9 @@ class KeySource(Protocol):
         ...
 
     def at_hand(self) -> KeySet | None:
-        """The keys, if they can be had without waiting.
+        """The keys, if they are available without waiting; as fresh as those of keys().
 
-        Whatever is due in the background is begun, so that they are as fresh as keys() has
-        them.
+        A refresh that is due is started in the background.
         """
         ...
 

@@ -1,7 +1,7 @@
 """Lines that a stranger can cause: so many a second of each kind are written, the rest counted.
 
-Without a limit, whoever reaches a port decides how fast the log grows, and pushes out of it
-what an operator looks for. Lines about callers whose credential was accepted have no limit.
+Without a limit, anyone who can reach a port controls how fast the log grows, and can flush out
+the lines that an operator needs. Lines about authenticated callers have no limit.
 """
 
 import asyncio

@@ -12,9 +12,9 @@ import socket
 from collections.abc import Sequence
 from typing import Protocol
 
-from chassis.acceptor import Acceptor, refuse
+from chassis.acceptor import Acceptor
 from chassis.addresses import listen
-from chassis.connection_slots import ConnectionRefusedByLimitError, ConnectionSlots, Slot
+from chassis.connection_slots import ConnectionSlots, Slot
 from chassis.descriptors import OPERATIONS_CONNECTIONS
 from chassis.line_limit import LineLimit
 from chassis.listening import port_problem
@@ -107,7 +107,6 @@ class OperationsPort:
         self._address, self._vitals, self._setting = (host, port), vitals, setting
         self._slots = ConnectionSlots(OPERATIONS_CONNECTIONS, refused=vitals.refused)
         self._acceptor: Acceptor | None = None
-        self._served: set[asyncio.Task[None]] = set()
 
     async def start(self) -> int:
         """The bound port's number. Raises StartRefusedError if the address is not free."""
@@ -116,7 +115,7 @@ class OperationsPort:
         except OSError as error:
             raise port_problem(*self._address, self._setting, error) from error
         port: int = listener.getsockname()[1]
-        self._acceptor = Acceptor(listener, self._accepted)
+        self._acceptor = Acceptor(listener, self._slots, self._serve)
         self._acceptor.start()
         return port
 
@@ -124,16 +123,6 @@ class OperationsPort:
         """The port is closed."""
         if self._acceptor is not None:
             self._acceptor.close()
-
-    def _accepted(self, connection: socket.socket, host: str) -> None:
-        try:
-            slot = self._slots.take(host)
-        except ConnectionRefusedByLimitError:
-            refuse(connection)
-            return
-        task = asyncio.create_task(self._serve(connection, slot))
-        self._served.add(task)
-        task.add_done_callback(self._served.discard)
 
     async def _serve(self, connection: socket.socket, slot: Slot) -> None:
         try:

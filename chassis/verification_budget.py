@@ -1,36 +1,19 @@
-"""How many credentials that nobody has verified yet one source may have verified. Pure.
+"""How many failed verifications of credentials each source may cause. Pure.
 
-- Verifying a signature costs as much as serving a call, and a stranger can ask for it with
-  every call. A token bucket for each source address bounds that: a credential that turns out to
-  be valid costs its source nothing.
-- Of IPv6 a /64 is one source: whoever has one address of it has them all.
-- So many sources are remembered; the one that was heard of least recently is forgotten.
+- Verifying a signature costs as much as serving a call, and anyone can cause one with every
+  call. A token bucket for each source (chassis/source_address.py) bounds that. A valid
+  credential costs nothing.
+- The number of sources is bounded; the least recently used one is dropped.
 """
 
-import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable
-from urllib.parse import unquote
 
 from chassis.errors import ResourceExhaustedError
 
 FAILURES_PER_SECOND = 100.0  # a hundredth of one processor
 BURST = 500.0
 REMEMBERED_SOURCES = 4_096
-IPV6_PREFIX_BITS = 64
-
-
-def source_of(peer: str) -> str:
-    """The source in gRPC's name of a peer, as in `ipv4:192.0.2.1:5000`."""
-    kind, _, address = peer.partition(":")
-    host = unquote(address).rpartition(":")[0].strip("[]")
-    if kind != "ipv6":
-        return host or kind
-    try:
-        network = (host.partition("%")[0], IPV6_PREFIX_BITS)
-        return str(ipaddress.ip_network(network, strict=False))
-    except ValueError:
-        return host
 
 
 class VerificationBudget:

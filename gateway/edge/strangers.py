@@ -14,7 +14,6 @@ from hashlib import blake2b
 from secrets import token_bytes
 from typing import NoReturn
 
-from chassis.connection_slots import source_of
 from chassis.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -24,6 +23,7 @@ from chassis.errors import (
     UnauthenticatedError,
 )
 from chassis.sensitive import Sensitive
+from chassis.source_address import source_of
 from gateway.errors import HttpError
 
 KNOWN_SECONDS = 300.0

@@ -16,6 +16,7 @@ from chassis import grpc_server
 from chassis.accept_mode import AcceptMode
 from chassis.errors import ConflictError
 from chassis.fast_accept import OUTSTANDING_ACCEPTS, problem
+from chassis.grpc_methods import Method
 from tests.integration.chassis.echo import (
     Answer,
     EchoServicer,
@@ -28,6 +29,7 @@ BUSY_SECONDS = 0.3
 ATTEMPTS = 5
 TOGETHER = 16
 SECONDS = 20.0
+MARKER = "what-an-error-may-hold"
 
 
 class Turns:
@@ -94,8 +96,10 @@ async def test_a_server_that_drains_answers_whatever_has_come(
 
         codes = await answered
 
-    # One by one, as the mode standard accepts them, none may be one too many.
+    # The standard mode accepts one at a time, so that the limit need not be reached.
     assert set(codes) - {grpc.StatusCode.RESOURCE_EXHAUSTED} == {grpc.StatusCode.OK}
+    if harness.accept_mode is AcceptMode.FAST:
+        assert grpc.StatusCode.RESOURCE_EXHAUSTED in codes
 
 
 @contextmanager
@@ -154,6 +158,28 @@ def _ending(end: str) -> Answer:
         return text
 
     return answer
+
+
+def _broken_call(_method: Method, _metadata: Any) -> None:
+    raise KeyError(MARKER)
+
+
+async def test_a_fault_in_finding_what_serves_a_call_ends_that_call_alone(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = await harness.channel(await harness.serve(repeat))
+    stub = EchoStub(channel)
+    with monkeypatch.context() as broken:
+        broken.setattr(Method, "call", _broken_call)
+        failed = [stub.Once(StringValue()) for _ in range(3)]
+        codes = {await call.code() for call in failed}
+        told = [await call.details() for call in failed]
+
+    answered = await stub.Once(StringValue(value="again"))
+
+    assert codes == {grpc.StatusCode.INTERNAL}
+    assert MARKER not in "".join(told)
+    assert answered.value == "again"
 
 
 def _as_header(kept: object) -> object:

@@ -11,7 +11,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from chassis import grpc_server, in_flight
 from chassis.caller import Caller
-from chassis.errors import UnauthenticatedError
+from chassis.errors import UnauthenticatedError, UnavailableError
 from chassis.grpc_server import Service
 from chassis.identity import Authenticator
 from chassis.in_flight import Limits
@@ -140,6 +140,25 @@ async def test_valid_tokens_that_nobody_has_seen_cost_their_address_nothing(
     }
 
     assert codes == {grpc.StatusCode.OK}
+
+
+async def test_an_issuer_whose_keys_cannot_be_had_uses_up_no_budget(harness: Harness) -> None:
+    class WithoutKeys(AnyToken):
+        def remembered(self, token: Sensitive[str]) -> Caller | None:
+            return None
+
+        async def verify(self, token: Sensitive[str]) -> Caller:
+            raise UnavailableError
+
+    authenticator = Authenticator(WithoutKeys())
+    port = await harness.serve(repeat, by_token=True, authenticator=authenticator)
+    stub = EchoStub(await harness.channel(port))
+
+    codes = {
+        await code_of(stub.Once(StringValue(), metadata=headers(VALID))) for _ in range(900)
+    }
+
+    assert codes == {grpc.StatusCode.UNAVAILABLE}
 
 
 async def test_calls_whose_keys_have_to_be_fetched_hold_no_place_and_only_so_many_wait(

@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 
 from chassis import http_server, operations
 from chassis.acceptor import BACK_OFF_SECONDS, Acceptor
-from chassis.connection_slots import ConnectionSlots
+from chassis.connection_slots import ConnectionSlots, Slot
 from chassis.descriptors import OPERATIONS_CONNECTIONS
 from chassis.http_server import HttpServer
 from chassis.metrics import Metrics
@@ -261,11 +261,13 @@ async def test_accepting_goes_on_after_an_error(number: int) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     broken = BrokenListener(listener, [number, number])
 
-    def take(connection: socket.socket, host: str) -> None:
+    async def serve(connection: socket.socket, slot: Slot) -> None:
+        accepted.put_nowait(connection.getpeername()[0])
         connection.close()
-        accepted.put_nowait(host)
+        slot.release()
 
-    acceptor = Acceptor(broken, take)  # type: ignore[arg-type]  # all of a socket that it uses
+    slots = ConnectionSlots(1)
+    acceptor = Acceptor(broken, slots, serve)  # type: ignore[arg-type]  # all of a socket that it uses
     with capture_logs() as lines:
         acceptor.start()
         with socket.create_connection(listener.getsockname()):

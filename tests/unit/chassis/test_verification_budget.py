@@ -3,7 +3,7 @@
 import pytest
 
 from chassis.errors import ResourceExhaustedError
-from chassis.verification_budget import REMEMBERED_SOURCES, VerificationBudget, source_of
+from chassis.verification_budget import REMEMBERED_SOURCES, VerificationBudget
 
 
 class Clock:
@@ -77,19 +77,3 @@ def test_no_more_sources_are_remembered_than_may_be(budget: VerificationBudget) 
         budget.spend(str(number))
 
     assert len(budget._left) == REMEMBERED_SOURCES  # memory that grows is what this is about
-
-
-@pytest.mark.parametrize(
-    ("peer", "source"),
-    [
-        ("ipv4:192.0.2.1:5000", "192.0.2.1"),
-        ("ipv6:%5B2001:db8::1%5D:5000", "2001:db8::/64"),
-        ("ipv6:[2001:db8::ffff:1]:5000", "2001:db8::/64"),
-        ("ipv6:%5Bfe80::1%25eth0%5D:5000", "fe80::/64"),
-        ("unix:/run/socket", "unix"),
-        ("unix:", "unix"),
-        ("", ""),
-    ],
-)
-def test_the_source_of_a_peer_is_its_address_or_its_network(peer: str, source: str) -> None:
-    assert source_of(peer) == source

@@ -1,0 +1,31 @@
+"""Which client a connection comes from: the unit that limits per source count. Pure.
+
+An IPv4 address, or the /64 of an IPv6 address, which is what one subscriber usually has
+(RFC 6177).
+"""
+
+from ipaddress import IPv6Address, ip_address
+from urllib.parse import unquote
+
+_NETWORK_BITS = 64
+
+
+def source_of(host: str) -> str:
+    """The source of an address; the text itself if it is not an address."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    network = int(address) >> _NETWORK_BITS << _NETWORK_BITS
+    return f"{IPv6Address(network)}/{_NETWORK_BITS}"
+
+
+def source_of_peer(peer: str) -> str:
+    """The source of a peer as gRPC names it, e.g. `ipv4:192.0.2.1:5000`."""
+    kind, _, address = peer.partition(":")
+    host = unquote(address).rpartition(":")[0].strip("[]")
+    return source_of(host) if host else kind
