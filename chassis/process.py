@@ -2,6 +2,7 @@
 
 - SIGTERM and SIGINT set `stopping`; main drains and returns. A second signal ends it at once.
 - Core dumps are off: they would hold whatever the memory holds.
+- Its threads share one arena of memory (chassis/freed_memory.py).
 - It may open as many files and connections as the system lets it (chassis/descriptors.py).
 - What does not allow a start is told as sentences. Exit code 2: somebody has to change
   something first; 3: it may pass by itself (chassis/config.py). Where it was found is logged at
@@ -23,6 +24,7 @@ import uvloop
 from chassis.config import StartRefusedError
 from chassis.descriptors import raise_descriptor_limit
 from chassis.foreign_output import log_lost_exceptions, redirect_standard_error
+from chassis.freed_memory import allocate_from_one_arena
 from chassis.log_level import LogLevel
 from chassis.redaction import describe_exception
 from chassis.signals import heeded
@@ -49,6 +51,7 @@ def run(
     allow a start; it is logged unless somebody else does.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    allocate_from_one_arena()
     raise_descriptor_limit()
     configure_logging(service, LogLevel.INFO, sys.stderr)  # until main knows better
     redirect_standard_error()

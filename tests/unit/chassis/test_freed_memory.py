@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from chassis.freed_memory import AGAIN_SECONDS, WORTH_BYTES, FreedMemory
 
 BURST = 4 * WORTH_BYTES
@@ -24,6 +26,23 @@ held = _resident()
 asyncio.run(memory.look())  # it has grown since the look before
 asyncio.run(memory.look())
 print((held - before) >> 20, (_resident() - before) >> 20)
+"""
+
+THREADS_OF_ONE_ARENA = """
+import ctypes, threading
+from chassis.freed_memory import allocate_from_one_arena
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.fdopen.restype = ctypes.c_void_p
+libc.malloc_info.argtypes = [ctypes.c_int, ctypes.c_void_p]
+{before}
+threads = [threading.Thread(target=libc.malloc, args=(5_000,)) for _ in range(4)]
+for thread in threads:
+    thread.start()
+    thread.join()
+libc.malloc_info(0, libc.fdopen(1, b"w"))
+libc.fflush(None)
 """
 
 
@@ -98,3 +117,15 @@ def test_what_this_c_library_holds_after_a_burst_goes_back_to_the_kernel() -> No
     held, kept = map(int, done.stdout.split())
     assert held > 50
     assert kept < 10
+
+
+@pytest.mark.parametrize(("before", "arenas"), [("", 2), ("allocate_from_one_arena()", 1)])
+def test_all_threads_allocate_from_one_arena(before: str, arenas: int) -> None:
+    """The first case shows that this C library has more of its own accord."""
+    program = THREADS_OF_ONE_ARENA.format(before=before)
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+
+    assert done.stdout.count("<heap nr=") == arenas
