@@ -17,6 +17,7 @@ import pytest
 PAGES = Path(__file__).resolve().parents[3] / "docs" / "upstream"
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 MUCH_MIB, LITTLE_MIB = 150, 100
+ATTEMPTS = 3  # a busy machine may keep a flood from being one
 NUMBER = r"(\d+) MiB more resident"
 
 
@@ -36,10 +37,10 @@ def fields_grow(said: str) -> bool:
 
 
 def others_wait(said: str) -> bool:
-    found = re.findall(r": (\d+) calls", said)
+    found = re.findall(r"the longest (\d+) ms", said)
     assert len(found) == 2, said
     quiet, flooded = map(int, found)
-    return flooded < quiet / 10
+    return flooded > max(1_000, 2 * quiet)
 
 
 @pytest.mark.skipif(grpc.__version__ != "1.78.2", reason="the pages are about grpcio 1.78.2")
@@ -59,13 +60,16 @@ def test_the_program_of_a_report_shows_the_fault(
     path.write_text(program)
     clean = {name: text for name, text in os.environ.items() if not name.startswith("GRPC_")}
 
-    done = subprocess.run(
-        [sys.executable, str(path)],
-        env=clean,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
+    said: list[str] = []
+    while not any(map(shows, said)) and len(said) < ATTEMPTS:
+        done = subprocess.run(
+            [sys.executable, str(path)],
+            env=clean,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        )
+        said.append(done.stdout)
 
-    assert shows(done.stdout), done.stdout
+    assert any(map(shows, said)), said
