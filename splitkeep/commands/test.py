@@ -108,12 +108,10 @@ def _begin_run(state: State, held: ExitStack) -> State:
 def in_parallel() -> list[str]:
     """What pytest is told when the person says nothing.
 
-    The tests of one file stay together: they share what is expensive to make. There are three
-    processes for two CPUs, as a test waits a third of its time. Whatever is skipped says why at
-    the end.
+    The tests of one file stay together: they share what is expensive to make. Whatever is
+    skipped says why at the end.
     """
-    cpus = os.cpu_count() or 1
-    return ["-n", str(cpus + (cpus + 1) // 2), "--dist", "loadfile", "-q", "-rs"]
+    return ["-n", str(os.cpu_count() or 1), "--dist", "loadfile", "-q", "-rs"]
 
 
 def erase_abandoned_runs(state: State) -> None:
