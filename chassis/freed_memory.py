@@ -30,7 +30,7 @@ Trim = Callable[[], None]
 
 
 def allocate_from_one_arena() -> None:
-    """All threads that are started from now on share the allocator's first arena."""
+    """With glibc, threads that are started from now on share the allocator's first arena."""
     with suppress(AttributeError, OSError):  # another C library
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 

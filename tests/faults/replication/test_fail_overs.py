@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 T = TypeVar("T")
 
 COUNT = int(os.environ.get("SPLITKEEP_TEST_FAIL_OVERS", "20"))
-FOUND_WITHIN = 60  # histories; most faults show in the first
+FOUND_WITHIN = 25
 
 
 @pytest.mark.timeout(60 + 20 * COUNT)

@@ -23,7 +23,7 @@ SETTLED_SECONDS = 40.0 if LONG else 5.0  # what was freed has been given back
 
 
 def flooded(stack: StackUnderTest) -> None:
-    """Both services have had one flood. From the first, Python keeps some for good."""
+    """Both services have had one flood. After the first some is kept for good."""
     for address in (stack.vault, stack.metadata):
         port = int(address.rpartition(":")[2])
         command = attacker(streams.ATTACKS, port, seconds=2.0, times=0.2)

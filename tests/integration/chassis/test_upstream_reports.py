@@ -17,7 +17,7 @@ import pytest
 PAGES = Path(__file__).resolve().parents[3] / "docs" / "upstream"
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 MUCH_MIB, LITTLE_MIB = 150, 100
-ATTEMPTS = 3  # a busy machine may keep a flood from being one
+RACES = 3  # a busy machine may keep a flood from being one
 NUMBER = r"(\d+) MiB more resident"
 
 
@@ -40,20 +40,20 @@ def others_wait(said: str) -> bool:
     found = re.findall(r"the longest (\d+) ms", said)
     assert len(found) == 2, said
     quiet, flooded = map(int, found)
-    return flooded > max(1_000, 2 * quiet)
+    return flooded > max(1_000, 10 * quiet)
 
 
 @pytest.mark.skipif(grpc.__version__ != "1.78.2", reason="the pages are about grpcio 1.78.2")
 @pytest.mark.parametrize(
-    ("page", "shows"),
+    ("page", "shows", "attempts"),
     [
-        ("pings-grow-memory", pings_grow),
-        ("fields-before-settings-are-acknowledged", fields_grow),
-        ("one-connection-keeps-the-poller", others_wait),
+        ("pings-grow-memory", pings_grow, 1),
+        ("fields-before-settings-are-acknowledged", fields_grow, 1),
+        ("one-connection-keeps-the-poller", others_wait, RACES),
     ],
 )
 def test_the_program_of_a_report_shows_the_fault(
-    tmp_path: Path, page: str, shows: Callable[[str], bool]
+    tmp_path: Path, page: str, shows: Callable[[str], bool], attempts: int
 ) -> None:
     (program,) = BLOCK.findall((PAGES / f"{page}.md").read_text())
     path = tmp_path / "reproduction.py"
@@ -61,7 +61,7 @@ def test_the_program_of_a_report_shows_the_fault(
     clean = {name: text for name, text in os.environ.items() if not name.startswith("GRPC_")}
 
     said: list[str] = []
-    while not any(map(shows, said)) and len(said) < ATTEMPTS:
+    while not any(map(shows, said)) and len(said) < attempts:
         done = subprocess.run(
             [sys.executable, str(path)],
             env=clean,

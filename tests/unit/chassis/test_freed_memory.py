@@ -1,5 +1,6 @@
 """When memory that was freed is given back, and that it is."""
 
+import os
 import subprocess
 import sys
 
@@ -28,14 +29,17 @@ asyncio.run(memory.look())
 print((held - before) >> 20, (_resident() - before) >> 20)
 """
 
-THREADS_OF_ONE_ARENA = """
+ARENAS_OF_THREADS = """
 import ctypes, threading
-from chassis.freed_memory import allocate_from_one_arena
+from chassis.process import run
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 libc.fdopen.restype = ctypes.c_void_p
 libc.malloc_info.argtypes = [ctypes.c_int, ctypes.c_void_p]
+async def nothing(stopping):
+    pass
+
 {before}
 threads = [threading.Thread(target=libc.malloc, args=(5_000,)) for _ in range(4)]
 for thread in threads:
@@ -119,13 +123,15 @@ def test_what_this_c_library_holds_after_a_burst_goes_back_to_the_kernel() -> No
     assert kept < 10
 
 
-@pytest.mark.parametrize(("before", "arenas"), [("", 2), ("allocate_from_one_arena()", 1)])
-def test_all_threads_allocate_from_one_arena(before: str, arenas: int) -> None:
+@pytest.mark.parametrize(("before", "arenas"), [("", 2), ("run(nothing)", 1)])
+def test_all_threads_of_a_process_allocate_from_one_arena(before: str, arenas: int) -> None:
     """The first case shows that this C library has more of its own accord."""
-    program = THREADS_OF_ONE_ARENA.format(before=before)
+    program = ARENAS_OF_THREADS.format(before=before)
+    tuned = ("MALLOC_", "GLIBC_TUNABLES")
+    environ = {name: text for name, text in os.environ.items() if not name.startswith(tuned)}
 
     done = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+        [sys.executable, "-c", program], env=environ, check=True, capture_output=True, text=True
     )
 
     assert done.stdout.count("<heap nr=") == arenas
