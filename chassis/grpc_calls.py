@@ -92,6 +92,7 @@ class Call:
         "_error",
         "_in_time",
         "_is_silent",
+        "_is_verified",
         "_key",
         "_metadata",
         "_method",
@@ -107,7 +108,8 @@ class Call:
         self._method, self._metadata = method, metadata
         self._code = grpc.StatusCode.OK
         self._error: Exception | None = None
-        self._place = self._served = self._in_time = self._is_silent = False
+        self._place = self._served = self._in_time = False
+        self._is_silent = self._is_verified = False
         self._key = 0
         self._refused_for = ""  # the reason that is counted if the next step refuses the call
         self._timer: Timer | None = None
@@ -132,6 +134,9 @@ class Call:
             check_peer(context, method.peers)
         self._refused_for = "credential"
         caller = await self._authenticated() if method.needs_token else None
+        if caller is not None or method.peers is not None:
+            self._is_verified = True
+            method.port.floods.verified(context.peer())
         self._key = self._caller_key(caller)
         self._refused_for = "busy"
         if method.open_ended:
@@ -301,6 +306,8 @@ class Call:
         True if abort() is to answer for the error; a cancelled call has nobody to be answered.
         """
         self._leave()
+        if not self._is_verified:
+            self._method.port.floods.unverified(self._context.peer())
         self._metadata = ()  # an error that ends a call is kept until the port's next call
         if self._timer is not None and self._timer.ended(error):
             late = self._late()

@@ -15,7 +15,7 @@ this. gRPC asks for a handler once the headers are there, and the request is rea
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -33,6 +33,10 @@ from chassis.redaction import describe_exception
 Handler: TypeAlias = Any
 
 _log = structlog.get_logger(__name__)
+
+
+def _ignored(_peer: str) -> None:
+    """Nobody asks."""
 
 
 class Method:
@@ -72,35 +76,45 @@ class Methods(grpc.GenericRpcHandler):
     def __init__(self, methods: Mapping[str, Method], port: PortContext) -> None:
         self._methods = {f"/{name}": method for name, method in methods.items()}
         self._port = port
+        self._unknown = _Refusal(
+            grpc.StatusCode.UNIMPLEMENTED, "Method not found!", port.floods.unverified
+        )
         self.arrived = 0
 
-    def service(self, handler_call_details: Any) -> Handler | None:
-        """See grpc.GenericRpcHandler; None for a method that is not here."""
+    def service(self, handler_call_details: Any) -> Handler:
+        """See grpc.GenericRpcHandler."""
         self.arrived += 1
         try:
             method = self._methods.get(handler_call_details.method)
             if method is None:
                 self._port.refused("unknown method")
-                return None
+                return self._unknown
             return method.call(handler_call_details.invocation_metadata)
         except Exception as error:  # noqa: BLE001  # grpc.aio would send its text to the caller
             _log.error("call failed", failure=describe_exception(error))
             return _BROKEN
 
 
-class _Broken:
-    """Handles a call that could not be handled: INTERNAL, without any text of the error."""
+class _Refusal:
+    """Handles a call by ending it with a status."""
 
     request_streaming: ClassVar[bool] = True
     response_streaming: ClassVar[bool] = False
     request_deserializer: ClassVar[None] = None
     response_serializer: ClassVar[None] = None
 
+    def __init__(
+        self, code: grpc.StatusCode, text: str, seen: Callable[[str], None] = _ignored
+    ) -> None:
+        """`seen` is called with the peer of each call, as gRPC names it."""
+        self._code, self._text, self._seen = code, text, seen
+
     async def stream_unary(self, _requests: Any, context: Any) -> None:
-        await context.abort(grpc.StatusCode.INTERNAL, "internal error")
+        self._seen(context.peer())
+        await context.abort(self._code, self._text)
 
 
-_BROKEN = _Broken()
+_BROKEN = _Refusal(grpc.StatusCode.INTERNAL, "internal error")  # without any text of the error
 
 
 class _UnaryCall(Call):

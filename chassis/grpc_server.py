@@ -24,6 +24,7 @@ from chassis import reflection
 from chassis.accept_mode import AcceptMode
 from chassis.accept_modes import new_server
 from chassis.config import StartHinderedError
+from chassis.flood_control import FloodControl
 from chassis.grpc_calls import METADATA_BYTES
 from chassis.grpc_health import ReadinessHealth
 from chassis.grpc_methods import Handler, Method, Methods
@@ -114,6 +115,7 @@ class Port:
     max_connection_age_seconds: float = 300
     limits: Limits = DEFAULT_LIMITS
     connections: int = 1_000  # open at a time; one more is closed as it is accepted
+    flood_block_seconds: float = 10.0  # for sources that flood; 0 blocks none
     shared_port: bool = False  # SO_REUSEPORT: several processes on one port
     setting: str = "the port's setting"  # where its number was given
     name: str = "clients"
@@ -137,6 +139,8 @@ class GrpcServer:
         self._readiness = readiness or Readiness({})
         self._health = ReadinessHealth(self._readiness, declared)
         self._in_flight = InFlight(port.limits)
+        flood_refused = partial(metrics.refused, port.name, "flood")
+        self._floods = FloodControl(port.flood_block_seconds, flood_refused)
         self._for_everyone: list[InFlight] = []
         self._methods: dict[str, Method] = {}
         self._running: _Running | None = None
@@ -160,6 +164,7 @@ class GrpcServer:
         except RuntimeError as error:
             problem = f"cannot listen on {port.address}: gRPC refuses it (see {port.setting})"
             raise StartHinderedError((problem,)) from error
+        self._floods.start(bound)
         self._readiness.add(f"port of {port.name}", server.check)
         self._running = _Running(server, methods)
         self._background = [
@@ -180,6 +185,7 @@ class GrpcServer:
         running = self._running
         for task in self._background:
             task.cancel()
+        self._floods.stop()
         began = time.monotonic()
         await self._health.drain()
         running.server.stop_backing_off()
@@ -210,6 +216,7 @@ class GrpcServer:
             metrics=self._metrics,
             authenticator=self._port.authenticator,
             budget=VerificationBudget(time.monotonic),
+            floods=self._floods,
             back_off=back_off,
         )
         registered = self._register(self._port.services, context, self._in_flight)

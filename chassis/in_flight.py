@@ -9,6 +9,7 @@ from chassis.admission import ConcurrencyLimiter
 from chassis.deadline import MessageTimeout, Timers
 from chassis.errors import ResourceExhaustedError
 from chassis.fair_queue import FairQueue
+from chassis.flood_control import FloodControl
 from chassis.identity import Authenticator
 from chassis.line_limit import LineLimit
 from chassis.log_level import LogLevel
@@ -143,6 +144,7 @@ class PortContext:
     metrics: Metrics
     authenticator: Authenticator | None
     budget: VerificationBudget
+    floods: FloodControl
     back_off: Callable[[], None]
 
     def refused(self, reason: str) -> None:

@@ -5,7 +5,7 @@ An IPv4 address, or the /64 of an IPv6 address, which is what one subscriber usu
 """
 
 from ipaddress import IPv6Address, ip_address
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 _NETWORK_BITS = 64
 
@@ -29,3 +29,13 @@ def source_of_peer(peer: str) -> str:
     kind, _, address = peer.partition(":")
     host = unquote(address).rpartition(":")[0].strip("[]")
     return source_of(host) if host else kind
+
+
+def peer_name(host: str, port: int) -> str:
+    """What gRPC calls the peer at this end of a connection."""
+    address = ip_address(host)
+    if not isinstance(address, IPv6Address):
+        return f"ipv4:{host}:{port}"
+    if address.ipv4_mapped is not None:
+        return f"ipv4:{address.ipv4_mapped}:{port}"
+    return f"ipv6:{quote(f'[{host}]', safe=':')}:{port}"

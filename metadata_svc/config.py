@@ -127,6 +127,15 @@ class Config:
             "max": 1_000_000,
         },
     )
+    flood_block_seconds: float = field(
+        default=10.0,
+        metadata={
+            "help": "how long an address that floods a gRPC port with calls without a valid "
+            "credential opens no connection; 0 blocks none",
+            "min": 0,
+            "max": 3_600,
+        },
+    )
     max_connection_age_seconds: float = field(
         default=300.0,
         metadata={"help": "how long a connection lives before its client moves", "min": 1},

@@ -126,6 +126,7 @@ def _port(  # what both ports share, then what is each one's own
             concurrent_streams=config.concurrent_watches,
         ),
         connections=config.connections,
+        flood_block_seconds=config.flood_block_seconds,
         shared_port=place.shared,
         setting=PORT_SETTINGS[name],
         name=name,

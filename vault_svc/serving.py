@@ -144,6 +144,7 @@ def _port(config: Config, place: Place, parts: Parts) -> Port:
             concurrent_calls=config.concurrent_calls, waiting_calls=config.waiting_calls
         ),
         connections=config.connections,
+        flood_block_seconds=config.flood_block_seconds,
         shared_port=place.shared,
         setting=PORT_SETTINGS["clients"],
     )

@@ -17,6 +17,7 @@ import grpc
 
 from chassis.caller import Caller
 from chassis.clock import SystemClock
+from chassis.flood_control import FloodControl
 from chassis.grpc_methods import Method
 from chassis.identity import Authenticator, JwtVerifier, load_issuers
 from chassis.in_flight import InFlight, Limits, MethodContext, PortContext
@@ -241,6 +242,7 @@ class Parts:
             metrics=self.metrics,
             authenticator=self.authenticator,
             budget=VerificationBudget(time.monotonic),
+            floods=FloodControl(0, _never),
             back_off=_never,
         )
         context = MethodContext(

@@ -319,7 +319,7 @@ async def test_connections_of_a_port_of_others_making_are_counted(host: str) -> 
 async def test_what_the_system_does_not_tell_is_absent(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("chassis.socket_counts._DESCRIPTORS", tmp_path / "missing")
+    monkeypatch.setattr("chassis.own_sockets._DESCRIPTORS", tmp_path / "missing")
     connections = PortConnections()
     connections.add_grpc("clients", 100, 1)
     await connections.look()

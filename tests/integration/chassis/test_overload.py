@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis import grpc_calls
 from chassis.errors import ConflictError, DeadlineExceededError, ResourceExhaustedError
+from chassis.flood_control import FloodControl
 from chassis.grpc_client import call
 from chassis.grpc_methods import Method
 from chassis.in_flight import InFlight, Limits, MethodContext, PortContext
@@ -269,6 +270,7 @@ def method_context(in_flight: InFlight) -> MethodContext:
         metrics=Metrics(),
         authenticator=None,
         budget=VerificationBudget(time.monotonic),
+        floods=FloodControl(0, lambda: None),
         back_off=lambda: None,
     )
     return MethodContext(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chassis.source_address import source_of, source_of_peer
+from chassis.source_address import peer_name, source_of, source_of_peer
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,17 @@ def test_addresses_of_two_clients_are_two_sources(one: str, other: str) -> None:
 )
 def test_the_source_of_a_peer_is_its_address_or_its_network(peer: str, source: str) -> None:
     assert source_of_peer(peer) == source
+
+
+@pytest.mark.parametrize(
+    ("host", "peer"),
+    [
+        ("192.0.2.1", "ipv4:192.0.2.1:5000"),
+        ("::ffff:192.0.2.1", "ipv4:192.0.2.1:5000"),
+        ("2001:db8::1", "ipv6:%5B2001:db8::1%5D:5000"),
+        ("fe80::1%eth0", "ipv6:%5Bfe80::1%25eth0%5D:5000"),
+    ],
+)
+def test_the_peer_of_a_socket_is_named_as_grpc_names_it(host: str, peer: str) -> None:
+    """tests/integration/chassis/test_flood_control.py compares with gRPC's own names."""
+    assert peer_name(host, 5000) == peer

@@ -1,0 +1,265 @@
+"""A source that floods a port loses it for a while, and nobody else does, over real TLS."""
+
+import asyncio
+import io
+import json
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.wrappers_pb2 import StringValue
+
+from chassis.flood_detector import UNVERIFIED_CALLS
+from tests.integration.chassis.echo import NAME, EchoStub, repeat
+from tests.integration.chassis.harness import Harness, until
+from tests.integration.chassis.raw_http2 import (
+    ACK,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    PREFACE,
+    RST_STREAM,
+    SETTINGS,
+    frame,
+    header,
+    request_fields,
+    tls_context,
+)
+
+STRANGER = "127.0.0.2"
+BLOCK_SECONDS = 1.5
+SHORT_SECONDS = 0.5  # a SYN that was dropped is sent again after a second
+SOON_SECONDS = 10.0
+ELSEWHERE = request_fields(b"/not/here")
+WITHOUT_TOKEN = request_fields(f"/{NAME}/Once".encode())
+WITH_TOKEN = WITHOUT_TOKEN + header(b"x-access-token", b"someone")
+HEALTH = request_fields(b"/grpc.health.v1.Health/Check")
+CANCEL = (8).to_bytes(4, "big")
+FLOOD = UNVERIFIED_CALLS + 100
+
+
+def with_a_message(stream: int) -> bytes:
+    return frame(DATA, END_STREAM, stream, bytes(5))
+
+
+def with_a_reset(stream: int) -> bytes:
+    return frame(RST_STREAM, 0, stream, CANCEL)
+
+
+End = Callable[[int], bytes]
+
+
+@dataclass
+class Client:
+    """Sends requests over a connection of its own, and reads nothing but its end."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    streams: Iterator[int] = field(default_factory=lambda: count(1, 2))
+
+    async def send(self, fields: bytes, calls: int = 1, end: End = with_a_message) -> None:
+        for _ in range(calls):
+            stream = next(self.streams)
+            self.writer.write(frame(HEADERS, END_HEADERS, stream, fields))
+            self.writer.write(end(stream))
+        await self.writer.drain()
+
+    async def closed(self, within_seconds: float = SOON_SECONDS) -> bool:
+        """Whether the server has closed the connection, or does so in time."""
+        try:
+            async with asyncio.timeout(within_seconds):
+                while await self.reader.read(65_536):
+                    pass
+        except TimeoutError:
+            return False
+        except OSError:
+            pass
+        return True
+
+
+@asynccontextmanager
+async def client(port: int, source: str = STRANGER) -> AsyncIterator[Client]:
+    host = "::1" if ":" in source else "127.0.0.1"
+    reader, writer = await asyncio.open_connection(
+        host, port, ssl=tls_context(), local_addr=(source, 0)
+    )
+    writer.write(PREFACE + frame(SETTINGS, 0, 0, b"") + frame(SETTINGS, ACK, 0, b""))
+    try:
+        yield Client(reader, writer)
+    finally:
+        writer.transport.abort()
+
+
+async def connects(port: int, source: str) -> bool:
+    try:
+        async with asyncio.timeout(SHORT_SECONDS):
+            _, writer = await asyncio.open_connection(
+                "127.0.0.1", port, local_addr=(source, 0), family=socket.AF_INET
+            )
+    except TimeoutError:
+        return False
+    writer.transport.abort()
+    return True
+
+
+async def serve(harness: Harness, seconds: float = BLOCK_SECONDS) -> int:
+    return await harness.serve(repeat, by_token=True, flood_block_seconds=seconds)
+
+
+def closed_connections(harness: Harness) -> float:
+    labels = {"port": "clients", "reason": "flood"}
+    return harness.metrics.registry.get_sample_value("port_refusals_total", labels) or 0.0
+
+
+@pytest.mark.parametrize(
+    ("fields", "end"),
+    [
+        (ELSEWHERE, with_a_message),
+        (WITHOUT_TOKEN, with_a_message),
+        (HEALTH, with_a_message),
+        (HEALTH, with_a_reset),
+    ],
+    ids=["unknown methods", "no token", "health", "health, reset"],
+)
+async def test_a_source_that_floods_loses_its_connections_and_makes_no_new_ones(
+    harness: Harness, fields: bytes, end: End
+) -> None:
+    port = await serve(harness)
+    async with client(port) as flooding, client(port) as beside:
+        await beside.send(ELSEWHERE)
+        await flooding.send(fields, FLOOD, end)
+
+        assert await flooding.closed()
+        assert await beside.closed()
+        assert not await connects(port, STRANGER)
+    assert closed_connections(harness) >= 2
+
+
+async def test_others_go_on_and_may_connect(harness: Harness) -> None:
+    port = await serve(harness)
+    async with client(port, "127.0.0.3") as standing, client(port) as flooding:
+        await flooding.send(ELSEWHERE, FLOOD)
+        assert await flooding.closed()
+
+        assert not await standing.closed(SHORT_SECONDS)
+        assert await connects(port, "127.0.0.3")
+        stub = EchoStub(await harness.channel(port))
+        answer = await stub.Once(
+            StringValue(value="polite"), metadata=(("x-access-token", "someone"),)
+        )
+    assert answer.value == "polite"
+
+
+async def test_a_source_may_connect_again_after_a_while(harness: Harness) -> None:
+    port = await serve(harness)
+    async with client(port) as flooding:
+        await flooding.send(ELSEWHERE, FLOOD)
+        assert await flooding.closed()
+    await asyncio.sleep(BLOCK_SECONDS)
+
+    assert await connects(port, STRANGER)
+
+
+async def test_a_connection_with_a_verified_caller_stays(harness: Harness) -> None:
+    port = await serve(harness)
+    async with client(port) as polite, client(port) as flooding:
+        await polite.send(WITH_TOKEN)
+        await flooding.send(ELSEWHERE, FLOOD)
+
+        assert await flooding.closed()
+        assert not await polite.closed(SHORT_SECONDS)
+
+
+async def test_calls_on_a_connection_with_a_verified_caller_do_not_count(
+    harness: Harness,
+) -> None:
+    """A gateway passes on what strangers send to it."""
+    port = await serve(harness)
+    async with client(port) as gateway:
+        await gateway.send(WITH_TOKEN)
+        await gateway.send(WITHOUT_TOKEN, FLOOD)
+
+        assert not await gateway.closed(SHORT_SECONDS)
+        assert await connects(port, STRANGER)
+
+
+async def test_the_calls_of_a_verified_caller_are_no_flood(harness: Harness) -> None:
+    port = await serve(harness)
+    async with client(port) as busy:
+        await busy.send(WITH_TOKEN, FLOOD)
+
+        assert not await busy.closed(SHORT_SECONDS)
+
+
+async def test_a_source_of_ipv6_is_its_network(harness: Harness) -> None:
+    port = await harness.serve(
+        repeat, by_token=True, flood_block_seconds=BLOCK_SECONDS, address="[::]:0"
+    )
+    async with client(port, "::1") as polite, client(port, "::1") as flooding:
+        await polite.send(WITH_TOKEN)
+        await flooding.send(ELSEWHERE, FLOOD)
+
+        assert await flooding.closed()
+        assert not await polite.closed(SHORT_SECONDS)
+        assert await connects(port, STRANGER)
+
+
+async def test_an_ipv4_source_is_known_on_a_port_of_both_families(harness: Harness) -> None:
+    port = await harness.serve(
+        repeat, by_token=True, flood_block_seconds=BLOCK_SECONDS, address="[::]:0"
+    )
+    async with client(port) as polite, client(port) as flooding:
+        await polite.send(WITH_TOKEN)
+        await flooding.send(ELSEWHERE, FLOOD)
+
+        assert await flooding.closed()
+        assert not await polite.closed(SHORT_SECONDS)
+        assert not await connects(port, STRANGER)
+
+
+async def test_with_no_seconds_nobody_is_blocked(harness: Harness) -> None:
+    port = await serve(harness, seconds=0)
+    async with client(port) as flooding:
+        await flooding.send(ELSEWHERE, FLOOD)
+
+        assert not await flooding.closed(SHORT_SECONDS)
+        assert await connects(port, STRANGER)
+
+
+async def test_the_log_names_the_source(harness: Harness, logged: io.StringIO) -> None:
+    port = await serve(harness)
+    async with client(port) as flooding:
+        await flooding.send(ELSEWHERE, FLOOD)
+        assert await flooding.closed()
+
+    (line,) = (
+        each
+        for text in logged.getvalue().splitlines()
+        if "flood" in (each := json.loads(text))["event"]
+    )
+    assert (line["source"], line["seconds"]) == (STRANGER, BLOCK_SECONDS)
+
+
+async def test_a_system_that_lists_no_descriptors_serves_on_and_says_so(
+    harness: Harness,
+    logged: io.StringIO,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr("chassis.own_sockets._DESCRIPTORS", tmp_path / "missing")
+    port = await serve(harness)
+    async with client(port) as flooding:
+        await flooding.send(ELSEWHERE, FLOOD)
+        await until(lambda: "cannot be dropped" in logged.getvalue())
+
+        assert not await flooding.closed(SHORT_SECONDS)
+        channel: Any = await harness.channel(port)
+        code = await channel.unary_unary("/not/here")(b"", timeout=SOON_SECONDS).code()
+    assert code is grpc.StatusCode.UNIMPLEMENTED
