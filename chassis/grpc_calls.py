@@ -92,7 +92,7 @@ class Call:
         "_error",
         "_in_time",
         "_is_silent",
-        "_is_verified",
+        "_is_suspect",
         "_key",
         "_metadata",
         "_method",
@@ -109,7 +109,8 @@ class Call:
         self._code = grpc.StatusCode.OK
         self._error: Exception | None = None
         self._place = self._served = self._in_time = False
-        self._is_silent = self._is_verified = False
+        self._is_silent = False
+        self._is_suspect = True  # it counts as one of a flood, if there is one
         self._key = 0
         self._refused_for = ""  # the reason that is counted if the next step refuses the call
         self._timer: Timer | None = None
@@ -135,7 +136,7 @@ class Call:
         self._refused_for = "credential"
         caller = await self._authenticated() if method.needs_token else None
         if caller is not None or method.peers is not None:
-            self._is_verified = True
+            self._is_suspect = False
             method.port.floods.verified(context.peer())
         self._key = self._caller_key(caller)
         self._refused_for = "busy"
@@ -174,12 +175,16 @@ class Call:
         source = source_of_peer(self._context.peer())
         self._refused_for = "unverified"
         port.budget.spend(source)
+        self._is_suspect = False  # if it fails now, that may be for want of an issuer's keys
         in_flight.begin_unverified()
         self._refused_for = "credential"
         try:
             caller = await authenticator.caller(self._metadata)
         except UnavailableError:  # no key of the issuer could be had: nothing was verified
             port.budget.refund(source)
+            raise
+        except UnauthenticatedError:
+            self._is_suspect = True
             raise
         finally:
             in_flight.end_unverified()
@@ -306,7 +311,7 @@ class Call:
         True if abort() is to answer for the error; a cancelled call has nobody to be answered.
         """
         self._leave()
-        if not self._is_verified:
+        if self._is_suspect:
             self._method.port.floods.unverified(self._context.peer())
         self._metadata = ()  # an error that ends a call is kept until the port's next call
         if self._timer is not None and self._timer.ended(error):

@@ -15,9 +15,13 @@ import grpc
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
+from chassis.caller import Caller
+from chassis.errors import UnavailableError
 from chassis.flood_detector import UNVERIFIED_CALLS
+from chassis.identity import Authenticator
+from chassis.sensitive import Sensitive
 from tests.integration.chassis.echo import NAME, EchoStub, repeat
-from tests.integration.chassis.harness import Harness, until
+from tests.integration.chassis.harness import AnyToken, Harness, until
 from tests.integration.chassis.raw_http2 import (
     ACK,
     DATA,
@@ -188,6 +192,31 @@ async def test_calls_on_a_connection_with_a_verified_caller_do_not_count(
 
         assert not await gateway.closed(SHORT_SECONDS)
         assert await connects(port, STRANGER)
+
+
+class WithoutKeys(AnyToken):
+    """The issuer cannot be reached, so that no token can be verified."""
+
+    def remembered(self, token: Sensitive[str]) -> Caller | None:
+        return None
+
+    async def verify(self, token: Sensitive[str]) -> Caller:
+        raise UnavailableError("the issuer's keys cannot be had")
+
+
+async def test_calls_that_cannot_be_verified_for_want_of_keys_do_not_count(
+    harness: Harness,
+) -> None:
+    port = await harness.serve(
+        repeat,
+        by_token=True,
+        flood_block_seconds=BLOCK_SECONDS,
+        authenticator=Authenticator(WithoutKeys()),
+    )
+    async with client(port) as patient:
+        await patient.send(WITH_TOKEN, FLOOD)
+
+        assert not await patient.closed(SHORT_SECONDS)
 
 
 async def test_the_calls_of_a_verified_caller_are_no_flood(harness: Harness) -> None:
