@@ -1,19 +1,22 @@
-"""Which sources flood a port with calls that nobody vouches for. Pure.
+"""Which sources flood a port. Pure.
 
-A call is unverified if neither a token nor a peer's certificate was accepted for it. Each costs
-the port about as much as an empty call, whatever it is refused for.
+A source floods if within one window it makes too many calls that nobody vouches for, or sends
+too much over connections on which nobody was verified.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+WINDOW_SECONDS = 1.0
 UNVERIFIED_CALLS = 500
 """Of one source in a window: as many as verification_budget.py allows to fail at once."""
-WINDOW_SECONDS = 1.0
+UNVERIFIED_BYTES = 512 * 1024
+"""Of one source in a window: some 40 000 short frames. A client is verified by its first call,
+whose headers have 32 KiB at most; of its request 64 KiB come before it is read."""
 REMEMBERED_SOURCES = 4_096
 
 
-class FloodDetector:
+class CallFloods:
     """Of one port. The number of sources is bounded; the least recently seen is dropped."""
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -21,8 +24,8 @@ class FloodDetector:
         self._now = now
         self._windows: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
-    def floods(self, source: str) -> bool:
-        """Counts an unverified call, and whether the source made too many in this window."""
+    def count(self, source: str) -> bool:
+        """Counts an unverified call; whether the source made too many in this window."""
         now = self._now()
         began, calls = self._windows.pop(source, (now, 0))
         if now - began >= WINDOW_SECONDS:
@@ -31,3 +34,27 @@ class FloodDetector:
         if len(self._windows) > REMEMBERED_SOURCES:
             self._windows.popitem(last=False)
         return calls >= UNVERIFIED_CALLS
+
+
+class ByteFloods:
+    """Of one port, whose connections are looked at from time to time."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        """`now` is a clock in seconds that never goes back."""
+        self._now = now
+        self._looked_at = now()
+        self._before: Mapping[str, int] = {}
+
+    def sources(self, received: Mapping[str, int], source_of: Callable[[str], str]) -> set[str]:
+        """The sources that sent too much since the last look.
+
+        `received` is what came over each unverified connection since it was opened.
+        """
+        now, before = self._now(), self._before
+        seconds = max(WINDOW_SECONDS, now - self._looked_at)
+        self._looked_at, self._before = now, received
+        sums: dict[str, int] = {}
+        for connection, total in received.items():
+            source = source_of(connection)
+            sums[source] = sums.get(source, 0) + total - before.get(connection, 0)
+        return {source for source, sent in sums.items() if sent > UNVERIFIED_BYTES * seconds}

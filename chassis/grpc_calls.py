@@ -24,7 +24,7 @@ from chassis.errors import (
 )
 from chassis.grpc_status import DETAILS_KEY, status_code, to_status
 from chassis.identity import Authenticator
-from chassis.in_flight import MethodContext
+from chassis.in_flight import BUSY, MethodContext
 from chassis.peers import check_peer
 from chassis.redaction import describe_exception
 from chassis.request_id import REQUEST_ID_KEY, accepted_or_new, set_request_id
@@ -137,9 +137,9 @@ class Call:
         caller = await self._authenticated() if method.needs_token else None
         if caller is not None or method.peers is not None:
             self._is_suspect = False
-            method.port.floods.verified(context.peer())
+            method.port.floods.trust(context.peer())
         self._key = self._caller_key(caller)
-        self._refused_for = "busy"
+        self._refused_for = BUSY
         if method.open_ended:
             self._admit_stream()
         else:
@@ -182,6 +182,7 @@ class Call:
             caller = await authenticator.caller(self._metadata)
         except UnavailableError:  # no key of the issuer could be had: nothing was verified
             port.budget.refund(source)
+            port.floods.trust(self._context.peer())
             raise
         except UnauthenticatedError:
             self._is_suspect = True

@@ -164,12 +164,15 @@ class GrpcServer:
         except RuntimeError as error:
             problem = f"cannot listen on {port.address}: gRPC refuses it (see {port.setting})"
             raise StartHinderedError((problem,)) from error
-        self._floods.start(bound)
         self._readiness.add(f"port of {port.name}", server.check)
         self._running = _Running(server, methods)
         self._background = [
             asyncio.create_task(work)
-            for work in (self._health.follow(), self._running.collect_young_objects())
+            for work in (
+                self._health.follow(),
+                self._running.collect_young_objects(),
+                self._floods.watch(bound),
+            )
         ]
         return bound
 
@@ -185,7 +188,6 @@ class GrpcServer:
         running = self._running
         for task in self._background:
             task.cancel()
-        self._floods.stop()
         began = time.monotonic()
         await self._health.drain()
         running.server.stop_backing_off()

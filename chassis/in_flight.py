@@ -18,6 +18,7 @@ from chassis.verification_budget import VerificationBudget
 
 # Calls that wait for an issuer's keys before their credential can be verified.
 UNVERIFIED_CALLS = 64
+BUSY = "busy"  # the reason of a refusal for want of a place
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +151,11 @@ class PortContext:
     def refused(self, reason: str) -> None:
         """A call was refused before it was served, for a reason out of a fixed set.
 
-        It is counted, and a busy port accepts the next ones later.
+        It is counted; if there are too many calls, the next ones are accepted later.
         """
         self.metrics.refused(self.name, reason)
-        self.back_off()
+        if reason == BUSY:
+            self.back_off()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

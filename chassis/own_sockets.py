@@ -3,13 +3,18 @@
 gRPC's core tells nobody about its sockets, so the kernel is asked.
 """
 
+import asyncio
 import os
 import socket
-from collections.abc import Iterator
+import struct
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+SOCKETS_PER_TURN = 64
+"""Looked at before the event loop has its turn: half a millisecond."""
 _DESCRIPTORS = Path("/proc/self/fd")
+_RECEIVED_AT = 128  # tcpi_bytes_received, of 8 bytes
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -23,6 +28,14 @@ def own_sockets() -> Iterator[socket.socket]:
         with suppress(OSError), _duplicate(descriptor) as found:
             if found.family in _FAMILIES and found.type == socket.SOCK_STREAM:
                 yield found
+
+
+async def own_sockets_in_turns() -> AsyncIterator[socket.socket]:
+    """The same, with turns of the event loop in between. Raises OSError as own_sockets()."""
+    for at, found in enumerate(own_sockets()):
+        if at % SOCKETS_PER_TURN == 0:
+            await asyncio.sleep(0)
+        yield found
 
 
 def _duplicate(descriptor: int) -> socket.socket:
@@ -44,3 +57,13 @@ def local_port(found: socket.socket) -> int:
     """The number of the port that it belongs to. Raises OSError."""
     number: int = found.getsockname()[1]
     return number
+
+
+def received_bytes(connection: socket.socket) -> int:
+    """How much has come over it, as TCP counts it. Raises OSError.
+
+    Source: tcp(7), and struct tcp_info in Linux' include/uapi/linux/tcp.h.
+    """
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED_AT + 8)
+    count: int = struct.unpack_from("=Q", info, _RECEIVED_AT)[0]
+    return count

@@ -4,23 +4,17 @@ Every socket is asked for its own address: 10 microseconds each. The tables of /
 list those of all processes and the ones that linger after their end as well.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Collection
 
-from chassis.own_sockets import is_listener, local_port, own_sockets
-
-_SOCKETS_PER_TURN = 64
-"""Looked at before the event loop has its turn: half a millisecond."""
+from chassis.own_sockets import is_listener, local_port, own_sockets_in_turns
 
 
 async def connections_of(ports: Collection[int]) -> Counter[int] | None:
     """By the local port's number; None where the system does not list open descriptors."""
     counts: Counter[int] = Counter()
     try:
-        for at, found in enumerate(own_sockets()):
-            if at % _SOCKETS_PER_TURN == 0:
-                await asyncio.sleep(0)
+        async for found in own_sockets_in_turns():
             if local_port(found) in ports and not is_listener(found):
                 counts[local_port(found)] += 1
     except OSError:

@@ -9,6 +9,7 @@ from typing import Self
 from tests.integration.chassis.raw_http2 import ACK, PREFACE, SETTINGS, frame, tls_context
 
 HOST = "127.0.0.1"
+OWN_ADDRESS = ("127.0.0.2", 0)  # a stranger's is not that of a polite caller
 PATIENCE_SECONDS = 5.0
 CONTEXT = tls_context()
 
@@ -52,7 +53,11 @@ class Connection:
         """
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(PATIENCE_SECONDS):
-            made = cls(*await loop.create_connection(_Discarding, HOST, port, ssl=CONTEXT))
+            made = cls(
+                *await loop.create_connection(
+                    _Discarding, HOST, port, ssl=CONTEXT, local_addr=OWN_ADDRESS
+                )
+            )
         pairs = [struct.pack(">HI", *pair) for pair in settings.items()]
         made.transport.write(PREFACE + frame(SETTINGS, 0, 0, b"".join(pairs)))
         if acknowledge:

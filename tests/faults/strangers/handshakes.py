@@ -8,7 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tests.faults.strangers.attack import Attack, Once, Target, over_http2
-from tests.faults.strangers.connection import CONTEXT, HOST, PATIENCE_SECONDS, Connection
+from tests.faults.strangers.connection import (
+    CONTEXT,
+    HOST,
+    OWN_ADDRESS,
+    PATIENCE_SECONDS,
+    Connection,
+)
 from tests.faults.strangers.tls_messages import key_updates, renegotiations
 from tests.integration.chassis.raw_http2 import PREFACE
 
@@ -38,6 +44,7 @@ async def _bare(port: int) -> AsyncIterator[socket.socket]:
     with socket.socket() as made:
         made.settimeout(0)
         async with asyncio.timeout(PATIENCE_SECONDS):
+            made.bind(OWN_ADDRESS)
             await loop.sock_connect(made, (HOST, port))
         yield made
 
@@ -82,7 +89,7 @@ async def _handshake(target: Target) -> None:
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(PATIENCE_SECONDS):
         transport, _ = await loop.create_connection(
-            asyncio.Protocol, HOST, target.port, ssl=CONTEXT
+            asyncio.Protocol, HOST, target.port, ssl=CONTEXT, local_addr=OWN_ADDRESS
         )
     transport.abort()
 
@@ -92,7 +99,9 @@ def _after_tls(data: bytes) -> Once:
 
     async def once(target: Target) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            reader, writer = await asyncio.open_connection(HOST, target.port, ssl=CONTEXT)
+            reader, writer = await asyncio.open_connection(
+                HOST, target.port, ssl=CONTEXT, local_addr=OWN_ADDRESS
+            )
         try:
             writer.write(data)
             while await reader.read(65_536):

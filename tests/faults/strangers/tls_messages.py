@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 
 from tests.faults.strangers.attack import Target
-from tests.faults.strangers.connection import HOST, PATIENCE_SECONDS
+from tests.faults.strangers.connection import HOST, OWN_ADDRESS, PATIENCE_SECONDS
 
 TLS1_2_VERSION, SET_MAX_VERSION = 0x0303, 124  # SSL_CTRL_SET_MAX_PROTO_VERSION
 KEY_UPDATE_REQUESTED = 1
@@ -44,7 +44,7 @@ class _Client:
             library.SSL_CTX_ctrl(self._context, SET_MAX_VERSION, TLS1_2_VERSION, None)
         library.SSL_CTX_set_alpn_protos(self._context, ALPN, len(ALPN))
         self._ssl = ctypes.c_void_p(library.SSL_new(self._context))
-        self._socket = socket.create_connection((HOST, port), timeout=PATIENCE_SECONDS)
+        self._socket = socket.create_connection((HOST, port), PATIENCE_SECONDS, OWN_ADDRESS)
         self._socket.settimeout(None)
         library.SSL_set_fd(self._ssl, self._socket.fileno())
         self._check(library.SSL_connect(self._ssl))

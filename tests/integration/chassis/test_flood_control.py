@@ -17,7 +17,8 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from chassis.caller import Caller
 from chassis.errors import UnavailableError
-from chassis.flood_detector import UNVERIFIED_CALLS
+from chassis.flood_control import LOOK_SECONDS
+from chassis.flood_detector import UNVERIFIED_BYTES, UNVERIFIED_CALLS
 from chassis.identity import Authenticator
 from chassis.sensitive import Sensitive
 from tests.integration.chassis.echo import NAME, EchoStub, repeat
@@ -28,6 +29,7 @@ from tests.integration.chassis.raw_http2 import (
     END_HEADERS,
     END_STREAM,
     HEADERS,
+    PING,
     PREFACE,
     RST_STREAM,
     SETTINGS,
@@ -46,6 +48,7 @@ WITHOUT_TOKEN = request_fields(f"/{NAME}/Once".encode())
 WITH_TOKEN = WITHOUT_TOKEN + header(b"x-access-token", b"someone")
 HEALTH = request_fields(b"/grpc.health.v1.Health/Check")
 CANCEL = (8).to_bytes(4, "big")
+PINGS = frame(PING, 0, 0, bytes(8)) * 100
 FLOOD = UNVERIFIED_CALLS + 100
 
 
@@ -146,6 +149,29 @@ async def test_a_source_that_floods_loses_its_connections_and_makes_no_new_ones(
     assert closed_connections(harness) >= 2
 
 
+async def test_a_source_that_sends_frames_without_end_is_blocked(harness: Harness) -> None:
+    """No call is made, so that nothing of ours runs."""
+    port = await serve(harness)
+    async with client(port) as flooding:
+        flooding.writer.write(PINGS * (2 * UNVERIFIED_BYTES // len(PINGS)))
+
+        assert await flooding.closed()
+        assert not await connects(port, STRANGER)
+        assert await connects(port, "127.0.0.3")
+
+
+async def test_frames_on_a_connection_with_a_verified_caller_do_not_count(
+    harness: Harness,
+) -> None:
+    port = await serve(harness)
+    async with client(port) as busy:
+        await busy.send(WITH_TOKEN)
+        await asyncio.sleep(LOOK_SECONDS)
+        busy.writer.write(PINGS * (2 * UNVERIFIED_BYTES // len(PINGS)))
+
+        assert not await busy.closed(3 * LOOK_SECONDS)
+
+
 async def test_others_go_on_and_may_connect(harness: Harness) -> None:
     port = await serve(harness)
     async with client(port, "127.0.0.3") as standing, client(port) as flooding:
@@ -166,7 +192,7 @@ async def test_a_source_may_connect_again_after_a_while(harness: Harness) -> Non
     async with client(port) as flooding:
         await flooding.send(ELSEWHERE, FLOOD)
         assert await flooding.closed()
-    await asyncio.sleep(BLOCK_SECONDS)
+    await asyncio.sleep(BLOCK_SECONDS + 2 * LOOK_SECONDS)
 
     assert await connects(port, STRANGER)
 

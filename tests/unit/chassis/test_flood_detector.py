@@ -1,12 +1,16 @@
-"""Which sources make too many calls that nobody vouches for."""
+"""Which sources flood a port."""
+
+from collections.abc import Mapping
 
 import pytest
 
 from chassis.flood_detector import (
     REMEMBERED_SOURCES,
+    UNVERIFIED_BYTES,
     UNVERIFIED_CALLS,
     WINDOW_SECONDS,
-    FloodDetector,
+    ByteFloods,
+    CallFloods,
 )
 
 
@@ -24,41 +28,69 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def detector(clock: Clock) -> FloodDetector:
-    return FloodDetector(clock)
+def calls(clock: Clock) -> CallFloods:
+    return CallFloods(clock)
 
 
-def floods(detector: FloodDetector, source: str, calls: int = 1) -> list[bool]:
-    return [detector.floods(source) for _ in range(calls)]
+@pytest.fixture
+def sent(clock: Clock) -> ByteFloods:
+    return ByteFloods(clock)
 
 
-def test_a_source_floods_from_the_first_call_beyond_the_limit(detector: FloodDetector) -> None:
-    seen = floods(detector, "192.0.2.1", UNVERIFIED_CALLS + 2)
-
-    assert seen == [False] * UNVERIFIED_CALLS + [True, True]
+def count(calls: CallFloods, source: str, number: int = 1) -> list[bool]:
+    return [calls.count(source) for _ in range(number)]
 
 
-def test_calls_of_a_window_that_is_over_do_not_count(
-    detector: FloodDetector, clock: Clock
-) -> None:
-    floods(detector, "192.0.2.1", UNVERIFIED_CALLS)
+def flooding(sent: ByteFloods, received: Mapping[str, int]) -> set[str]:
+    """Connections are named `source/number` here."""
+    return sent.sources(received, lambda connection: connection.partition("/")[0])
+
+
+def test_a_source_floods_from_the_first_call_beyond_the_limit(calls: CallFloods) -> None:
+    assert count(calls, "a", UNVERIFIED_CALLS + 2) == [False] * UNVERIFIED_CALLS + [True, True]
+
+
+def test_calls_of_a_window_that_is_over_do_not_count(calls: CallFloods, clock: Clock) -> None:
+    count(calls, "a", UNVERIFIED_CALLS)
     clock.now += WINDOW_SECONDS
 
-    assert floods(detector, "192.0.2.1") == [False]
+    assert count(calls, "a") == [False]
 
 
-def test_each_source_counts_by_itself(detector: FloodDetector) -> None:
-    floods(detector, "192.0.2.1", UNVERIFIED_CALLS)
+def test_the_calls_of_each_source_count_by_themselves(calls: CallFloods) -> None:
+    count(calls, "a", UNVERIFIED_CALLS)
 
-    assert floods(detector, "192.0.2.2") == [False]
+    assert count(calls, "b") == [False]
 
 
-def test_the_source_that_was_seen_last_is_remembered_longest(detector: FloodDetector) -> None:
-    floods(detector, "192.0.2.1", UNVERIFIED_CALLS)
-    floods(detector, "192.0.2.2", UNVERIFIED_CALLS - 1)
+def test_the_source_that_was_seen_last_is_remembered_longest(calls: CallFloods) -> None:
+    count(calls, "a", UNVERIFIED_CALLS)
+    count(calls, "b", UNVERIFIED_CALLS - 1)
     for number in range(REMEMBERED_SOURCES - 1):
-        floods(detector, f"2001:db8:0:{number:x}::/64")
-        floods(detector, "192.0.2.2", number == 0)
+        count(calls, f"other {number}")
+        count(calls, "b", number == 0)
 
-    assert floods(detector, "192.0.2.2") == [True]
-    assert floods(detector, "192.0.2.1") == [False]
+    assert count(calls, "b") == [True]
+    assert count(calls, "a") == [False]
+
+
+def test_bytes_of_all_connections_of_a_source_count_together(sent: ByteFloods) -> None:
+    half = UNVERIFIED_BYTES // 2
+
+    found = flooding(sent, {"a/1": half, "a/2": half + 1, "b/1": half, "b/2": half})
+
+    assert found == {"a"}
+
+
+def test_bytes_count_once(sent: ByteFloods) -> None:
+    flooding(sent, {"a/1": UNVERIFIED_BYTES})
+
+    assert flooding(sent, {"a/1": UNVERIFIED_BYTES + 1, "a/2": 10}) == set()
+
+
+def test_a_look_that_comes_late_allows_more(sent: ByteFloods, clock: Clock) -> None:
+    clock.now += 3.0
+
+    assert flooding(sent, {"a/1": 3 * UNVERIFIED_BYTES, "b/1": 3 * UNVERIFIED_BYTES + 1}) == {
+        "b"
+    }
