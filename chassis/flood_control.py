@@ -18,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 
-from chassis.flood_detector import ByteFloods, CallFloods
+from chassis.flood_detector import CallFloods, ConnectionFloods
 from chassis.line_limit import LineLimit
 from chassis.own_sockets import (
     is_listener,
@@ -33,6 +33,7 @@ from chassis.source_address import peer_name, source_of_peer
 LOOK_SECONDS = 0.5
 BLOCKED_SOURCES = 128  # at a time; the one that was blocked first is let in for another
 TRUSTED_CONNECTIONS = 16_384
+SOURCE_SHARE = 4  # a fourth, as at the gateway
 
 _FLOODED = LineLimit(
     "a source floods the port without a valid credential: "
@@ -47,9 +48,14 @@ class FloodControl:
     With 0 seconds no source is ever blocked, and no connection closed.
     """
 
-    def __init__(self, block_seconds: float, refused: Callable[[], None]) -> None:
+    def __init__(
+        self, block_seconds: float, connections: int, refused: Callable[[], None]
+    ) -> None:
+        """One source may have a share of the port's `connections` that are not trusted."""
         self._block_seconds, self._refused = block_seconds, refused
-        self._calls, self._bytes = CallFloods(time.monotonic), ByteFloods(time.monotonic)
+        self._calls = CallFloods(time.monotonic)
+        share = max(1, connections // SOURCE_SHARE)
+        self._connections = ConnectionFloods(time.monotonic, share)
         self._trusted: OrderedDict[str, None] = OrderedDict()
         self._blocked: OrderedDict[str, float] = OrderedDict()  # until when
         self._port: int | None = None
@@ -83,7 +89,7 @@ class FloodControl:
                 await self._look()
 
     async def _look(self) -> None:
-        """Sources that have sent too much since the last look are blocked."""
+        """Sources with too many connections, or too much sent over them, are blocked."""
         received: dict[str, int] = {}
         async for found in own_sockets_in_turns():
             peer = self._stranger(found)
@@ -91,7 +97,7 @@ class FloodControl:
                 self._close(found)  # it was accepted at the same moment
             elif peer is not None:
                 received[peer] = received_bytes(found)
-        flooding = self._bytes.sources(received, source_of_peer)
+        flooding = self._connections.sources(received, source_of_peer)
         if flooding:
             self._block(flooding)
 

@@ -1,10 +1,10 @@
 """Which sources flood a port. Pure.
 
-A source floods if within one window it makes too many calls that nobody vouches for, or sends
-too much over connections on which nobody was verified.
+A source floods if within one window it makes too many calls for which nobody was verified, or
+sends too much over connections on which nobody was, or if it has too many of those.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 
 WINDOW_SECONDS = 1.0
@@ -36,25 +36,30 @@ class CallFloods:
         return calls >= UNVERIFIED_CALLS
 
 
-class ByteFloods:
-    """Of one port, whose connections are looked at from time to time."""
+class ConnectionFloods:
+    """Of one port, whose unverified connections are looked at from time to time."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        """`now` is a clock in seconds that never goes back."""
-        self._now = now
+    def __init__(self, now: Callable[[], float], connections: int) -> None:
+        """`now` is a clock in seconds that never goes back; a source may have `connections`."""
+        self._now, self._connections = now, connections
         self._looked_at = now()
         self._before: Mapping[str, int] = {}
 
     def sources(self, received: Mapping[str, int], source_of: Callable[[str], str]) -> set[str]:
-        """The sources that sent too much since the last look.
+        """The sources that have too many connections, or sent too much since the last look.
 
-        `received` is what came over each unverified connection since it was opened.
+        `received` is what came over each connection since it was opened.
         """
         now, before = self._now(), self._before
-        seconds = max(WINDOW_SECONDS, now - self._looked_at)
+        allowed = UNVERIFIED_BYTES * max(WINDOW_SECONDS, now - self._looked_at)
         self._looked_at, self._before = now, received
-        sums: dict[str, int] = {}
+        connections, sent = Counter[str](), Counter[str]()
         for connection, total in received.items():
             source = source_of(connection)
-            sums[source] = sums.get(source, 0) + total - before.get(connection, 0)
-        return {source for source, sent in sums.items() if sent > UNVERIFIED_BYTES * seconds}
+            connections[source] += 1
+            sent[source] += total - before.get(connection, 0)
+        return {
+            source
+            for source, number in connections.items()
+            if number > self._connections or sent[source] > allowed
+        }

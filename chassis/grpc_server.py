@@ -140,7 +140,7 @@ class GrpcServer:
         self._health = ReadinessHealth(self._readiness, declared)
         self._in_flight = InFlight(port.limits)
         flood_refused = partial(metrics.refused, port.name, "flood")
-        self._floods = FloodControl(port.flood_block_seconds, flood_refused)
+        self._floods = FloodControl(port.flood_block_seconds, port.connections, flood_refused)
         self._for_everyone: list[InFlight] = []
         self._methods: dict[str, Method] = {}
         self._running: _Running | None = None

@@ -242,7 +242,7 @@ class Parts:
             metrics=self.metrics,
             authenticator=self.authenticator,
             budget=VerificationBudget(time.monotonic),
-            floods=FloodControl(0, _never),
+            floods=FloodControl(0, 1, _never),
             back_off=_never,
         )
         context = MethodContext(

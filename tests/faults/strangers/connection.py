@@ -1,6 +1,7 @@
 """One connection of a stranger's: TLS and HTTP/2, and then whatever he likes to send."""
 
 import asyncio
+import os
 import struct
 from collections.abc import Iterator, Mapping
 from itertools import count
@@ -9,7 +10,8 @@ from typing import Self
 from tests.integration.chassis.raw_http2 import ACK, PREFACE, SETTINGS, frame, tls_context
 
 HOST = "127.0.0.1"
-OWN_ADDRESS = ("127.0.0.2", 0)  # a stranger's is not that of a polite caller
+# Of this process, another one than a polite caller's and than that of the attack before.
+OWN_ADDRESS = (f"127.1.{os.getpid() // 256 % 256}.{os.getpid() % 256}", 0)
 PATIENCE_SECONDS = 5.0
 CONTEXT = tls_context()
 

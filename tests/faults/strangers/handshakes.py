@@ -122,7 +122,9 @@ async def _gone_at_once(_connection: Connection, _target: Target) -> None:
 
 async def _half_closed(connection: Connection, _target: Target) -> None:
     """The stranger has said all that he will say, and the server may go on."""
-    connected: socket.socket = connection.transport.get_extra_info("socket")
+    connected: socket.socket | None = connection.transport.get_extra_info("socket")
+    if connected is None:
+        raise EOFError
     with socket.fromfd(connected.fileno(), connected.family, connected.type) as same:
         same.shutdown(socket.SHUT_WR)
     await connection.held()

@@ -5,7 +5,7 @@ import io
 import json
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -158,6 +158,20 @@ async def test_a_source_that_sends_frames_without_end_is_blocked(harness: Harnes
         assert await flooding.closed()
         assert not await connects(port, STRANGER)
         assert await connects(port, "127.0.0.3")
+
+
+async def test_a_source_that_holds_connections_without_a_call_is_blocked(
+    harness: Harness,
+) -> None:
+    port = await harness.serve(
+        repeat, by_token=True, flood_block_seconds=BLOCK_SECONDS, connections=20
+    )
+    async with AsyncExitStack() as opened, client(port, "127.0.0.3") as other:
+        held = [await opened.enter_async_context(client(port)) for _ in range(6)]
+
+        assert all([await each.closed() for each in held])
+        assert not await connects(port, STRANGER)
+        assert not await other.closed(SHORT_SECONDS)
 
 
 async def test_frames_on_a_connection_with_a_verified_caller_do_not_count(

@@ -270,7 +270,7 @@ def method_context(in_flight: InFlight) -> MethodContext:
         metrics=Metrics(),
         authenticator=None,
         budget=VerificationBudget(time.monotonic),
-        floods=FloodControl(0, lambda: None),
+        floods=FloodControl(0, 1, lambda: None),
         back_off=lambda: None,
     )
     return MethodContext(

@@ -9,9 +9,11 @@ from chassis.flood_detector import (
     UNVERIFIED_BYTES,
     UNVERIFIED_CALLS,
     WINDOW_SECONDS,
-    ByteFloods,
     CallFloods,
+    ConnectionFloods,
 )
+
+CONNECTIONS = 3
 
 
 class Clock:
@@ -33,15 +35,15 @@ def calls(clock: Clock) -> CallFloods:
 
 
 @pytest.fixture
-def sent(clock: Clock) -> ByteFloods:
-    return ByteFloods(clock)
+def sent(clock: Clock) -> ConnectionFloods:
+    return ConnectionFloods(clock, CONNECTIONS)
 
 
 def count(calls: CallFloods, source: str, number: int = 1) -> list[bool]:
     return [calls.count(source) for _ in range(number)]
 
 
-def flooding(sent: ByteFloods, received: Mapping[str, int]) -> set[str]:
+def flooding(sent: ConnectionFloods, received: Mapping[str, int]) -> set[str]:
     """Connections are named `source/number` here."""
     return sent.sources(received, lambda connection: connection.partition("/")[0])
 
@@ -74,7 +76,7 @@ def test_the_source_that_was_seen_last_is_remembered_longest(calls: CallFloods) 
     assert count(calls, "a") == [False]
 
 
-def test_bytes_of_all_connections_of_a_source_count_together(sent: ByteFloods) -> None:
+def test_bytes_of_all_connections_of_a_source_count_together(sent: ConnectionFloods) -> None:
     half = UNVERIFIED_BYTES // 2
 
     found = flooding(sent, {"a/1": half, "a/2": half + 1, "b/1": half, "b/2": half})
@@ -82,15 +84,22 @@ def test_bytes_of_all_connections_of_a_source_count_together(sent: ByteFloods) -
     assert found == {"a"}
 
 
-def test_bytes_count_once(sent: ByteFloods) -> None:
+def test_bytes_count_once(sent: ConnectionFloods) -> None:
     flooding(sent, {"a/1": UNVERIFIED_BYTES})
 
     assert flooding(sent, {"a/1": UNVERIFIED_BYTES + 1, "a/2": 10}) == set()
 
 
-def test_a_look_that_comes_late_allows_more(sent: ByteFloods, clock: Clock) -> None:
+def test_a_look_that_comes_late_allows_more(sent: ConnectionFloods, clock: Clock) -> None:
     clock.now += 3.0
 
     assert flooding(sent, {"a/1": 3 * UNVERIFIED_BYTES, "b/1": 3 * UNVERIFIED_BYTES + 1}) == {
         "b"
     }
+
+
+def test_a_source_may_not_have_more_connections_than_its_share(sent: ConnectionFloods) -> None:
+    few = {f"a/{number}": 1 for number in range(CONNECTIONS)}
+    many = {f"b/{number}": 1 for number in range(CONNECTIONS + 1)}
+
+    assert flooding(sent, few | many) == {"b"}
