@@ -13,6 +13,12 @@ from tests.e2e.stack import Stack
 
 FLOOD = 500
 
+# All connections are of one address, and a port is to become full.
+NO_BLOCKS = {
+    "SPLITKEEP_VAULT_FLOOD_BLOCK_SECONDS": "0",
+    "SPLITKEEP_METADATA_FLOOD_BLOCK_SECONDS": "0",
+}
+
 
 class SmallStack(Stack):
     open_files = 320
@@ -21,7 +27,7 @@ class SmallStack(Stack):
 @pytest.fixture(scope="module")
 def small_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     directory = tmp_path_factory.mktemp("small") / "state"
-    with SmallStack(directory) as running:
+    with SmallStack(directory, **NO_BLOCKS) as running:
         yield running
 
 

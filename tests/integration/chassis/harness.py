@@ -66,6 +66,7 @@ class Harness:
             (service,),
             bounds.pop("authenticator", Authenticator(AnyToken())),
             accept_mode=self.accept_mode,
+            flood_block_seconds=0,  # all clients of a test have one address
             limits=limits,
         )
         port = replace(port, **bounds)
