@@ -18,6 +18,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 
+import structlog
+
 from chassis.flood_detector import CallFloods, ConnectionFloods
 from chassis.line_limit import LineLimit
 from chassis.own_sockets import (
@@ -32,14 +34,14 @@ from chassis.source_address import peer_name, source_of_peer
 
 LOOK_SECONDS = 0.5
 BLOCKED_SOURCES = 128  # at a time; the one that was blocked first is let in for another
-TRUSTED_CONNECTIONS = 16_384
 SOURCE_SHARE = 4  # a fourth, as at the gateway
 
 _FLOODED = LineLimit(
     "a source floods the port without a valid credential: "
     "it cannot open connections for a while"
 )
-_CANNOT_BLOCK = LineLimit("new connections of a source that floods cannot be dropped")
+_NOT_DROPPED = LineLimit("new connections of a source that floods cannot be dropped")
+_log = structlog.get_logger(__name__)
 
 
 class FloodControl:
@@ -56,18 +58,14 @@ class FloodControl:
         self._calls = CallFloods(time.monotonic)
         share = max(1, connections // SOURCE_SHARE)
         self._connections = ConnectionFloods(time.monotonic, share)
-        self._trusted: OrderedDict[str, None] = OrderedDict()
+        self._trusted: set[str] = set()  # of the connections that are open, or were just now
         self._blocked: OrderedDict[str, float] = OrderedDict()  # until when
-        self._port: int | None = None
+        self._port: int | None = None  # that is watched
 
     def trust(self, peer: str) -> None:
-        """The connection of this peer, as gRPC names it, is not its source's fault."""
-        if peer in self._trusted:
-            self._trusted.move_to_end(peer)
-            return
-        self._trusted[peer] = None
-        if len(self._trusted) > TRUSTED_CONNECTIONS:
-            self._trusted.popitem(last=False)
+        """What the peer, as gRPC names it, sends over its connection counts to no flood."""
+        if self._port is not None:
+            self._trusted.add(peer)
 
     def unverified(self, peer: str) -> None:
         """A call of this peer has ended, and no caller was verified for it."""
@@ -82,21 +80,31 @@ class FloodControl:
         if self._block_seconds == 0:
             return
         self._port = port
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            self._let_in()
-            with suppress(OSError):  # where open descriptors are not listed
+        try:
+            while True:
+                await asyncio.sleep(LOOK_SECONDS)
+                self._let_in()
                 await self._look()
+        except OSError as error:
+            self._port = None
+            _log.warning("sources that flood a port cannot be blocked", reason=error.strerror)
 
     async def _look(self) -> None:
-        """Sources with too many connections, or too much sent over them, are blocked."""
+        """Sources with too many connections, or too much sent over them, are blocked.
+
+        Raises OSError where the system does not list open descriptors.
+        """
+        closed = set(self._trusted)
         received: dict[str, int] = {}
         async for found in own_sockets_in_turns():
-            peer = self._stranger(found)
-            if peer is not None and source_of_peer(peer) in self._blocked:
+            peer = self._peer(found)
+            if peer is None or peer in self._trusted:
+                closed.discard(peer or "")
+            elif source_of_peer(peer) in self._blocked:
                 self._close(found)  # it was accepted at the same moment
-            elif peer is not None:
+            else:
                 received[peer] = received_bytes(found)
+        self._trusted -= closed
         flooding = self._connections.sources(received, source_of_peer)
         if flooding:
             self._block(flooding)
@@ -108,14 +116,12 @@ class FloodControl:
             if len(self._blocked) == BLOCKED_SOURCES:
                 self._blocked.popitem(last=False)
             self._blocked[source] = until
-        try:
-            self._filter()
+        self._filter()
+        with suppress(OSError):  # as long as nobody has looked yet
             for found in own_sockets():
-                peer = self._stranger(found)
-                if peer is not None and source_of_peer(peer) in sources:
+                peer = self._peer(found) or ""
+                if peer not in self._trusted and source_of_peer(peer) in sources:
                     self._close(found)
-        except OSError as error:
-            _CANNOT_BLOCK.say(reason=error.strerror)
 
     def _let_in(self) -> None:
         now = time.monotonic()
@@ -123,14 +129,15 @@ class FloodControl:
         for source in over:
             del self._blocked[source]
         if over:
-            with suppress(OSError):  # then nobody was kept out
-                self._filter()
+            self._filter()
 
     def _filter(self) -> None:
-        """Raises OSError where the system has no such filters, or lists no descriptors."""
-        for found in own_sockets():
-            if local_port(found) == self._port and is_listener(found):
-                drop_packets(found, self._blocked)
+        try:
+            for found in own_sockets():
+                if local_port(found) == self._port and is_listener(found):
+                    drop_packets(found, self._blocked)
+        except OSError as error:
+            _NOT_DROPPED.say(reason=error.strerror)
 
     def _close(self, connection: socket.socket) -> None:
         """The core sees its end at once."""
@@ -138,13 +145,12 @@ class FloodControl:
             connection.shutdown(socket.SHUT_RDWR)
             self._refused()
 
-    def _stranger(self, found: socket.socket) -> str | None:
-        """The peer, if this is a connection to the port and not trusted."""
+    def _peer(self, found: socket.socket) -> str | None:
+        """Whose connection to the port it is; None if it is none."""
         if local_port(found) != self._port:
             return None
         try:
             host, port, *_ = found.getpeername()
         except OSError:  # it is a listener, or has ended
             return None
-        peer = peer_name(host, port)
-        return None if peer in self._trusted else peer
+        return peer_name(host, port)

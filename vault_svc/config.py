@@ -151,8 +151,8 @@ class Config:
     flood_block_seconds: float = field(
         default=10.0,
         metadata={
-            "help": "how long an address that floods a gRPC port with calls without a valid "
-            "credential opens no connection; 0 blocks none",
+            "help": "how long an address that floods a gRPC port without a valid credential "
+            "can open no connection; 0 blocks none",
             "min": 0,
             "max": 3_600,
         },

@@ -326,7 +326,7 @@ async def test_a_system_that_lists_no_descriptors_serves_on_and_says_so(
     port = await serve(harness)
     async with client(port) as flooding:
         await flooding.send(ELSEWHERE, FLOOD)
-        await until(lambda: "cannot be dropped" in logged.getvalue())
+        await until(lambda: "cannot be blocked" in logged.getvalue())
 
         assert not await flooding.closed(SHORT_SECONDS)
         channel: Any = await harness.channel(port)
