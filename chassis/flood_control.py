@@ -105,7 +105,7 @@ class FloodControl:
             else:
                 received[peer] = received_bytes(found)
         self._trusted -= closed
-        flooding = self._connections.sources(received, source_of_peer)
+        flooding = self._connections.sources(received, self._trusted)
         if flooding:
             self._block(flooding)
 

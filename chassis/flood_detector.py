@@ -5,14 +5,18 @@ sends too much over connections on which nobody was, or if it has too many of th
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+
+from chassis.source_address import source_of_peer
 
 WINDOW_SECONDS = 1.0
 UNVERIFIED_CALLS = 500
 """Of one source in a window: as many as verification_budget.py allows to fail at once."""
+FIRST_BYTES = 96 * 1024
+"""Of each connection, that do not count: a client is verified by its first call, whose headers
+have 32 KiB at most, and 64 KiB of its request may come before it is read."""
 UNVERIFIED_BYTES = 512 * 1024
-"""Of one source in a window: some 40 000 short frames. A client is verified by its first call,
-whose headers have 32 KiB at most; of its request 64 KiB come before it is read."""
+"""Of one source in a window: some 40 000 short frames."""
 REMEMBERED_SOURCES = 4_096
 
 
@@ -45,21 +49,23 @@ class ConnectionFloods:
         self._looked_at = now()
         self._before: Mapping[str, int] = {}
 
-    def sources(self, received: Mapping[str, int], source_of: Callable[[str], str]) -> set[str]:
-        """The sources that have too many connections, or sent too much since the last look.
+    def sources(self, received: Mapping[str, int], trusted: Iterable[str]) -> set[str]:
+        """The sources that sent too much since the last look, or have too many connections.
 
-        `received` is what came over each connection since it was opened.
+        `received` is what came over each unverified connection since it was opened, by its
+        peer. Connections do not count if the source has a `trusted` one: many clients that
+        connect again at once are not verified all at once.
         """
         now, before = self._now(), self._before
         allowed = UNVERIFIED_BYTES * max(WINDOW_SECONDS, now - self._looked_at)
         self._looked_at, self._before = now, received
         connections, sent = Counter[str](), Counter[str]()
-        for connection, total in received.items():
-            source = source_of(connection)
+        for peer, total in received.items():
+            source = source_of_peer(peer)
             connections[source] += 1
-            sent[source] += total - before.get(connection, 0)
-        return {
-            source
-            for source, number in connections.items()
-            if number > self._connections or sent[source] > allowed
-        }
+            sent[source] += max(0, total - max(FIRST_BYTES, before.get(peer, 0)))
+        sending = {source for source, count in sent.items() if count > allowed}
+        holding = {source for source, count in connections.items() if count > self._connections}
+        if holding:
+            holding -= {source_of_peer(peer) for peer in trusted}
+        return sending | holding

@@ -1,10 +1,9 @@
 """Which sources flood a port."""
 
-from collections.abc import Mapping
-
 import pytest
 
 from chassis.flood_detector import (
+    FIRST_BYTES,
     REMEMBERED_SOURCES,
     UNVERIFIED_BYTES,
     UNVERIFIED_CALLS,
@@ -43,9 +42,12 @@ def count(calls: CallFloods, source: str, number: int = 1) -> list[bool]:
     return [calls.count(source) for _ in range(number)]
 
 
-def flooding(sent: ConnectionFloods, received: Mapping[str, int]) -> set[str]:
-    """Connections are named `source/number` here."""
-    return sent.sources(received, lambda connection: connection.partition("/")[0])
+def peer(source: str, number: int = 1) -> str:
+    """A connection of the source, which is an IPv4 address."""
+    return f"ipv4:{source}:{number}"
+
+
+A, B = "192.0.2.1", "192.0.2.2"
 
 
 def test_a_source_floods_from_the_first_call_beyond_the_limit(calls: CallFloods) -> None:
@@ -77,29 +79,43 @@ def test_the_source_that_was_seen_last_is_remembered_longest(calls: CallFloods) 
 
 
 def test_bytes_of_all_connections_of_a_source_count_together(sent: ConnectionFloods) -> None:
-    half = UNVERIFIED_BYTES // 2
+    half = FIRST_BYTES + UNVERIFIED_BYTES // 2
+    received = {peer(A, 1): half, peer(A, 2): half + 1, peer(B, 1): half, peer(B, 2): half}
 
-    found = flooding(sent, {"a/1": half, "a/2": half + 1, "b/1": half, "b/2": half})
+    assert sent.sources(received, ()) == {A}
 
-    assert found == {"a"}
+
+def test_the_first_bytes_of_each_connection_do_not_count(clock: Clock) -> None:
+    """A hundred clients begin their first call at the same moment."""
+    sent = ConnectionFloods(clock, connections=100)
+
+    assert sent.sources({peer(A, n): FIRST_BYTES for n in range(100)}, ()) == set()
 
 
 def test_bytes_count_once(sent: ConnectionFloods) -> None:
-    flooding(sent, {"a/1": UNVERIFIED_BYTES})
+    sent.sources({peer(A): FIRST_BYTES + UNVERIFIED_BYTES}, ())
 
-    assert flooding(sent, {"a/1": UNVERIFIED_BYTES + 1, "a/2": 10}) == set()
+    assert sent.sources({peer(A): FIRST_BYTES + UNVERIFIED_BYTES + 1}, ()) == set()
 
 
 def test_a_look_that_comes_late_allows_more(sent: ConnectionFloods, clock: Clock) -> None:
     clock.now += 3.0
+    allowed = FIRST_BYTES + 3 * UNVERIFIED_BYTES
 
-    assert flooding(sent, {"a/1": 3 * UNVERIFIED_BYTES, "b/1": 3 * UNVERIFIED_BYTES + 1}) == {
-        "b"
-    }
+    assert sent.sources({peer(A): allowed, peer(B): allowed + 1}, ()) == {B}
 
 
 def test_a_source_may_not_have_more_connections_than_its_share(sent: ConnectionFloods) -> None:
-    few = {f"a/{number}": 1 for number in range(CONNECTIONS)}
-    many = {f"b/{number}": 1 for number in range(CONNECTIONS + 1)}
+    few = {peer(A, number): 1 for number in range(CONNECTIONS)}
+    many = {peer(B, number): 1 for number in range(CONNECTIONS + 1)}
 
-    assert flooding(sent, few | many) == {"b"}
+    assert sent.sources(few | many, [peer(A, 99)]) == {B}
+
+
+def test_a_source_with_a_trusted_connection_may_have_any_number(
+    sent: ConnectionFloods,
+) -> None:
+    """Clients behind one address connect again, and one after another is verified."""
+    many = {peer(B, number): 1 for number in range(100)}
+
+    assert sent.sources(many, [peer(B, 200)]) == set()
