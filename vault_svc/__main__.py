@@ -14,7 +14,6 @@ from functools import partial
 
 from chassis.config import load_config
 from chassis.grpc_core_output import silence_core
-from chassis.grpc_poller import read_in_turns
 from chassis.places import OwnPlace, Place, WorkerPlace
 from chassis.process import leave, run, run_command, usage
 from chassis.telemetry import configure_logging, record
@@ -96,7 +95,6 @@ async def verify(names: str, _stopping: asyncio.Event) -> bool:
 
 if __name__ == "__main__":
     silence_core(os.environ, unless="SPLITKEEP_GRPC_VERBOSITY")
-    read_in_turns(os.environ)
     match sys.argv[1:]:
         case []:
             leave(run(serve, service="vault"))

@@ -21,7 +21,7 @@ CHASSIS = Path("tests/integration/chassis")
 SHORT = ("accept_modes", "lasting_server", "malformed_paths", "refusals")
 LONG = (
     *SHORT,
-    *("accepting", "admission", "connection_bounds", "grpc_core_output", "grpc_poller"),
+    *("accepting", "admission", "connection_bounds", "flood_control", "grpc_core_output"),
     *("grpc_server", "held_streams", "open_ended_streams", "overload", "packed_messages"),
     *("peers", "readiness", "reconnecting", "request_trailers", "tls_resumption"),
     *("waiting_calls", "workers"),
