@@ -80,19 +80,21 @@ class FloodControl:
         if self._block_seconds == 0:
             return
         self._port = port
-        try:
-            while True:
-                await asyncio.sleep(LOOK_SECONDS)
-                self._let_in()
+        while self._port is not None:
+            await asyncio.sleep(LOOK_SECONDS)
+            self._let_in()
+            try:
                 await self._look()
-        except OSError as error:
-            self._port = None
-            _log.warning("sources that flood a port cannot be blocked", reason=error.strerror)
+            except FileNotFoundError:
+                self._port = None
+                _log.warning("sources that flood a port cannot be blocked: there is no /proc")
+            except OSError as error:  # no descriptor is left: the next look may find one
+                _NOT_DROPPED.say(reason=error.strerror)
 
     async def _look(self) -> None:
         """Sources with too many connections, or too much sent over them, are blocked.
 
-        Raises OSError where the system does not list open descriptors.
+        Raises OSError as own_sockets().
         """
         closed = set(self._trusted)
         received: dict[str, int] = {}
@@ -117,7 +119,7 @@ class FloodControl:
                 self._blocked.popitem(last=False)
             self._blocked[source] = until
         self._filter()
-        with suppress(OSError):  # as long as nobody has looked yet
+        with suppress(OSError):  # the next look closes them
             for found in own_sockets():
                 peer = self._peer(found) or ""
                 if peer not in self._trusted and source_of_peer(peer) in sources:
@@ -150,7 +152,6 @@ class FloodControl:
         if local_port(found) != self._port:
             return None
         try:
-            host, port, *_ = found.getpeername()
+            return peer_name(found.getpeername())
         except OSError:  # it is a listener, or has ended
             return None
-        return peer_name(host, port)

@@ -4,11 +4,11 @@ gRPC's core tells nobody about its sockets, so the kernel is asked.
 """
 
 import asyncio
+import errno
 import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 SOCKETS_PER_TURN = 64
@@ -22,11 +22,13 @@ def own_sockets() -> Iterator[socket.socket]:
     """A duplicate of each, which is closed when the next one is taken.
 
     A descriptor of the owner's could be closed and be another file's by the time it is used.
-    Raises OSError where the system does not list open descriptors.
+    Raises FileNotFoundError where the system does not list open descriptors, another OSError if
+    none is left for the duplicates: nobody is to mistake some sockets for all.
     """
     for descriptor in [int(entry.name) for entry in _DESCRIPTORS.iterdir()]:
-        with suppress(OSError), _duplicate(descriptor) as found:
-            if found.family in _FAMILIES and found.type == socket.SOCK_STREAM:
+        found = _duplicate(descriptor)
+        if found is not None:
+            with found:
                 yield found
 
 
@@ -38,14 +40,23 @@ async def own_sockets_in_turns() -> AsyncIterator[socket.socket]:
         yield found
 
 
-def _duplicate(descriptor: int) -> socket.socket:
-    """Raises OSError if the descriptor is not that of a socket."""
-    duplicate = os.dup(descriptor)
+def _duplicate(descriptor: int) -> socket.socket | None:
+    """None if it is not that of a TCP socket, or is closed by now. Raises OSError."""
     try:
-        return socket.socket(fileno=duplicate)
+        duplicate = os.dup(descriptor)
+    except OSError as error:
+        if error.errno == errno.EBADF:
+            return None
+        raise
+    try:
+        found = socket.socket(fileno=duplicate)
     except OSError:
         os.close(duplicate)
-        raise
+        return None
+    if found.family in _FAMILIES and found.type == socket.SOCK_STREAM:
+        return found
+    found.close()
+    return None
 
 
 def is_listener(found: socket.socket) -> bool:

@@ -31,11 +31,13 @@ def source_of_peer(peer: str) -> str:
     return source_of(host) if host else kind
 
 
-def peer_name(host: str, port: int) -> str:
-    """What gRPC calls the peer at this end of a connection."""
-    address = ip_address(host)
-    if not isinstance(address, IPv6Address):
+def peer_name(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
+    """What gRPC calls the peer whose address this is, as socket.getpeername() returns it."""
+    host, port, *more = address
+    parsed = ip_address(host.partition("%")[0])
+    if not isinstance(parsed, IPv6Address):
         return f"ipv4:{host}:{port}"
-    if address.ipv4_mapped is not None:
-        return f"ipv4:{address.ipv4_mapped}:{port}"
-    return f"ipv6:{quote(f'[{host}]', safe=':')}:{port}"
+    if parsed.ipv4_mapped is not None:
+        return f"ipv4:{parsed.ipv4_mapped}:{port}"
+    scope = f"%{more[1]}" if more and more[1] else ""
+    return f"ipv6:{quote(f'[{parsed}{scope}]', safe=':')}:{port}"

@@ -42,14 +42,17 @@ def test_the_source_of_a_peer_is_its_address_or_its_network(peer: str, source: s
 
 
 @pytest.mark.parametrize(
-    ("host", "peer"),
+    ("address", "peer"),
     [
-        ("192.0.2.1", "ipv4:192.0.2.1:5000"),
-        ("::ffff:192.0.2.1", "ipv4:192.0.2.1:5000"),
-        ("2001:db8::1", "ipv6:%5B2001:db8::1%5D:5000"),
-        ("fe80::1%eth0", "ipv6:%5Bfe80::1%25eth0%5D:5000"),
+        (("192.0.2.1", 5000), "ipv4:192.0.2.1:5000"),
+        (("::ffff:192.0.2.1", 5000, 0, 0), "ipv4:192.0.2.1:5000"),
+        (("2001:db8::1", 5000, 0, 0), "ipv6:%5B2001:db8::1%5D:5000"),
+        (("fe80::1", 5000, 0, 2), "ipv6:%5Bfe80::1%252%5D:5000"),
+        (("fe80::1%eth0", 5000, 0, 2), "ipv6:%5Bfe80::1%252%5D:5000"),
     ],
 )
-def test_the_peer_of_a_socket_is_named_as_grpc_names_it(host: str, peer: str) -> None:
+def test_the_peer_of_a_socket_is_named_as_grpc_names_it(
+    address: tuple[str, int], peer: str
+) -> None:
     """tests/integration/chassis/test_flood_control.py compares with gRPC's own names."""
-    assert peer_name(host, 5000) == peer
+    assert peer_name(address) == peer
