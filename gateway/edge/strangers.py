@@ -46,13 +46,25 @@ class StrangerBounds:
     per_source: int
     refusals_per_second: float
     """0 is for no bound on one source: a proxy, which stands for all its clients."""
+    refusals_together: float = 100.0
+    """Of all sources: as many as a service verifies for one address, which all of them have
+    there. With five times as many the gateway would be a source of floods to the services
+    (chassis/flood_detector.py)."""
 
 
 @dataclass(slots=True)
-class _Source:
-    allowance: float
+class _Allowance:
+    """Of refusals, earned by the second."""
+
+    per_second: float
+    left: float
     counted_at: float
     requests: int = 0
+
+    def earn(self, now: float) -> None:
+        earned = (now - self.counted_at) * self.per_second
+        self.left = min(self.per_second * BURST_SECONDS, self.left + earned)
+        self.counted_at = now
 
 
 class Strangers:
@@ -66,10 +78,10 @@ class Strangers:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bounds, self._refused, self._now = bounds, refused, now
-        self._burst = bounds.refusals_per_second * BURST_SECONDS
         self._key = token_bytes(16)  # no digest outlives the process or means anything outside
         self._known: OrderedDict[bytes, float] = OrderedDict()
-        self._sources: OrderedDict[str, _Source] = OrderedDict()
+        self._sources: OrderedDict[str, _Allowance] = OrderedDict()
+        self._together = self._full(bounds.refusals_together)
         self._requests = 0
 
     @contextmanager
@@ -95,13 +107,14 @@ class Strangers:
         finally:
             introduction.leave(cost)
 
-    def _enter(self, host: str, credential: bytes) -> _Source | None:
+    def _enter(self, host: str, credential: bytes) -> _Allowance | None:
         """Where the request counts; None for a caller who is known."""
         if self._now() < self._known.get(credential, 0.0):
             return None
         source = self._source(source_of(host))
+        self._together.earn(self._now())
         bounded = self._bounds.refusals_per_second > 0
-        if bounded and source.allowance < 1:
+        if self._together.left < 1 or (bounded and source.left < 1):
             self._refuse(REFUSALS)
         if bounded and source.requests >= self._bounds.per_source:
             self._refuse(PLACES)
@@ -115,21 +128,24 @@ class Strangers:
         self._refused(reason)
         raise ResourceExhaustedError
 
-    def _source(self, name: str) -> _Source:
-        now = self._now()
-        source = self._sources.setdefault(name, _Source(self._burst, now))
-        earned = (now - source.counted_at) * self._bounds.refusals_per_second
-        source.allowance = min(self._burst, source.allowance + earned)
-        source.counted_at = now
+    def _full(self, per_second: float) -> _Allowance:
+        return _Allowance(per_second, per_second * BURST_SECONDS, self._now())
+
+    def _source(self, name: str) -> _Allowance:
+        source = self._sources.get(name)
+        if source is None:
+            source = self._sources[name] = self._full(self._bounds.refusals_per_second)
+        source.earn(self._now())
         self._sources.move_to_end(name)
         if len(self._sources) > MOST_SOURCES:
             self._sources.popitem(last=False)
         return source
 
-    def leave(self, source: _Source, cost: float) -> None:
-        """A stranger's request is over; `cost` is what it takes of its source's allowance."""
+    def leave(self, source: _Allowance, cost: float) -> None:
+        """A stranger's request is over; `cost` is what it takes of the allowances."""
         source.requests -= 1
-        source.allowance -= cost
+        source.left -= cost
+        self._together.left -= cost
         self._requests -= 1
 
     def remember(self, credential: bytes) -> None:
@@ -143,7 +159,9 @@ class Strangers:
 class Introduction:
     """Of one request's caller."""
 
-    def __init__(self, strangers: Strangers, credential: bytes, source: _Source | None) -> None:
+    def __init__(
+        self, strangers: Strangers, credential: bytes, source: _Allowance | None
+    ) -> None:
         self._strangers, self._credential, self._source = strangers, credential, source
 
     def accept(self) -> None:

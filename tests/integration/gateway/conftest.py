@@ -52,7 +52,9 @@ KEEPERS = f"{BASE}/namespaces/default/keepers"
 BOUNDS = ConnectionBounds(head_seconds=0.5, write_seconds=1.0)
 CONNECTIONS = 20
 PLACES = 8
-NO_STRANGERS = StrangerBounds(together=PLACES, per_source=PLACES, refusals_per_second=0)
+NO_STRANGERS = StrangerBounds(
+    together=PLACES, per_source=PLACES, refusals_per_second=0, refusals_together=1e9
+)
 """Every caller of most tests has the same address."""
 # What the kernel takes at each end for a reader that does not read; left alone, it takes as
 # much as the machine is set up for, which may be tens of megabytes.

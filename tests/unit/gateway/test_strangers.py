@@ -37,6 +37,7 @@ class Watched:
                 int(bounds["together"]),
                 int(bounds["per_source"]),
                 bounds.get("refusals_per_second", 2),
+                bounds.get("refusals_together", 1e9),
             ),
             refused=self.reasons.append,
             now=lambda: self.now,
@@ -66,6 +67,26 @@ def test_a_source_whose_credentials_are_refused_has_to_wait() -> None:
     watched.ask(HERE, "a third")
 
     assert watched.reasons == ["refused_credentials"]
+
+
+def test_all_sources_together_have_a_bound_on_refusals_too() -> None:
+    """To the services, every client of the gateway has the gateway's address."""
+    watched = Watched(refusals_together=10)
+    for number in range(int(10 * BURST_SECONDS)):
+        watched.be_refused(f"198.51.100.{number}", 1)
+
+    with pytest.raises(ResourceExhaustedError):
+        watched.ask(HERE, "new")
+    watched.now += 0.1
+    watched.ask(HERE, "new")
+
+
+def test_a_proxy_has_the_bound_of_all_sources() -> None:
+    watched = Watched(refusals_per_second=0, refusals_together=10)
+    watched.be_refused(HERE, int(10 * BURST_SECONDS))
+
+    with pytest.raises(ResourceExhaustedError):
+        watched.ask(HERE, "new")
 
 
 def test_addresses_of_one_network_are_one_source() -> None:
