@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.figures import record
-from tests.e2e.newest_grpcio.environment import NoIndexError, make, version
+from tests.e2e.newest_grpcio.environment import NoIndexError, copy_tree, make, version
 from tests.e2e.stack import ROOT
 
 FULL = os.environ.get("SPLITKEEP_TEST_NEWEST_GRPCIO") == "full"
@@ -39,26 +39,46 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("needs an index of packages to install the newest grpcio: pip reaches none")
 
 
-def run(python: Path, *tests: str) -> subprocess.CompletedProcess[str]:
-    """pytest in that environment, as if nobody ran it from here."""
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_tree(tmp_path_factory.mktemp("tree") / "splitkeep")
+
+
+def run(python: Path, tree: Path, *tests: str) -> subprocess.CompletedProcess[str]:
+    """pytest in that environment and tree, as if nobody ran it from here."""
     environ = {name: text for name, text in os.environ.items() if "PYTEST" not in name}
     command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", *tests]
     return subprocess.run(
-        command, cwd=ROOT, env=environ, check=False, capture_output=True, text=True
+        command, cwd=tree, env=environ, check=False, capture_output=True, text=True
     )
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_800 if FULL else 400)
-def test_the_newest_grpcio_serves_as_the_locked_one_does(python: Path) -> None:
+def test_the_newest_grpcio_serves_as_the_locked_one_does(python: Path, tree: Path) -> None:
     files = [str(CHASSIS / f"test_{name}.py") for name in (LONG if FULL else SHORT)]
 
-    done = run(python, *files, CONTRACT if FULL else FIRST_STORY)
+    done = run(python, tree, *files, CONTRACT if FULL else FIRST_STORY)
 
     assert done.returncode == 0, f"grpcio {version(python)}: {done.stdout[-8_000:]}"
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed is not None
     record("the newest grpcio", {"tests passed": int(passed[1])})
+
+
+def test_a_stack_of_the_tree_runs_in_the_new_environment(python: Path, tree: Path) -> None:
+    program = (
+        "import sys\n"
+        "from splitkeep.environment import enter\n"
+        "enter(['dev'])\n"  # it replaces the process if it moves
+        "print(sys.prefix)\n"
+    )
+
+    told = subprocess.run(
+        [python, "-c", program], cwd=tree, check=True, capture_output=True, text=True
+    )
+
+    assert Path(told.stdout.strip()) == python.parents[1]
 
 
 @pytest.mark.timeout(120)

@@ -4,6 +4,7 @@ They are installed by the command of docs/dependencies.md.
 """
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,15 @@ def make(folder: Path) -> Path:
     return python
 
 
+def copy_tree(folder: Path) -> Path:
+    """The tree without its locks, as an installed package is.
+
+    With them, `python -m splitkeep` would move into the environment that they describe.
+    """
+    left_out = shutil.ignore_patterns(".*", "requirements", "__pycache__")
+    return Path(shutil.copytree(ROOT, folder, ignore=left_out))
+
+
 def upgrade() -> list[str]:
     """The words after `pip install` in the page's command."""
     (command,) = re.findall(r"^python -m pip install (.+)$", PAGE.read_text(), re.MULTILINE)
@@ -57,9 +67,9 @@ def version(python: Path) -> str:
 
 
 def _pins(lock: str) -> dict[str, str]:
-    """What the lock has for this system; the markers are left to pip where versions differ."""
+    """What the lock has, each with its marker if it has one."""
     text = (ROOT / f"requirements/{lock}.lock").read_text()
-    return dict(re.findall(r"^([\w-]+)==(\S+) *\\?$", text, re.MULTILINE))
+    return dict(re.findall(r"^([\w-]+)==([^\\\n]+?) *\\?$", text, re.MULTILINE))
 
 
 def _install(python: Path, *words: str) -> None:
