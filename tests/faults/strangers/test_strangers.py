@@ -6,6 +6,7 @@ them by itself, on twice the connections, for half a minute.
 
 import json
 import os
+from collections.abc import Mapping
 
 import pytest
 
@@ -13,11 +14,14 @@ from tests.acceptance.figures import record
 from tests.acceptance.page import STRANGER
 from tests.bench.under_test import StackUnderTest
 from tests.faults.strangers import fields, frames, handshakes, streams
+from tests.faults.strangers.attack import Attack
 from tests.faults.strangers.attacks import ATTACKS
 from tests.faults.strangers.drill import BACK_MIB, Drill, Seen
 
 # Set by `make acceptance` (tests/acceptance/run.py).
 SECONDS = os.environ.get("SPLITKEEP_TEST_STRANGER_SECONDS")
+# Set by a person who wants some of the attacks alone: their names, with | in between.
+NAMES = os.environ.get("SPLITKEEP_TEST_STRANGER_NAMES")
 BRIEF_SECONDS = 1.5
 TWICE = 2.0
 # docs/operations.md, "When a stranger floods a port": 256 MiB in each of the four workers.
@@ -43,6 +47,11 @@ def port_of(stack: StackUnderTest, name: str) -> int:
         return int(str(getattr(stack, name)).rpartition(":")[2])
     ready = stack.state.directory / "services" / "metadata-ready.json"
     return int(json.loads(ready.read_text())["peer"])
+
+
+def long_attacks() -> Mapping[str, Attack]:
+    names = NAMES.split("|") if NAMES else list(ATTACKS) if SECONDS else ["PING"]
+    return {name: ATTACKS[name] for name in names}
 
 
 def memory_faults(seen: Seen) -> list[str]:
@@ -85,7 +94,7 @@ async def test_an_attack_of_any_length_costs_little_memory_and_slows_nobody_down
 ) -> None:
     """Speed is asked of the long run alone: others use this machine during every run."""
     faults: dict[str, list[str]] = {}
-    for name, attack in ATTACKS.items() if SECONDS else [("PING", ATTACKS["PING"])]:
+    for name, attack in long_attacks().items():
         seen = await drill.attack(
             [name],
             port_of(attacked, attack.port),
