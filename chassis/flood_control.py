@@ -1,14 +1,14 @@
 """Ends floods by strangers: a source that floods a port loses its connections for a while.
 
 gRPC's core reads frames and queues calls of all connections alike, so thousands of a stranger's
-stand before everybody else's. A source that sends too many (flood_detector.py)
+delay everybody else's. A source that sends too many (flood_detector.py)
 
-- has its connections closed, but for those that are trusted;
+- has its connections closed, except those that are trusted;
 - makes no new ones for a while: the kernel drops them (packet_filter.py).
 
-A connection is trusted once a caller was verified on it. What comes over it counts to no flood,
-so that a proxy or a gateway, whose clients share one address, is not held responsible for the
-strangers among them.
+A connection is trusted once a caller was verified on it. What comes over it does not count, so
+that a proxy or a gateway, whose clients share one address, is not blocked for what strangers
+among them do.
 """
 
 import asyncio
@@ -41,6 +41,7 @@ _FLOODED = LineLimit(
     "it cannot open connections for a while"
 )
 _NOT_DROPPED = LineLimit("new connections of a source that floods cannot be dropped")
+_NOT_SEEN = LineLimit("floods cannot be detected: the open sockets cannot be listed")
 _log = structlog.get_logger(__name__)
 
 
@@ -60,16 +61,17 @@ class FloodControl:
         self._connections = ConnectionFloods(time.monotonic, share)
         self._trusted: set[str] = set()  # of the connections that are open, or were just now
         self._blocked: OrderedDict[str, float] = OrderedDict()  # until when
-        self._port: int | None = None  # that is watched
+        self._is_on = block_seconds > 0
+        self._port = 0  # until it is known
 
     def trust(self, peer: str) -> None:
-        """What the peer, as gRPC names it, sends over its connection counts to no flood."""
-        if self._port is not None:
+        """What this peer, as gRPC names it, sends over its connection does not count."""
+        if self._is_on:
             self._trusted.add(peer)
 
     def unverified(self, peer: str) -> None:
         """A call of this peer has ended, and no caller was verified for it."""
-        if self._port is None or peer in self._trusted:
+        if not self._is_on or peer in self._trusted:
             return
         source = source_of_peer(peer)
         if source not in self._blocked and self._calls.count(source):
@@ -77,19 +79,17 @@ class FloodControl:
 
     async def watch(self, port: int) -> None:
         """Sources that flood this port are blocked, until cancelled."""
-        if self._block_seconds == 0:
-            return
         self._port = port
-        while self._port is not None:
+        while self._is_on:
             await asyncio.sleep(LOOK_SECONDS)
             self._let_in()
             try:
                 await self._look()
             except FileNotFoundError:
-                self._port = None
+                self._is_on = False
                 _log.warning("sources that flood a port cannot be blocked: there is no /proc")
             except OSError as error:  # no descriptor is left: the next look may find one
-                _NOT_DROPPED.say(reason=error.strerror)
+                _NOT_SEEN.say(reason=error.strerror)
 
     async def _look(self) -> None:
         """Sources with too many connections, or too much sent over them, are blocked.
@@ -100,8 +100,10 @@ class FloodControl:
         received: dict[str, int] = {}
         async for found in own_sockets_in_turns():
             peer = self._peer(found)
-            if peer is None or peer in self._trusted:
-                closed.discard(peer or "")
+            if peer is None:
+                continue
+            if peer in self._trusted:
+                closed.discard(peer)
             elif source_of_peer(peer) in self._blocked:
                 self._close(found)  # it was accepted at the same moment
             else:
@@ -121,8 +123,10 @@ class FloodControl:
         self._filter()
         with suppress(OSError):  # the next look closes them
             for found in own_sockets():
-                peer = self._peer(found) or ""
-                if peer not in self._trusted and source_of_peer(peer) in sources:
+                peer = self._peer(found)
+                if peer is None or peer in self._trusted:
+                    continue
+                if source_of_peer(peer) in sources:
                     self._close(found)
 
     def _let_in(self) -> None:

@@ -35,8 +35,8 @@ Handler: TypeAlias = Any
 _log = structlog.get_logger(__name__)
 
 
-def _ignored(_peer: str) -> None:
-    """Nobody asks."""
+def _not_counted(_peer: str) -> None:
+    """The call is no fault of its caller's."""
 
 
 class Method:
@@ -104,7 +104,7 @@ class _Refusal:
     response_serializer: ClassVar[None] = None
 
     def __init__(
-        self, code: grpc.StatusCode, text: str, seen: Callable[[str], None] = _ignored
+        self, code: grpc.StatusCode, text: str, seen: Callable[[str], None] = _not_counted
     ) -> None:
         """`seen` is called with the peer of each call, as gRPC names it."""
         self._code, self._text, self._seen = code, text, seen

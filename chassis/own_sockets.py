@@ -1,6 +1,6 @@
-"""The TCP sockets that this process has open, whoever opened them in it.
+"""The TCP sockets that this process has open, including those of gRPC's core.
 
-gRPC's core tells nobody about its sockets, so the kernel is asked.
+The core does not expose its sockets, so the kernel is asked.
 """
 
 import asyncio

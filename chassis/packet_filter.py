@@ -15,14 +15,8 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Network, ip_network
 
 _ATTACH_FILTER = 26  # SO_ATTACH_FILTER, for which Python has no name
-_LOAD_WORD, _LOAD_BYTE, _AND, _JUMP, _JUMP_IF_EQUAL, _RETURN = (
-    0x20,
-    0x30,
-    0x54,
-    0x05,
-    0x15,
-    0x06,
-)
+_LOAD_WORD, _LOAD_BYTE, _AND = 0x20, 0x30, 0x54
+_JUMP, _JUMP_IF_EQUAL, _RETURN = 0x05, 0x15, 0x06
 _IP_HEADER = 0xFFF00000  # SKF_NET_OFF, as an unsigned number
 _IPV4_SOURCE, _IPV6_SOURCE = _IP_HEADER + 12, _IP_HEADER + 8
 _VERSION, _VERSION_6 = 0xF0, 0x60  # in the first byte of either header

@@ -1,9 +1,11 @@
 """A source that floods a port loses it for a while, and nobody else does, over real TLS."""
 
 import asyncio
+import errno
 import io
 import json
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -92,10 +94,12 @@ class Client:
 
 
 @asynccontextmanager
-async def client(port: int, source: str = STRANGER) -> AsyncIterator[Client]:
+async def client(
+    port: int, source: str = STRANGER, source_port: int = 0
+) -> AsyncIterator[Client]:
     host = "::1" if ":" in source else "127.0.0.1"
     reader, writer = await asyncio.open_connection(
-        host, port, ssl=tls_context(), local_addr=(source, 0)
+        host, port, ssl=tls_context(), local_addr=(source, source_port)
     )
     writer.write(PREFACE + frame(SETTINGS, 0, 0, b"") + frame(SETTINGS, ACK, 0, b""))
     try:
@@ -232,6 +236,46 @@ async def test_calls_on_a_connection_with_a_verified_caller_do_not_count(
 
         assert not await gateway.closed(SHORT_SECONDS)
         assert await connects(port, STRANGER)
+
+
+async def test_trust_ends_with_the_connection(harness: Harness) -> None:
+    """The next one from the same port may be somebody else's."""
+    port = await serve(harness)
+    async with client(port) as polite:
+        await polite.send(WITH_TOKEN)
+        await asyncio.sleep(LOOK_SECONDS)
+        _, source_port = polite.writer.get_extra_info("sockname")
+        # Its end is a reset, after which the port can be used again at once.
+        linger = struct.pack("ii", 1, 0)
+        polite.writer.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, linger
+        )
+    await asyncio.sleep(3 * LOOK_SECONDS)
+
+    async with client(port, source_port=source_port) as flooding:
+        await flooding.send(ELSEWHERE, FLOOD)
+
+        assert await flooding.closed()
+
+
+async def test_trust_outlasts_a_look_that_could_not_see_every_socket(
+    harness: Harness, logged: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = await serve(harness)
+    async with client(port) as polite, client(port) as flooding:
+        await polite.send(WITH_TOKEN)
+        await asyncio.sleep(LOOK_SECONDS)
+        with monkeypatch.context() as exhausted:
+            exhausted.setattr("chassis.own_sockets.os.dup", no_descriptor_left)
+            await until(lambda: "cannot be detected" in logged.getvalue())
+        await flooding.send(ELSEWHERE, FLOOD)
+
+        assert await flooding.closed()
+        assert not await polite.closed(SHORT_SECONDS)
+
+
+def no_descriptor_left(_descriptor: int) -> int:
+    raise OSError(errno.EMFILE, "Too many open files")
 
 
 class WithoutKeys(AnyToken):
