@@ -1,10 +1,11 @@
-"""Named SQL statements of a file as a typed, frozen value.
+"""Named SQL statements of one or more files as a typed, frozen value.
 
 A file is a row of sections, each headed by `-- name: read_active`. What the heading names is
 a field of the dataclass; a heading without a field, or the reverse, fails at loading.
 
 What several statements share is a section headed by `-- part: live`. A line `-- include: live`
-below it stands for the part's lines. Text is put together when the file is read, never later.
+below it, or in a later file, stands for the part's lines. Text is put together when the files
+are read, never later.
 """
 
 import dataclasses
@@ -23,13 +24,18 @@ class QueryFileError(Exception):
     """The file and the dataclass do not name the same statements."""
 
 
-def load_queries(kind: type[T], package: str, file: str) -> T:
-    """The statements of `file` in `package`, one per field of the dataclass `kind`.
+def load_queries(kind: type[T], package: str, *files: str) -> T:
+    """The statements of `files` in `package`, one per field of the dataclass `kind`.
 
     Raises QueryFileError naming every heading without a field, field without a heading,
     repeated heading and section without a statement; or the part that is not there.
     """
-    sections = _split(resources.files(package).joinpath(file).read_text("utf-8"))
+    parts: dict[str, str] = {}
+    sections = [
+        section
+        for file in files
+        for section in _split(resources.files(package).joinpath(file).read_text("utf-8"), parts)
+    ]
     names = [name for name, _ in sections]
     fields = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]  # a dataclass by contract
     problems = [
@@ -42,7 +48,7 @@ def load_queries(kind: type[T], package: str, file: str) -> T:
         *(f"{name} is empty" for name, statement in sections if not _has_statement(statement)),
     ]
     if problems:
-        raise QueryFileError(f"{package}/{file}: " + "; ".join(problems))
+        raise QueryFileError(f"{package}/{', '.join(files)}: " + "; ".join(problems))
     return kind(**dict(sections))
 
 
@@ -58,12 +64,14 @@ def in_one_text(texts: Sequence[str]) -> str:
     return text
 
 
-def _split(text: str) -> list[tuple[str, str]]:
-    """The statements and their names, the parts put where they are included."""
+def _split(text: str, parts: dict[str, str]) -> list[tuple[str, str]]:
+    """The statements and their names, the parts put where they are included.
+
+    The parts of this file are added to `parts`.
+    """
     preamble, *rest = _HEADING.split(text)
     if _has_statement(preamble):
         raise QueryFileError("there is a statement above the first `-- name:` heading")
-    parts: dict[str, str] = {}
     sections = []
     for heading, name, body in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
         whole = _INCLUDE.sub(lambda found: _part(parts, found[1]), body).strip()

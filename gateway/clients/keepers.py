@@ -19,6 +19,7 @@ from gateway.clients.resources import (
     WriteOptions,
 )
 from gateway.queries.delete_options import DeleteOptions
+from gateway.queries.ordering import Place
 from gateway.representation.keepers import KeeperWrite
 from protos.splitkeep.metadata.v1 import keepers_pb2
 from protos.splitkeep.metadata.v1.keepers_pb2 import Keeper
@@ -91,7 +92,7 @@ class KeepersClient:
             namespace=ask.namespace,
             selector=ask.selector,
             page_size=ask.page_size,
-            after_name=ask.after_name,
+            after_name=ask.after.name,
             since_resource_version=ask.since,
             exact_resource_version=ask.exact,
         )
@@ -99,7 +100,7 @@ class KeepersClient:
         answer = await call(method, request, deadline_seconds=self._seconds, token=token)
         return PageOf(
             tuple(answer.keepers),
-            answer.more,
+            Place(answer.keepers[-1].name) if answer.more else None,
             answer.resource_version,
             answer.ByteSize(),
             tuple(answer.damaged_names),

@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar
 
 from chassis.sensitive import Sensitive
 from gateway.queries.delete_options import DeleteOptions
+from gateway.queries.ordering import START, Ordering, Place
 from protos.splitkeep.metadata.v1.field_owner_pb2 import FieldManager
 from protos.splitkeep.metadata.v1.secure_value_pb2 import Preconditions
 from protos.splitkeep.metadata.v1.selector_pb2 import Selector
@@ -62,7 +63,9 @@ class PageAsk:
     namespace: str
     selector: Selector
     page_size: int
-    after_name: str = ""
+    ordering: Ordering = field(default_factory=Ordering)
+    """Of secure values only."""
+    after: Place = START
     since: int = 0
     """The counter that the list's first page carried."""
     exact: int = 0
@@ -71,10 +74,10 @@ class PageAsk:
 
 @dataclass(frozen=True, slots=True)
 class PageOf(Generic[ItemT_co]):
-    """Part of a list, in the order of names."""
+    """Part of a list, and the place after which it goes on, if it does."""
 
     items: tuple[ItemT_co, ...]
-    more: bool
+    next: Place | None
     resource_version: int
     wire_bytes: int = 0
     """How long the page was on the wire."""
@@ -157,7 +160,11 @@ class Resources(Protocol[ItemT_co, WriteT_contra]):
         ...
 
     async def list_page(self, ask: PageAsk, *, token: Sensitive[str]) -> PageOf[ItemT_co]:
-        """One page of those selected that the caller may read. Raises ExpiredError."""
+        """One page of those selected that the caller may read.
+
+        With a search or an order it may be shorter than asked for, or empty, and yet have a
+        next. Raises ExpiredError; UnavailableError also if metadata knows no ordering yet.
+        """
         ...
 
     def watch(

@@ -4,7 +4,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 
+from chassis.errors import UnavailableError
 from chassis.grpc_client import call, stream
 from chassis.sensitive import Sensitive
 from gateway.clients.resources import (
@@ -19,6 +21,7 @@ from gateway.clients.resources import (
     WriteOptions,
 )
 from gateway.queries.delete_options import DeleteOptions
+from gateway.queries.ordering import Place
 from gateway.representation.secure_values import SecureValueWrite
 from protos.splitkeep.metadata.v1 import secure_values_pb2 as metadata_pb2
 from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValue
@@ -116,20 +119,25 @@ class SecureValuesClient:
         return Found(answer.secure_value, answer.readable)
 
     async def list_page(self, ask: PageAsk, *, token: Sensitive[str]) -> PageOf[SecureValue]:
-        """One page of those selected, in the order of names."""
+        """One page of those selected."""
         request = metadata_pb2.ListSecureValuesRequest(
             namespace=ask.namespace,
             selector=ask.selector,
             page_size=ask.page_size,
-            after_name=ask.after_name,
+            search=ask.ordering.search,
+            order=ask.ordering.to_proto(),
+            after_name=ask.after.name,
+            after_time=_timestamp(ask.after.microseconds),
             since_resource_version=ask.since,
             exact_resource_version=ask.exact,
         )
         method = self._metadata.ListSecureValues
         answer = await call(method, request, deadline_seconds=self._seconds, token=token)
+        if not (answer.ordered or ask.ordering.is_plain):
+            raise UnavailableError
         return PageOf(
             tuple(answer.secure_values),
-            answer.more,
+            _next_place(answer),
             answer.resource_version,
             answer.ByteSize(),
             tuple(answer.damaged_names),
@@ -182,3 +190,22 @@ class SecureValuesClient:
         method = self._metadata.DeleteSecureValues
         answer = await call(method, request, deadline_seconds=self._seconds, token=token)
         return DeletedPage(tuple(answer.deleted_names), answer.after_name)
+
+
+def _timestamp(microseconds: int | None) -> Timestamp | None:
+    if microseconds is None:
+        return None
+    timestamp = Timestamp()
+    timestamp.FromMicroseconds(microseconds)
+    return timestamp
+
+
+def _next_place(answer: metadata_pb2.ListSecureValuesResponse) -> Place | None:
+    """A release without orderings names no place: it goes on after the last item."""
+    if not answer.more:
+        return None
+    timed = answer.HasField("next_time")
+    return Place(
+        answer.next_name or answer.secure_values[-1].name,
+        answer.next_time.ToMicroseconds() if timed else None,
+    )

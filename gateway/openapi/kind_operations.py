@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 
-from gateway.kinds import GROUP, KEEPER, Kind
+from gateway.kinds import GROUP, KEEPER, SECURE_VALUE, Kind
 from gateway.openapi.examples import edit_example, object_example, patch_examples
 from gateway.openapi.kubernetes import (
     DELETE_OPTIONS,
@@ -38,6 +38,7 @@ from gateway.openapi.parameters import (
     LISTING,
     NAME,
     NAMESPACE,
+    ORDERING,
     PRETTY,
     SELECTORS,
 )
@@ -107,7 +108,7 @@ def _list(kind: Kind, schema: Struct) -> Verb:
         name="list",
         action="list",
         summary=f"Lists or watches the {kind.words}s that the caller may read.",
-        parameters=(*LISTING, PRETTY),
+        parameters=(*(ORDERING if kind == SECURE_VALUE else ()), *LISTING, PRETTY),
         answers=answers({200: found}, 410),
     )
 

@@ -95,6 +95,25 @@ SELECTORS = (
         ),
     ),
 )
+ORDERING = (
+    _query(
+        "search",
+        Text(
+            description="Finds names that begin with this, or have it after a '-' or a '.'. "
+            "Not of a watch.",
+            max_length=253,
+        ),
+    ),
+    _query(
+        "sortBy",
+        Text(
+            description="The order, by name if not given; `-` reverses it. With sortBy or "
+            "search a page may be shorter than its limit, or empty, and still have a "
+            "`continue`. Not of a watch.",
+            values=("name", "-name", "created", "-created", "modified", "-modified"),
+        ),
+    ),
+)
 LISTING = (
     *SELECTORS,
     _query("limit", Whole(description="Items of a page at most; 0 is no limit.", minimum=0)),

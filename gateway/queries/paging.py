@@ -7,13 +7,14 @@ secret; it only tells our tokens, used on the list they came from, from everythi
 import binascii
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 import msgspec
 
 from gateway.errors import BadRequestError
 from gateway.kinds import Target
+from gateway.queries.ordering import Ordering, Place
 from protos.splitkeep.metadata.v1.selector_pb2 import Selector
 
 MAX_LIMIT = 500
@@ -23,15 +24,27 @@ MAX_RESOURCE_VERSION = 2**63 - 1
 
 _CHECKSUM_BYTES = 12
 _FORMAT = b"splitkeep continue 2"
+MAX_MICROSECONDS = 253_402_300_800_000_000
+"""The year 10000."""
+
 _NAME = re.compile(r"[a-z0-9.-]{1,253}")
+
+
+class _Payload(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """A position as a token has it: without a time where the list is not by time."""
+
+    resource_version: int
+    name: str
+    exact: bool
+    microseconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """After which name the list goes on, and the counter read before its first page."""
+    """After which place the list goes on, and the counter read before its first page."""
 
     resource_version: int
-    after_name: str
+    after: Place
     exact: bool = False
     """Whether every page must be of the state that the first one was of."""
 
@@ -42,19 +55,27 @@ class ListIdentity:
 
     target: Target
     selector: Selector
+    ordering: Ordering = field(default_factory=Ordering)
 
     def encoded(self) -> bytes:
-        """Different for every two lists."""
-        target = self.target
+        """Different for every two lists; a plain one as in releases without orderings."""
+        target, ordering = self.target, self.ordering
         path = (target.api_version, target.namespace, target.kind.plural)
-        return msgspec.json.encode([*path, self.selector.SerializeToString(deterministic=True)])
+        selector = self.selector.SerializeToString(deterministic=True)
+        order = (ordering.search, ordering.sort_by, ordering.descending)
+        return msgspec.json.encode([*path, selector, *(() if ordering.is_plain else order)])
+
+    def has_place(self, place: Place) -> bool:
+        """Whether the list has such places: with a time exactly if it is ordered by time."""
+        by_time = self.ordering.sort_by != "name"
+        return by_time is (place.microseconds is not None)
 
 
 def continue_token(position: Position, of: ListIdentity) -> str:
     """The token for a list that stopped at `position`."""
-    payload = msgspec.json.encode(
-        [position.resource_version, position.after_name, position.exact]
-    )
+    name, microseconds = position.after
+    time = () if microseconds is None else (microseconds,)
+    payload = msgspec.json.encode([position.resource_version, name, position.exact, *time])
     checksum = sha256(b"\0".join((_FORMAT, of.encoded(), payload))).digest()
     return urlsafe_b64encode(checksum[:_CHECKSUM_BYTES] + payload).decode()
 
@@ -62,7 +83,8 @@ def continue_token(position: Position, of: ListIdentity) -> str:
 def position_from(token: str, of: ListIdentity) -> Position:
     """Raises BadRequestError: the token was not made for this list."""
     position = _position(token)
-    if position is None or continue_token(position, of) != token:
+    known = position is not None and of.has_place(position.after)
+    if position is None or not known or continue_token(position, of) != token:
         raise BadRequestError(
             "continue: must be the token that this same list was answered with"
         )
@@ -73,9 +95,12 @@ def _position(token: str) -> Position | None:
     """What the token says, which anyone may have written."""
     try:
         payload = urlsafe_b64decode(token.encode("ascii"))[_CHECKSUM_BYTES:]
-        version, name, exact = msgspec.json.decode(payload, type=tuple[int, str, bool])
+        said = msgspec.json.decode(payload, type=_Payload)
     except (UnicodeEncodeError, binascii.Error, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    if not (0 <= version <= MAX_RESOURCE_VERSION and _NAME.fullmatch(name)):
+    version, time = said.resource_version, said.microseconds
+    if not (0 <= version <= MAX_RESOURCE_VERSION and _NAME.fullmatch(said.name)):
         return None
-    return Position(resource_version=version, after_name=name, exact=exact)
+    if time is not None and abs(time) >= MAX_MICROSECONDS:
+        return None
+    return Position(version, Place(said.name, time), exact=said.exact)

@@ -13,6 +13,7 @@ from gateway.clients.resources import DeletePageAsk, Resources
 from gateway.errors import BadRequestError
 from gateway.kinds import Target
 from gateway.queries.delete_options import delete_options_from
+from gateway.queries.ordering import refuse_ordering
 from gateway.queries.query import Query, query_from
 from gateway.rendering.answers import answer
 from gateway.representation.object_meta import StoredObject
@@ -77,6 +78,7 @@ def _ask(target: Target, query: Query, tree: dict[str, object]) -> DeletePageAsk
     for name in ("limit", "continue"):
         if query.text(name) not in {"", "0"}:
             raise BadRequestError(f"{name}: a collection is deleted as a whole")
+    refuse_ordering(query, "is for lists; a collection is deleted by selectors")
     selector = selector_from(
         label_selector=query.text("labelSelector"),
         field_selector=query.text("fieldSelector"),

@@ -19,6 +19,7 @@ from chassis.sensitive import Sensitive
 from gateway.bodies.request_json import JsonObject
 from gateway.clients.resources import PageAsk, PageOf, Resources
 from gateway.kinds import Target
+from gateway.queries.ordering import START, Place, ordering_from
 from gateway.queries.paging import (
     MAX_LIMIT,
     ListIdentity,
@@ -47,7 +48,7 @@ ENOUGH_BYTES = 8 * 1024 * 1024
 MAX_DAMAGED_TOLD = 10
 _NAME = re.compile(r"[a-z0-9.-]{1,253}")
 
-START = Position(resource_version=0, after_name="")
+FIRST = Position(resource_version=0, after=START)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,12 @@ class ListQuery:
 def list_query_from(query: Query, target: Target) -> ListQuery:
     """Raises BadRequestError; InvalidArgumentError: parameters do not go together."""
     state = listed_state_from(query)
-    identity = ListIdentity(target, selection_from(query, target))
+    identity = ListIdentity(target, selection_from(query, target), ordering_from(query, target))
     token = query.text("continue")
     return ListQuery(
         identity=identity,
         limit=min(query.count("limit"), MAX_LIMIT),
-        start=position_from(token, identity) if token else START,
+        start=position_from(token, identity) if token else FIRST,
         state=state,
     )
 
@@ -97,7 +98,7 @@ class Lists(Generic[ItemT, WriteT]):
             return answer(document, request, warnings=_warnings(damaged))
         pages = self._pages(asked, token)
         first = await anext(pages)
-        head = _head(asked, first.resource_version, last="")
+        head = _head(asked, first.resource_version, None)
         # Headers come first: of damaged objects on later pages only metadata's log tells.
         warnings = _warnings(first.damaged_names)
         return list_answer(
@@ -109,42 +110,46 @@ class Lists(Generic[ItemT, WriteT]):
     ) -> tuple[JsonObject, Sequence[str]]:
         """At most `asked.limit` items, and where the list goes on, if it does.
 
-        And the names of those that are damaged.
+        And the names of those that are damaged. A page with a search or an order is not filled
+        up: metadata bounds what it costs.
         """
         items: list[ItemT] = []
         damaged: list[str] = []
-        version, more, held = 0, False, 0
+        version, following, held = 0, None, 0
         async with aclosing(self._pages(asked, token)) as pages:
             async for page in pages:
                 version = version or page.resource_version
                 items += page.items
                 damaged += page.damaged_names
                 held += page.wire_bytes
-                more = page.more or len(items) > asked.limit
-                if len(items) >= asked.limit or held > ENOUGH_BYTES:
+                following = page.next
+                short = len(page.items) < PAGE_SIZE and not asked.identity.ordering.is_plain
+                if held > ENOUGH_BYTES or short:
                     break
-        del items[asked.limit :]
-        head = _head(asked, version, last=items[-1].name if more else "")
+        head = _head(asked, version, following)
         to_json, target = self._representation.to_json, asked.identity.target
         return head | {"items": [to_json(item, target) for item in items]}, damaged
 
     async def _pages(
         self, asked: ListQuery, token: Sensitive[str]
     ) -> AsyncGenerator[PageOf[ItemT], None]:
-        after_name, more = asked.start.after_name, True
-        while more:
+        """One after another, until there are as many items as asked for."""
+        after: Place | None = asked.start.after
+        wanted = asked.limit
+        while after is not None and (wanted or not asked.limit):
             ask = PageAsk(
                 namespace=asked.identity.target.namespace,
                 selector=asked.identity.selector,
-                page_size=min(asked.limit or PAGE_SIZE, PAGE_SIZE),
-                after_name=after_name,
+                page_size=min(wanted or PAGE_SIZE, PAGE_SIZE),
+                ordering=asked.identity.ordering,
+                after=after,
                 since=asked.start.resource_version,
                 exact=asked.exact,
             )
             page = await self._fetched(ask, asked.state, token)
             yield page
-            more = page.more
-            after_name = page.items[-1].name if more else ""
+            after = page.next
+            wanted = max(wanted - len(page.items), 0)
 
     async def _fetched(
         self, ask: PageAsk, state: ListedState, token: Sensitive[str]
@@ -182,13 +187,13 @@ def _warnings(damaged: Sequence[str]) -> tuple[str, ...]:
     return (f'299 - "left out because damaged in the database: {len(damaged)}{names}"',)
 
 
-def _head(asked: ListQuery, version: int, *, last: str) -> JsonObject:
-    """Everything but the items. With a last item, the list goes on after it."""
+def _head(asked: ListQuery, version: int, following: Place | None) -> JsonObject:
+    """Everything but the items, and where the list goes on, if it does."""
     target = asked.identity.target
     version = asked.start.resource_version or version
     metadata: JsonObject = {"resourceVersion": str(version)}
-    if last:
-        position = Position(version, last, exact=bool(asked.exact))
+    if following is not None:
+        position = Position(version, following, exact=bool(asked.exact))
         metadata["continue"] = continue_token(position, asked.identity)
     return {
         "kind": f"{target.kind.name}List",

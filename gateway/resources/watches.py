@@ -19,6 +19,7 @@ from gateway.bodies.request_json import JsonObject
 from gateway.clients.resources import Event, PageAsk, Resources, WatchAsk
 from gateway.edge.request_state import form_of
 from gateway.kinds import Target
+from gateway.queries.ordering import refuse_ordering
 from gateway.queries.query import Query, query_from
 from gateway.queries.resource_versions import WatchStart, check_exists, watch_start_from
 from gateway.rendering.events import BOOKMARK, bookmark_of, error_line, event_line
@@ -59,6 +60,7 @@ class WatchQuery:
 
 def watch_query_from(query: Query, target: Target) -> WatchQuery:
     """Raises BadRequestError; InvalidArgumentError: parameters do not go together."""
+    refuse_ordering(query, "is for lists, not for watches")
     return WatchQuery(
         target=target,
         selector=selection_from(query, target),

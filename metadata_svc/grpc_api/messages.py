@@ -56,8 +56,8 @@ def resource_fields(resource: Resource) -> dict[str, Any]:
     """The fields that the messages of both kinds have in common."""
     return identity_fields(resource) | {
         "generation": resource.generation,
-        "created_at": _timestamp(resource.created_at),
-        "updated_at": _timestamp(resource.updated_at),
+        "created_at": timestamp_to_proto(resource.created_at),
+        "updated_at": timestamp_to_proto(resource.updated_at),
         "created_by": resource.created_by,
         "updated_by": resource.updated_by,
         "description": resource.description,
@@ -120,7 +120,7 @@ def _owner_to_proto(owner: FieldOwner) -> field_owner_pb2.FieldOwner:
         manager=owner.manager,
         operation=_OWNER_OPERATIONS[owner.operation],
         api_version=owner.api_version,
-        at=_timestamp(owner.at),
+        at=timestamp_to_proto(owner.at),
         fields=owner.fields,
     )
 
@@ -222,7 +222,8 @@ def _invalid(path: str, message: str) -> InvalidArgumentError:
     return InvalidArgumentError(violations=(FieldViolation(path, Rule.INVALID, message),))
 
 
-def _timestamp(moment: datetime) -> Timestamp:
+def timestamp_to_proto(moment: datetime) -> Timestamp:
+    """The moment, to the microsecond."""
     timestamp = Timestamp()
     timestamp.FromDatetime(moment)
     return timestamp

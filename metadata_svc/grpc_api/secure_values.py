@@ -5,12 +5,14 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
+from metadata_svc.domain.listing import START
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.grpc_api.disclosure import secure_value_for
 from metadata_svc.grpc_api.messages import (
     draft_from_proto,
     preconditions_from_proto,
     secure_value_to_proto,
+    timestamp_to_proto,
 )
 from metadata_svc.grpc_api.partial_edits import secure_value_edit_from_proto
 from metadata_svc.grpc_api.selections import (
@@ -62,11 +64,15 @@ class SecureValuesServicer(secure_values_pb2_grpc.SecureValuesServicer):
     ) -> secure_values_pb2.ListSecureValuesResponse:
         caller = context.caller
         page = await self.lists.page(caller, list_request_from_proto(request))
+        following = page.next or START
         return secure_values_pb2.ListSecureValuesResponse(
             secure_values=map(secure_value_to_proto, page.items),
             more=page.more,
             resource_version=page.resource_version,
             damaged_names=page.damaged,
+            next_name=following.name,
+            next_time=None if following.time is None else timestamp_to_proto(following.time),
+            ordered=True,
         )
 
     async def WatchSecureValues(

@@ -1,7 +1,11 @@
-"""Messages about many at once, of both kinds: selectors, what has one, and event types."""
+"""Messages about many at once, of both kinds: selectors, orders, and event types."""
+
+from dataclasses import replace
+from datetime import UTC
 
 from chassis.errors import FieldViolation, InvalidArgumentError, Rule
 from metadata_svc.domain.event import EventType
+from metadata_svc.domain.listing import Order, Place, SortKey
 from metadata_svc.domain.selector import (
     FIELD_PATH,
     LABEL_PATH,
@@ -37,6 +41,12 @@ _OPERATORS = {
     selector_pb2.LABEL_OPERATOR_GREATER_THAN: LabelOperator.GREATER_THAN,
     selector_pb2.LABEL_OPERATOR_LESS_THAN: LabelOperator.LESS_THAN,
 }
+_SORT_KEYS = {
+    secure_values_pb2.SORT_KEY_UNSPECIFIED: SortKey.NAME,
+    secure_values_pb2.SORT_KEY_NAME: SortKey.NAME,
+    secure_values_pb2.SORT_KEY_CREATED: SortKey.CREATED,
+    secure_values_pb2.SORT_KEY_MODIFIED: SortKey.MODIFIED,
+}
 _FIELDS = {
     selector_pb2.SELECTED_FIELD_NAME: SelectedField.NAME,
     selector_pb2.SELECTED_FIELD_DECRYPTER: SelectedField.DECRYPTER,
@@ -58,15 +68,41 @@ def selector_from_proto(selector: selector_pb2.Selector) -> Selector:
 def list_request_from_proto(
     request: secure_values_pb2.ListSecureValuesRequest | keepers_pb2.ListKeepersRequest,
 ) -> ListRequest:
-    """See selector_from_proto for what is raised."""
-    return ListRequest(
+    """See selector_from_proto for what is raised. Keepers have no search and no order."""
+    asked = ListRequest(
         namespace=request.namespace,
         selector=selector_from_proto(request.selector),
         page_size=request.page_size,
-        after_name=request.after_name,
+        after=Place(request.after_name),
         since=request.since_resource_version,
         exact=request.exact_resource_version,
     )
+    if isinstance(request, keepers_pb2.ListKeepersRequest):
+        return asked
+    return replace(
+        asked,
+        search=request.search,
+        order=order_from_proto(request.order),
+        after=place_from_proto(request),
+    )
+
+
+def order_from_proto(order: secure_values_pb2.ListOrder) -> Order:
+    """Raises InvalidArgumentError for a key that is not known."""
+    key = _SORT_KEYS.get(order.key)
+    if key is None:
+        raise _unknown("sortBy", "a key is not known")
+    return Order(key, order.descending)
+
+
+def place_from_proto(request: secure_values_pb2.ListSecureValuesRequest) -> Place:
+    """Raises InvalidArgumentError for a time that is none."""
+    if not request.HasField("after_time"):
+        return Place(request.after_name)
+    try:
+        return Place(request.after_name, request.after_time.ToDatetime(UTC))
+    except (ValueError, OverflowError) as error:
+        raise _unknown("continue", "a time is beyond the calendar") from error
 
 
 def watch_request_from_proto(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from metadata_svc.domain.access import Location, Scope
+from metadata_svc.domain.listing import START, Order, Place
 from metadata_svc.domain.resource import Resource
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.selector import Selector
@@ -19,35 +20,48 @@ T_co = TypeVar("T_co", covariant=True, bound=Resource)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageQuery:
-    """One page of a namespace: names after `after_name`, in byte order, that are selected.
+    """One page of a namespace: those selected and found that come after a place in the order.
 
-    It has at most `limit` items, which weigh at most about `max_bytes`, but for a single one.
+    Names are ordered by bytes. It has at most `limit` items, which weigh at most about
+    `max_bytes`, but for a single one. Keepers have no other order, and no search.
     """
 
     namespace: str
     scope: Scope
     selector: Selector = field(default_factory=Selector)
-    after_name: str = ""
+    search: str = ""
+    order: Order = field(default_factory=Order)
+    after: Place = START
     limit: int
     max_bytes: int = MAX_PAGE_BYTES
+
+    @property
+    def simply_by_name(self) -> bool:
+        """Whether there is no search, and the order is that of names."""
+        return not self.search and self.order == Order()
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T_co]):
-    """Some resources in name order, and whether more match after the last one here.
+    """Some resources in order, and the place after which the next page begins, if there is one.
 
     They are the namespace as its write number `resource_version` left it, 0 being no write.
     `damaged` names those that match and cannot be read: they are not among the items.
     """
 
     items: tuple[T_co, ...]
-    more: bool
+    next: Place | None
     resource_version: int
     damaged: tuple[str, ...] = ()
 
     @property
+    def more(self) -> bool:
+        """Whether there is a next page."""
+        return self.next is not None
+
+    @property
     def names(self) -> tuple[str, ...]:
-        """Every name on the page, the damaged ones included, in order."""
+        """Every name on the page, the damaged ones included, in their own order."""
         return tuple(sorted((*(item.name for item in self.items), *self.damaged)))
 
 
@@ -60,7 +74,9 @@ class Pages(Protocol[T_co]):
     async def page(self, query: PageQuery) -> Page[T_co]:
         """At most `limit` resources; fewer, but at least one, when they are large.
 
-        Of several pages' worth of damaged ones it may have none, and more match all the same.
+        With a search, or in another order than that of names, it may have fewer or none and yet
+        a next page: what one page costs is bounded. So it may of several pages' worth of
+        damaged ones. In an order by time, what has a time that no answer can carry is left out.
 
         Raises UnavailableError.
         """

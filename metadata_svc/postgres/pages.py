@@ -1,18 +1,18 @@
 """Pages of both kinds. See ports.Pages."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import asyncpg
 
 from chassis.postgres import Database
 from chassis.queries import load_queries
 from metadata_svc.domain.keeper import Keeper
-from metadata_svc.domain.resource import DamagedObjectError
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.ports.reader import Page, PageQuery
-from metadata_svc.postgres.rows import keeper_from_row, secure_value_from_row, size_bytes
+from metadata_svc.postgres.ordered_pages import PostgresOrderedPages
+from metadata_svc.postgres.page_rows import page_from_rows
+from metadata_svc.postgres.rows import keeper_from_row, secure_value_from_row
 from metadata_svc.postgres.selection import (
     Leader,
     excluded_names,
@@ -21,8 +21,6 @@ from metadata_svc.postgres.selection import (
     leaders,
     names_selected,
 )
-
-T = TypeVar("T", SecureValue, Keeper)
 
 # How many names of a leader are passed to see how far it reaches, and of how many leaders.
 PROBED_NAMES = 200
@@ -47,8 +45,8 @@ class PageQueries:
 
 
 def load_page_queries() -> PageQueries:
-    """The statements as the file has them."""
-    return load_queries(PageQueries, "metadata_svc.postgres", "pages.sql")
+    """The statements as the files have them."""
+    return load_queries(PageQueries, "metadata_svc.postgres", "page_parts.sql", "pages.sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +69,19 @@ class PostgresSecureValuePages:
 
     database: Database
     queries: PageQueries
+    ordered: PostgresOrderedPages
 
     async def page(self, query: PageQuery) -> Page[SecureValue]:
+        rows = await (self._rows(query) if query.simply_by_name else self.ordered.rows(query))
+        return page_from_rows(rows, query, secure_value_from_row)
+
+    async def _rows(self, query: PageQuery) -> Sequence[asyncpg.Record]:
         asked = await self.asked(query)
         rows = await self.database.fetch(asked.statement, *asked.parameters)
         while asked.names and _is_cut(rows, query.limit):
             asked = asked.with_more_names()
             rows = await self.database.fetch(asked.statement, *asked.parameters)
-        return _page(rows, query, secure_value_from_row)
+        return rows
 
     async def asked(self, query: PageQuery) -> Asked:
         """The statement that reads fewest rows to answer the query."""
@@ -113,7 +116,7 @@ class PostgresSecureValuePages:
         rows = await self.database.fetch(
             self.queries.reaches,
             query.namespace,
-            query.after_name,
+            query.after.name,
             PROBED_NAMES,
             [part.label if part.values else None for _, part in parts],
             [part.values[0] if part.values else None for _, part in parts],
@@ -143,36 +146,13 @@ class PostgresKeeperPages:
             excluded_names(query.selector),
             names_selected(query.selector, query.scope),
         )
-        return _page(rows, query, keeper_from_row)
+        return page_from_rows(rows, query, keeper_from_row)
 
 
 def _bounds(query: PageQuery) -> tuple[object, ...]:
-    return (query.namespace, query.after_name, query.limit + 1, query.max_bytes)
+    return (query.namespace, query.after.name, query.limit + 1, query.max_bytes)
 
 
 def _is_cut(rows: Sequence[asyncpg.Record], limit: int) -> bool:
     """Whether there may be more on this page than was looked at."""
     return bool(rows[0]["cut"]) and (rows[0]["found"] or 0) <= limit
-
-
-def _page(
-    rows: Sequence[asyncpg.Record], query: PageQuery, item: Callable[[asyncpg.Record], T]
-) -> Page[T]:
-    counter: int = rows[0]["counter"]
-    if rows[0]["name"] is None:
-        return Page((), more=False, resource_version=counter)
-    items: list[T] = []
-    damaged: list[str] = []
-    room = query.max_bytes
-    for row in rows[: query.limit]:
-        try:
-            read = item(row)
-        except DamagedObjectError:
-            damaged.append(row["name"])
-            continue
-        room -= size_bytes(read)
-        if room < 0 and items:  # what the statement knew of its weight was less than the truth
-            break
-        items.append(read)
-    more = rows[0]["found"] > len(items) + len(damaged)
-    return Page(tuple(items), more, counter, tuple(damaged))

@@ -57,6 +57,8 @@ WITH unlabelled AS (
 )
 DELETE FROM secure_value_decrypters WHERE namespace = $1 AND name = $2
 
+-- The table of suffixes that a search reads is written by triggers (migration 0004).
+
 -- name: insert
 -- $1 namespace, $2 name, $3 uid, $4 resource_version, $5 generation, $6 version, $7 value_id,
 -- $8 keeper, $9 description, $10 decrypters, $11 labels, $12 annotations, $13 created_at,

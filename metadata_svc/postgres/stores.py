@@ -18,6 +18,10 @@ from metadata_svc.postgres.idempotency import (
     load_idempotency_queries,
 )
 from metadata_svc.postgres.keepers import PostgresKeeperReader, load_keeper_queries
+from metadata_svc.postgres.ordered_pages import (
+    PostgresOrderedPages,
+    load_ordered_page_queries,
+)
 from metadata_svc.postgres.pages import (
     PostgresKeeperPages,
     PostgresSecureValuePages,
@@ -59,7 +63,9 @@ class PostgresStores:
             PostgresKeeperReader(database, load_keeper_queries()),
             PostgresTransactions(database, load_transaction_queries(), announce),
             database,
-            PostgresSecureValuePages(database, pages),
+            PostgresSecureValuePages(
+                database, pages, PostgresOrderedPages(database, load_ordered_page_queries())
+            ),
             PostgresKeeperPages(database, pages),
             PostgresChanges(database, past, changes.SECURE_VALUES),
             PostgresChanges(database, past, changes.KEEPERS),

@@ -6,6 +6,7 @@ from typing import Generic, Protocol, TypeVar
 from chassis.caller import Caller
 from chassis.errors import FieldViolation, InvalidArgumentError, NotFoundError, Rule
 from metadata_svc.domain.access import Scope
+from metadata_svc.domain.listing import Place
 from metadata_svc.domain.resource import Kind, Preconditions, ResourceT
 from metadata_svc.domain.resource_rules import require_valid_namespace
 from metadata_svc.domain.selector import Selector, require_valid_selector
@@ -77,7 +78,7 @@ class DeletePages(Generic[ResourceT]):
                 namespace=request.namespace,
                 scope=scope,
                 selector=request.selector,
-                after_name=request.after_name,
+                after=Place(request.after_name),
                 limit=request.page_size or MAX_PAGE_SIZE,
             )
         )
@@ -86,7 +87,7 @@ class DeletePages(Generic[ResourceT]):
         if not gone:
             # That nothing is left to delete is an answer, too.
             await self.replication.replicated()
-        return DeletedPage(tuple(gone), names[-1] if page.more else "")
+        return DeletedPage(tuple(gone), page.next.name if page.next else "")
 
     def _scope(self, caller: Caller, request: DeletePageRequest) -> Scope:
         scope = readable(caller, DELETE[self.kind], request.namespace)

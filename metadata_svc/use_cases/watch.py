@@ -23,6 +23,7 @@ from chassis.caller import Caller
 from chassis.errors import ExpiredError, FieldViolation, InvalidArgumentError, Rule
 from metadata_svc.domain.access import Scope
 from metadata_svc.domain.event import Event, EventType, event_type
+from metadata_svc.domain.listing import Place
 from metadata_svc.domain.resource import Kind, ResourceT
 from metadata_svc.domain.resource_rules import require_valid_namespace
 from metadata_svc.domain.selector import (
@@ -156,8 +157,8 @@ class _Watch(Generic[ResourceT]):
             Event(type=EventType.ADDED, resource_version=self._position, item=item)
             for item in page.items
         ]
-        if page.more:
-            self._listed = page.names[-1]
+        if page.next is not None:
+            self._listed = page.next.name
             return added
         end: Event[ResourceT] = Event(
             type=EventType.BOOKMARK, resource_version=self._position, initial_end=True
@@ -215,7 +216,7 @@ class _Watch(Generic[ResourceT]):
             namespace=self._request.namespace,
             scope=self.scope,
             selector=self._request.selector,
-            after_name=self._listed,
+            after=Place(self._listed),
             limit=self._watches.page_size,
             max_bytes=PAGE_BYTES,
         )

@@ -24,6 +24,7 @@ from gateway.clients.resources import (
     WriteOptions,
 )
 from gateway.queries.delete_options import DeleteOptions
+from gateway.queries.ordering import Place
 from protos.splitkeep.metadata.v1.secure_value_pb2 import Preconditions
 from protos.splitkeep.metadata.v1.selector_pb2 import (
     FieldRequirement,
@@ -133,11 +134,11 @@ class ResourcesContract:
         ask = PageAsk(namespace=NAMESPACE, selector=EVERYTHING, page_size=2)
 
         first = await subject.resources.list_page(ask, token=subject.admin)
-        rest = PageAsk(namespace=NAMESPACE, selector=EVERYTHING, page_size=2, after_name="b")
+        rest = PageAsk(namespace=NAMESPACE, selector=EVERYTHING, page_size=2, after=Place("b"))
         second = await subject.resources.list_page(rest, token=subject.admin)
 
-        assert ([item.name for item in first.items], first.more) == (["a", "b"], True)
-        assert ([item.name for item in second.items], second.more) == (["c"], False)
+        assert ([item.name for item in first.items], bool(first.next)) == (["a", "b"], True)
+        assert ([item.name for item in second.items], bool(second.next)) == (["c"], False)
         assert first.resource_version >= max(item.resource_version for item in first.items)
 
     async def test_a_page_is_of_those_selected(self, subject: Subject) -> None:

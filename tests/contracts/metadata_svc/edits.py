@@ -7,6 +7,7 @@ import pytest
 
 from chassis.errors import ConflictError, NotFoundError
 from metadata_svc.domain.access import Decision
+from metadata_svc.domain.listing import Place
 from metadata_svc.domain.resource import Preconditions
 from metadata_svc.use_cases.lists import ListRequest
 from metadata_svc.use_cases.resolve import Question
@@ -142,7 +143,7 @@ class EditsContract:
             caller, ListRequest(namespace=NAMESPACE, page_size=1)
         )
         rest = await application.lists.page(
-            caller, ListRequest(namespace=NAMESPACE, page_size=1, after_name="a")
+            caller, ListRequest(namespace=NAMESPACE, page_size=1, after=Place("a"))
         )
 
         assert [s.name for s in listing.items] == ["a"]

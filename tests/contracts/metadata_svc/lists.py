@@ -12,6 +12,7 @@ from chassis.errors import (
     PermissionDeniedError,
 )
 from metadata_svc.domain.access import Scope
+from metadata_svc.domain.listing import Place
 from metadata_svc.domain.resource import Kind
 from metadata_svc.domain.selector import Selector
 from metadata_svc.ports.history import ChangeType
@@ -78,7 +79,7 @@ class ListsContract:
         self, shelf: Application
     ) -> None:
         await shelf.create(a_draft(name="bb"))
-        page = await shelf.lists.page(a_caller(), a_list(after_name="b", since=4))
+        page = await shelf.lists.page(a_caller(), a_list(after=Place("b"), since=4))
 
         assert [s.name for s in page.items] == ["bb", "c", "d"]
         assert page.resource_version == 5
@@ -88,8 +89,8 @@ class ListsContract:
         await shelf.history.trim()
 
         with pytest.raises(ExpiredError):
-            await shelf.lists.page(a_caller(), a_list(after_name="b", since=4))
-        now = await shelf.lists.page(a_caller(), a_list(after_name="b", since=5))
+            await shelf.lists.page(a_caller(), a_list(after=Place("b"), since=4))
+        now = await shelf.lists.page(a_caller(), a_list(after=Place("b"), since=5))
         assert [s.name for s in now.items] == ["bb", "c", "d"]
 
     async def test_a_list_of_a_time_that_never_was_is_expired(self, shelf: Application) -> None:
@@ -152,7 +153,7 @@ class ListsContract:
 
         assert await names(a_list()) == (["k1", "k2", "k3"], False)
         assert await names(a_list(page_size=2)) == (["k1", "k2"], True)
-        assert await names(a_list(after_name="k2")) == (["k3"], False)
+        assert await names(a_list(after=Place("k2"))) == (["k3"], False)
         assert await names(a_list(selector=parsed("team=x"))) == (["k1", "k2"], False)
         assert await names(a_list(selector=parsed("team notin (x)"))) == (["k3"], False)
         assert await names(a_list(selector=parsed("!team"))) == ([], False)

@@ -1,11 +1,14 @@
 """The suite of ports.Pages, for secure values."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from metadata_svc.domain.access import Scope
+from metadata_svc.domain.listing import Order, Place, SortKey, is_found
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.selector import (
     FieldRequirement,
@@ -17,7 +20,7 @@ from metadata_svc.domain.selector import (
 from metadata_svc.ports.reader import PageQuery
 from metadata_svc.ports.transactions import Transaction
 from tests.contracts.metadata_svc.stores import Stores, put
-from tests.fakes.metadata_svc.builders import NAMESPACE, a_secure_value, selecting
+from tests.fakes.metadata_svc.builders import NAMESPACE, NOON, a_secure_value, selecting
 
 EVERYTHING = Scope(everything=True)
 SHELF: dict[str, dict[str, Any]] = {
@@ -85,6 +88,41 @@ _FIELDS = {
 }
 
 
+# Created and changed in this order: see `named`.
+CREATED_IN_ORDER = ("main", "db", "pg-main", "a.main-2", "x--main", "main.db")
+TEAM_X = ("main", "pg-main")
+FOUND = {
+    "main": "a.main-2 main main.db pg-main x--main",
+    "m": "a.main-2 main main.db pg-main x--main",
+    "main-2": "a.main-2",
+    "main.": "main.db",
+    "db": "db main.db",
+    "-main": "x--main",
+    "ain": "",
+    "2": "a.main-2",
+    "a.main-2": "a.main-2",
+    "a.main-22": "",
+    "%": "",
+    "_": "",
+    "ä": "",
+    "\U0010ffff": "",
+}
+ORDERED = (
+    (Order(), "a.main-2 db main main.db pg-main x--main"),
+    (Order(descending=True), "x--main pg-main main.db main db a.main-2"),
+    (Order(SortKey.CREATED), "db main a.main-2 pg-main main.db x--main"),
+    (
+        Order(SortKey.CREATED, descending=True),
+        "x--main main.db pg-main a.main-2 main db",
+    ),
+    (Order(SortKey.MODIFIED), "main.db x--main a.main-2 pg-main db main"),
+    (
+        Order(SortKey.MODIFIED, descending=True),
+        "main db pg-main a.main-2 x--main main.db",
+    ),
+)
+
+
 def parsed(text: str) -> Selector:
     """A selector as people write it, label names and the three fields side by side."""
     labels: list[LabelRequirement] = []
@@ -136,7 +174,40 @@ async def names_on(stores: Stores, query: PageQuery) -> tuple[list[str], bool]:
     return [item.name for item in page.items], page.more
 
 
+async def all_names(stores: Stores, query: PageQuery) -> list[str]:
+    """Those of every page, from the first on."""
+    names: list[str] = []
+    while True:
+        page = await stores.secure_value_pages.page(query)
+        names += [item.name for item in page.items]
+        if page.next is None:
+            return names
+        query = replace(query, after=page.next)
+
+
 class PagesContract:
+    @pytest.fixture
+    async def named(self, stores: Stores) -> Stores:
+        """Two at a time are created at once; they are changed last that were created first."""
+        await put(
+            stores,
+            *(
+                a_secure_value(
+                    name=name,
+                    created_at=NOON + timedelta(microseconds=number // 2),
+                    updated_at=NOON + timedelta(seconds=10 - number // 2),
+                    **(
+                        {"labels": {"team": "x"}, "decrypters": ("k6",)}
+                        if name in TEAM_X
+                        else {"labels": {}, "decrypters": (), "keeper": "aws"}
+                    ),
+                )
+                for number, name in enumerate(CREATED_IN_ORDER)
+            ),
+            a_secure_value(namespace="other", name="main"),
+        )
+        return stores
+
     @pytest.fixture
     async def shelf(self, stores: Stores) -> Stores:
         values = [a_secure_value(name=name, **fields) for name, fields in SHELF.items()]
@@ -147,8 +218,8 @@ class PagesContract:
         ("query", "expected"),
         [
             pytest.param({}, "a b b-c b.a b1 c", id="everything, in byte order"),
-            pytest.param({"after_name": "b"}, "b-c b.a b1 c", id="after a name"),
-            pytest.param({"after_name": "zz"}, "", id="after the last"),
+            pytest.param({"after": Place("b")}, "b-c b.a b1 c", id="after a name"),
+            pytest.param({"after": Place("zz")}, "", id="after the last"),
             pytest.param(
                 {"scope": Scope(names=frozenset({"c", "b", "nowhere"}))},
                 "b c",
@@ -169,7 +240,7 @@ class PagesContract:
         self, shelf: Stores, selector: str, expected: str
     ) -> None:
         query = a_query(selector=parsed(selector))
-        after = replace(query, after_name="b")
+        after = replace(query, after=Place("b"))
         scoped = replace(query, scope=Scope(names=frozenset({"b", "b.a", "c"})))
         names = expected.split()
 
@@ -200,10 +271,8 @@ class PagesContract:
         met: list[SecureValue] = []
         more = True
         while more:
-            after = met[-1].name if met else ""
-            page = await shelf.secure_value_pages.page(
-                a_query(limit=1, after_name=after, **query)
-            )
+            after = Place(met[-1].name if met else "")
+            page = await shelf.secure_value_pages.page(a_query(limit=1, after=after, **query))
             met += page.items
             more = page.more
 
@@ -228,7 +297,60 @@ class PagesContract:
 
         one = a_query(selector=parsed(selector), limit=1)
         assert await names_on(stores, one) == (["n65-a"], True)
-        assert await names_on(stores, replace(one, after_name="n65-a")) == (["n69-a"], False)
+        assert await names_on(stores, replace(one, after=Place("n65-a"))) == (["n69-a"], False)
+
+    @pytest.mark.parametrize(("search", "expected"), FOUND.items(), ids=FOUND)
+    async def test_a_search_finds_names_by_the_start_of_any_of_their_words(
+        self, named: Stores, search: str, expected: str
+    ) -> None:
+        found = await names_on(named, a_query(search=search))
+        selected = await names_on(named, a_query(search=search, selector=parsed("team=x")))
+        scoped = await names_on(
+            named, a_query(search=search, scope=Scope(names=frozenset({"pg-main", "db"})))
+        )
+
+        names = expected.split()
+        assert found == (names, False)
+        assert selected == ([n for n in names if n in TEAM_X], False)
+        assert scoped == ([n for n in names if n in ("pg-main", "db")], False)
+
+    @pytest.mark.parametrize("search", ["", "main"])
+    @pytest.mark.parametrize(("order", "expected"), ORDERED, ids=map(str, ORDERED))
+    async def test_a_list_is_in_the_order_asked_for_page_after_page(
+        self, named: Stores, order: Order, expected: str, search: str
+    ) -> None:
+        names = [name for name in expected.split() if is_found(name, search)]
+        whole = a_query(order=order, search=search)
+
+        assert await names_on(named, whole) == (names, False)
+        for limit in (1, 2, 3):
+            assert await all_names(named, replace(whole, limit=limit)) == names
+
+    async def test_a_list_is_ordered_within_what_is_selected(self, named: Stores) -> None:
+        newest = Order(SortKey.CREATED, descending=True)
+        for selector in ("team=x", "team", "team in (x,y)", "decrypter=k6", "keeper=system"):
+            query = a_query(order=newest, selector=parsed(selector), limit=1)
+            assert await all_names(named, query) == ["pg-main", "main"], selector
+
+    async def test_a_search_forgets_a_removed_row(self, named: Stores) -> None:
+        gone = a_secure_value(name="main.db")
+
+        async def work(tx: Transaction) -> None:
+            await tx.secure_values.lock(gone.namespace, gone.name)
+            await tx.secure_values.remove(gone)
+
+        await named.transactions.run(work)
+        assert await names_on(named, a_query(search="db")) == (["db"], False)
+        await put(named, replace(gone, value_id=uuid4()))
+        assert await names_on(named, a_query(search="db")) == (["db", "main.db"], False)
+
+    async def test_an_ordered_page_tells_the_counter_with_items_or_without(
+        self, stores: Stores
+    ) -> None:
+        await stores.transactions.run(lambda tx: tx.history.advance(NAMESPACE))
+        for order in Order(), Order(SortKey.CREATED), Order(SortKey.MODIFIED, descending=True):
+            page = await stores.secure_value_pages.page(a_query(order=order, search="x"))
+            assert (page.items, page.next, page.resource_version) == ((), None, 1)
 
     async def test_selectors_follow_a_replaced_row(self, stores: Stores) -> None:
         before = a_secure_value(

@@ -63,10 +63,15 @@ class Gateways:
         del self.values[name]
         await self._send(gateway, "DELETE", f"{COLLECTION}/{name}")
 
-    async def listed(self, gateway: str) -> set[str]:
-        """All names."""
-        found = await self._send(gateway, "GET", COLLECTION)
+    async def listed(self, gateway: str, **query: str) -> set[str]:
+        """All names that the query asks for."""
+        found = await self._send(gateway, "GET", COLLECTION, params=query)
         return {item["metadata"]["name"] for item in found["items"]}
+
+    async def status_of_search(self, gateway: str, text: str) -> int:
+        """The status of the answer, whatever it is."""
+        answer = await self.clients[gateway].get(COLLECTION, params={"search": text})
+        return answer.status_code
 
     async def resource_version(self, gateway: str) -> str:
         """Where a watch begins that sees every later write."""

@@ -23,12 +23,13 @@ from tests.e2e.upgrade.release import Release, UnknownCommitError, current_relea
 from tests.e2e.upgrade.replicas import Installation, stack_of
 from tests.e2e.upgrade.rest import Gateways, gateways_at
 
-LAST_RELEASE = "8139f52e2217bb64fa35fbdc097419266a7df7a3"
+LAST_RELEASE = "9805d0835ba6ab372f5d06a6814d5790494e5506"
 SEEDED = [f"seeded-{number}" for number in range(20)]
 DECRYPTS_OF_EACH_VAULT = 100
 # The release of a vault, with its gateway, and the release of the metadata that both call.
 PAIRS = ("earlier-earlier", "earlier-later", "later-earlier", "later-later")
 POLL_SECONDS = 0.05
+UNAVAILABLE = 503
 WRITES_OF_A_COMBINATION = 5
 MAY_WRITE = "secret.securevalues:write=secret.securevalues:*"
 
@@ -90,6 +91,7 @@ async def write_and_decrypt_while_upgrading(installation: Installation) -> dict[
                 since = await gateways.resource_version(PAIRS[0])
                 await repeat(gateways, created)
                 await write_in_every_combination(gateways)
+                await search_for_what_every_gateway_wrote(gateways)
                 await watch_from_every_gateway(gateways, since)
                 await patch_without_reading(installation, gateways, addresses.gateways)
                 values = dict(gateways.values)
@@ -144,6 +146,17 @@ async def write_in_every_combination(gateways: Gateways) -> None:
         await gateways.delete(second, f"deleted-{first}-{second}")
     for gateway in PAIRS:
         assert await gateways.listed(gateway) == set(gateways.values)
+
+
+async def search_for_what_every_gateway_wrote(gateways: Gateways) -> None:
+    """What the earlier release wrote is found as well; it finds nothing for others."""
+    written = {name for name in gateways.values if name.startswith("written-")}
+    assert await gateways.listed("later-later", search="written") == written
+    through = {name for name in written if "-later-earlier-" in name}
+    assert through <= await gateways.listed("later-later", search="later-earlier-")
+    assert await gateways.listed("later-later", search="deleted") == set()
+    assert await gateways.listed("later-later", sortBy="-created") == set(gateways.values)
+    assert await gateways.status_of_search("later-earlier", "written") == UNAVAILABLE
 
 
 async def watch_from_every_gateway(gateways: Gateways, since: str) -> None:

@@ -16,6 +16,7 @@ from protos.splitkeep.metadata.v1 import secure_values_pb2_grpc as metadata_grpc
 from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValue, SecureValueDraft
 from protos.splitkeep.vault.v1 import secure_values_pb2 as vault_pb2
 from protos.splitkeep.vault.v1 import secure_values_pb2_grpc as vault_grpc
+from tests.fakes.gateway.ordering import next_place
 from tests.fakes.gateway.store import Store, compare
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
@@ -61,13 +62,24 @@ class MetadataServicer(metadata_grpc.SecureValuesServicer):
         lists = [rpc for rpc in self._store.rpcs() if rpc == "metadata.List"]
         if 0 <= self._store.fail_lists_after < len(lists):
             raise UnauthenticatedError("the token is not valid any more")
-        size = request.page_size or 500
+        if not self._store.knows_orderings:
+            request.ClearField("search")
+            request.ClearField("order")
+        size = min(request.page_size or 500, self._store.longest_page)
         wanted = self._store.page(self._store.objects, request, size)
-        return metadata_pb2.ListSecureValuesResponse(
+        answer = metadata_pb2.ListSecureValuesResponse(
             secure_values=wanted[:size],
             more=len(wanted) > size,
             resource_version=self._store.resource_version,
         )
+        if self._store.knows_orderings:
+            answer.ordered = True
+            if answer.more:
+                name, time = next_place(wanted[size - 1], request)
+                answer.MergeFrom(
+                    metadata_pb2.ListSecureValuesResponse(next_name=name, next_time=time)
+                )
+        return answer
 
     async def WatchSecureValues(  # noqa: N802  # the proto's
         self, request: Any, context: Any

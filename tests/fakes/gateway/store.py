@@ -28,6 +28,7 @@ from protos.splitkeep.metadata.v1.secure_value_pb2 import (
 from protos.splitkeep.metadata.v1.selector_pb2 import Selector
 from protos.splitkeep.metadata.v1.watch_pb2 import EventType
 from tests.fakes.gateway.field_owners import owners_after
+from tests.fakes.gateway.ordering import after_place, ordered
 from tests.fakes.gateway.selection import selects
 
 ItemT = TypeVar("ItemT", SecureValue, Keeper)
@@ -89,6 +90,9 @@ class Store:
         self.interruptions: list[Callable[[], object]] = []
         """The next write is held up until the first of these has run."""
         self.fail_lists_after = -1
+        self.longest_page = 500
+        self.knows_orderings = True
+        """Whether metadata is of a release that follows search and order."""
         self.changed = asyncio.Event()
         self.watches: set[object] = set()
         """Those that are open."""
@@ -266,11 +270,9 @@ class Store:
         wanted = [
             item
             for (namespace, name), item in sorted(items.items())
-            if namespace == request.namespace
-            and name > request.after_name
-            and selects(request.selector, item)
+            if namespace == request.namespace and selects(request.selector, item)
         ]
-        return wanted[: size + 1]
+        return after_place(ordered(wanted, request), request)[: size + 1]
 
     async def happenings(
         self, items: Mapping[Key, Any], kind: type, request: Any

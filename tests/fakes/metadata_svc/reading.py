@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Generic
 
 from metadata_svc.domain.keeper import Keeper
+from metadata_svc.domain.listing import START, Order, Place, SortKey, is_found
 from metadata_svc.domain.resource import Kind, Resource, ResourceT
 from metadata_svc.domain.secure_value import SecureValue
 from metadata_svc.domain.selector import matches, selectable
@@ -23,9 +25,15 @@ class FakePages(Generic[ResourceT]):
     async def page(self, query: PageQuery) -> Page[ResourceT]:
         tables = self._now()
         rows = self._rows(tables).values()
-        found = sorted((r for r in rows if _is_on(r, query)), key=lambda r: r.name)
-        counter = tables.counters.get(query.namespace, 0)
-        return Page(tuple(found[: query.limit]), len(found) > query.limit, counter)
+        ordered = sorted(
+            (row for row in rows if _is_listed(row, query)),
+            key=lambda row: _key(_place(row, query.order)),
+            reverse=query.order.descending,
+        )
+        found = [row for row in ordered if _is_after(_place(row, query.order), query)]
+        page = found[: query.limit]
+        following = _place(page[-1], query.order) if len(found) > len(page) else None
+        return Page(tuple(page), following, tables.counters.get(query.namespace, 0))
 
 
 class FakeChanges(Generic[ResourceT]):
@@ -61,10 +69,26 @@ class FakeCounters:
         return {namespace: counters.get(namespace, 0) for namespace in namespaces}
 
 
-def _is_on(resource: Resource, query: PageQuery) -> bool:
+def _place(resource: Resource, order: Order) -> Place:
+    times = {SortKey.CREATED: resource.created_at, SortKey.MODIFIED: resource.updated_at}
+    return Place(resource.name, times.get(order.key))
+
+
+def _key(place: Place) -> tuple[datetime, str]:
+    return (place.time or datetime.min.replace(tzinfo=UTC), place.name)
+
+
+def _is_after(place: Place, query: PageQuery) -> bool:
+    if query.after == START:
+        return True
+    here, after = _key(place), _key(query.after)
+    return here < after if query.order.descending else here > after
+
+
+def _is_listed(resource: Resource, query: PageQuery) -> bool:
     return (
         resource.namespace == query.namespace
-        and resource.name > query.after_name
+        and is_found(resource.name, query.search)
         and query.scope.covers(resource.name)
         and matches(query.selector, selectable(resource))
     )

@@ -13,7 +13,7 @@ from gateway.selectors.selection import selector_from
 from protos.splitkeep.metadata.v1.keepers_pb2 import KeeperDraft
 from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValueDraft
 from tests.fakes.gateway.services import ADMIN, Store
-from tests.integration.gateway.conftest import BASE, VALUES, Gateway
+from tests.integration.gateway.conftest import BASE, KEEPERS, VALUES, Gateway
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -110,10 +110,104 @@ async def test_a_continue_token_serves_only_the_list_it_came_from(gateway: Gatew
         other_selector = await http.get(
             VALUES, params={"continue": token, "labelSelector": "team=a"}
         )
+        other_search = await http.get(VALUES, params={"continue": token, "search": "name"})
+        other_order = await http.get(VALUES, params={"continue": token, "sortBy": "-name"})
         altered = await http.get(VALUES, params={"continue": "A" + token[1:]})
 
-    codes = {answer.status_code for answer in (other_namespace, other_selector, altered)}
+    refused = (other_namespace, other_selector, other_search, other_order, altered)
+    codes = {answer.status_code for answer in refused}
     assert codes == {400}
+
+
+@pytest.mark.parametrize("sort_by", ["name", "-name", "created", "-created", "-modified"])
+@pytest.mark.parametrize("limit", [0, 3, 100, 120])
+async def test_pages_of_a_search_carry_what_is_found_once_and_in_order(
+    gateway: Gateway, sort_by: str, limit: int
+) -> None:
+    found = [name for name in fill(gateway.store) if name.startswith("name-0020")]
+    expected = sorted(found, reverse=sort_by.startswith("-"))  # all were made in one moment
+    seen: list[str] = []
+    query: dict[str, str | int] = {"search": "0020", "sortBy": sort_by, "limit": limit}
+    async with gateway.http() as http:
+        while True:
+            page = (await http.get(VALUES, params=query)).json()
+            seen += names_in(page)
+            if "continue" not in page["metadata"]:
+                break
+            query["continue"] = page["metadata"]["continue"]
+
+    assert len(found) == 10
+    assert seen == expected
+
+
+async def test_a_page_with_an_order_is_as_short_as_metadata_made_it(gateway: Gateway) -> None:
+    names = fill(gateway.store)
+    gateway.store.longest_page = 2
+    async with gateway.http() as http:
+        ordered = (await http.get(VALUES, params={"limit": 5, "sortBy": "created"})).json()
+        plain = (await http.get(VALUES, params={"limit": 5})).json()
+        whole = (await http.get(VALUES, params={"sortBy": "created"})).json()
+
+    assert names_in(ordered) == names[:2]
+    assert ordered["metadata"]["continue"]
+    assert names_in(plain) == names[:5]
+    assert names_in(whole) == names
+
+
+async def test_capitals_are_searched_for_as_small_letters(gateway: Gateway) -> None:
+    fill(gateway.store, 3)
+    async with gateway.http() as http:
+        page = (await http.get(VALUES, params={"search": "NAME-00002"})).json()
+
+    assert names_in(page) == ["name-00002"]
+
+
+@pytest.mark.parametrize("query", [{"search": "name"}, {"sortBy": "created"}])
+async def test_a_release_of_metadata_without_orderings_answers_no_list_in_place_of_one(
+    gateway: Gateway, query: dict[str, str]
+) -> None:
+    fill(gateway.store, 3)
+    gateway.store.knows_orderings = False
+    async with gateway.http() as http:
+        ordered = await http.get(VALUES, params=query)
+        plain = await http.get(VALUES, params={"limit": 2})
+        rest = await http.get(
+            VALUES, params={"limit": 2, "continue": plain.json()["metadata"]["continue"]}
+        )
+
+    assert ordered.status_code == 503
+    assert names_in(plain.json()) + names_in(rest.json()) == [
+        f"name-{number:05}" for number in range(3)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "rule"),
+    [
+        ("GET", f"{VALUES}?sortBy=size", "sortBy: must be name, created, modified, or one of"),
+        ("GET", f"{VALUES}?sortBy=--name", "sortBy: must be name"),
+        ("GET", f"{VALUES}?sortBy=Name", "sortBy: must be name"),
+        ("GET", f"{VALUES}?sortBy=name&sortBy=created", "sortBy: must be given once"),
+        ("GET", f"{VALUES}?search={'a' * 254}", "search: must be at most 253 characters"),
+        ("GET", f"{VALUES}?search=%00", "search: must be at most 253 characters and no NUL"),
+        ("GET", f"{VALUES}?watch=1&search=a", "search: is for lists, not for watches"),
+        ("GET", f"{VALUES}?watch=1&sortBy=name", "sortBy: is for lists, not for watches"),
+        ("DELETE", f"{VALUES}?search=a", "search: is for lists; a collection is deleted by"),
+        ("DELETE", f"{VALUES}?sortBy=name", "sortBy: is for lists; a collection is deleted"),
+        ("GET", f"{KEEPERS}?search=a", "search: is for lists of secure values"),
+        ("GET", f"{KEEPERS}?sortBy=name", "sortBy: is for lists of secure values"),
+    ],
+)
+async def test_what_is_not_searched_or_sorted_is_refused_and_not_passed_over(
+    gateway: Gateway, method: str, path: str, rule: str
+) -> None:
+    fill(gateway.store, 3)
+    async with gateway.http() as http:
+        answer = await http.request(method, path)
+
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith(rule)
+    assert gateway.store.calls == []
 
 
 async def test_a_list_that_fails_midway_is_cut_off_not_ended(gateway: Gateway) -> None:

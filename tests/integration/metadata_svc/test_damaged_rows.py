@@ -9,6 +9,7 @@ import structlog
 from chassis.errors import NotFoundError, UnavailableError
 from chassis.postgres import Database
 from metadata_svc.domain.access import Decision, Scope
+from metadata_svc.domain.listing import Place
 from metadata_svc.domain.resource import DamagedObjectError, Kind
 from metadata_svc.domain.selector import LabelOperator, LabelRequirement, Selector
 from metadata_svc.ports.changes import ChangesQuery
@@ -114,7 +115,7 @@ async def test_pages_go_on_past_a_damaged_secure_value(
     found, after, more = [], "", True
 
     while more:
-        asked = ListRequest(namespace=NAMESPACE, page_size=1, after_name=after)
+        asked = ListRequest(namespace=NAMESPACE, page_size=1, after=Place(after))
         page = await filled.lists.page(a_caller(), asked)
         found += [item.name for item in page.items]
         after, more = found[-1], page.more

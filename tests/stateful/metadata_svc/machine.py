@@ -24,6 +24,7 @@ from chassis.caller import EVERY_NAMESPACE, Caller
 from chassis.errors import KnownError
 from metadata_svc.domain.access import Decision
 from metadata_svc.domain.idempotency import Fingerprint, Idempotency
+from metadata_svc.domain.listing import Place
 from metadata_svc.domain.partial_edit import PartialEdit
 from metadata_svc.domain.resource import Operation, Preconditions
 from metadata_svc.domain.secure_value import Draft, SecureValue
@@ -224,7 +225,7 @@ class MetadataHistory(RuleBasedStateMachine):
                 namespace=self.namespace,
                 selector=selecting(labels, decrypter=decrypter),
                 page_size=1,
-                after_name=met[-1].name if met else "",
+                after=Place(met[-1].name if met else ""),
             )
             listing = self.run(self.application.lists.page(a_caller(), request))
             met += listing.items

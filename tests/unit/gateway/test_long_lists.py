@@ -12,6 +12,7 @@ from chassis.sensitive import Sensitive
 from gateway.clients.resources import PageAsk, PageOf
 from gateway.edge.request_state import set_form
 from gateway.kinds import SECURE_VALUE, Target
+from gateway.queries.ordering import Place
 from gateway.rendering.forms import YAML, Form, Shape
 from gateway.representation.secure_values import SecureValueRepresentation
 from gateway.resources.lists import Lists
@@ -27,13 +28,14 @@ class Endless:
     """The part of a client that lists use; its objects are made when they are asked for."""
 
     async def list_page(self, ask: PageAsk, *, token: Sensitive[str]) -> PageOf[SecureValue]:
-        start = int(ask.after_name or -1) + 1
+        start = int(ask.after.name or -1) + 1
         names = range(start, min(start + ask.page_size, COUNT))
         items = tuple(
             SecureValue(name=f"{n:05}", description="d", annotations={"filler": FILLER})
             for n in names
         )
-        return PageOf(items, more=names.stop < COUNT, resource_version=7)
+        following = Place(items[-1].name) if names.stop < COUNT else None
+        return PageOf(items, next=following, resource_version=7)
 
 
 class Reader:
@@ -117,7 +119,7 @@ class Damaged:
     async def list_page(self, ask: PageAsk, *, token: Sensitive[str]) -> PageOf[SecureValue]:
         return PageOf(
             (SecureValue(name="a"),),
-            more=False,
+            next=None,
             resource_version=7,
             damaged_names=("b", 'c"\r\nx: y'),
         )

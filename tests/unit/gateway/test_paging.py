@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from chassis.errors import InvalidArgumentError
 from gateway.errors import BadRequestError, ResourceVersionTooLargeError
 from gateway.kinds import KEEPER, SECURE_VALUE, Target
+from gateway.queries.ordering import Ordering, Place
 from gateway.queries.paging import ListIdentity, Position, continue_token, position_from
 from gateway.queries.query import query_from
 from gateway.queries.resource_versions import (
@@ -41,9 +42,41 @@ def test_a_continue_token_leads_back_to_its_position(
     name: str,
     exact: bool,  # noqa: FBT001  # hypothesis gives it
 ) -> None:
-    position = Position(resource_version=version, after_name=name, exact=exact)
+    position = Position(resource_version=version, after=Place(name), exact=exact)
 
     assert position_from(continue_token(position, LIST), LIST) == position
+
+
+@given(st.integers(-(10**15), 10**15), NAMES, st.sampled_from(["created", "modified"]))
+def test_a_continue_token_of_a_list_by_time_has_the_time(
+    microseconds: int, name: str, sort_by: str
+) -> None:
+    of = replace(LIST, ordering=Ordering("a", sort_by, descending=True))
+    position = Position(7, Place(name, microseconds))
+
+    assert position_from(continue_token(position, of), of) == position
+
+
+def test_a_continue_token_of_the_release_before_is_read() -> None:
+    position = Position(42, Place("pg-main"), exact=True)
+
+    assert position_from("ImVszOb3wHnqHRJeWzQyLCJwZy1tYWluIix0cnVlXQ==", LIST) == position
+
+
+@pytest.mark.parametrize(
+    ("of", "place"),
+    [
+        (LIST, Place("a", 1)),
+        (replace(LIST, ordering=Ordering("", "name", descending=True)), Place("a", 1)),
+        (replace(LIST, ordering=Ordering("", "created")), Place("a")),
+        (replace(LIST, ordering=Ordering("", "created")), Place("a", 10**18)),
+    ],
+)
+def test_a_forged_token_has_a_time_only_where_a_list_has_one(
+    of: ListIdentity, place: Place
+) -> None:
+    with pytest.raises(BadRequestError, match=r"^continue: "):
+        position_from(continue_token(Position(1, place), of), of)
 
 
 @pytest.mark.parametrize(
@@ -54,11 +87,13 @@ def test_a_continue_token_leads_back_to_its_position(
         ListIdentity(replace(TARGET, kind=KEEPER), Selector()),
         ListIdentity(TARGET, selector("a=1")),
         ListIdentity(TARGET, selector("", "metadata.name=a")),
+        ListIdentity(TARGET, Selector(), Ordering("a")),
+        ListIdentity(TARGET, Selector(), Ordering(descending=True)),
     ],
-    ids=["namespace", "version", "kind", "label selector", "field selector"],
+    ids=["namespace", "version", "kind", "labels", "fields", "search", "order"],
 )
 def test_a_continue_token_belongs_to_its_list(other: ListIdentity) -> None:
-    token = continue_token(Position(1, "a"), LIST)
+    token = continue_token(Position(1, Place("a")), LIST)
 
     with pytest.raises(BadRequestError, match=r"^continue: "):
         position_from(token, other)
@@ -67,7 +102,9 @@ def test_a_continue_token_belongs_to_its_list(other: ListIdentity) -> None:
 def test_a_selector_in_other_words_is_the_same_list() -> None:
     one, other = (ListIdentity(TARGET, selector(text)) for text in ("a=1,b", "b, a in (1)"))
 
-    assert position_from(continue_token(Position(1, "a"), one), other) == Position(1, "a")
+    assert position_from(continue_token(Position(1, Place("a")), one), other) == Position(
+        1, Place("a")
+    )
 
 
 @given(st.text() | st.binary().map(lambda raw: base64.urlsafe_b64encode(raw).decode()))
@@ -79,12 +116,12 @@ def test_any_other_text_is_no_continue_token(token: str) -> None:
 @pytest.mark.parametrize(
     "position",
     [
-        Position(2**63, "a"),
-        Position(-1, "a"),
-        Position(1, ""),
-        Position(1, "a\0"),
-        Position(1, "A"),
-        Position(1, "a" * 254),
+        Position(2**63, Place("a")),
+        Position(-1, Place("a")),
+        Position(1, Place("")),
+        Position(1, Place("a\0")),
+        Position(1, Place("A")),
+        Position(1, Place("a" * 254)),
     ],
 )
 def test_a_forged_token_cannot_say_what_no_list_could(position: Position) -> None:
@@ -96,7 +133,7 @@ def test_a_forged_token_cannot_say_what_no_list_could(position: Position) -> Non
 @pytest.mark.parametrize("change", ["=", "\n", " ", "A"])
 def test_a_token_with_anything_added_is_not_ours(change: str) -> None:
     with pytest.raises(BadRequestError, match=r"^continue: "):
-        position_from(continue_token(Position(1, "a"), LIST) + change, LIST)
+        position_from(continue_token(Position(1, Place("a")), LIST) + change, LIST)
 
 
 @pytest.mark.parametrize(

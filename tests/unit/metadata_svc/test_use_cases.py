@@ -17,6 +17,7 @@ from chassis.errors import (
     NotFoundError,
     PermissionDeniedError,
 )
+from metadata_svc.domain.listing import Place
 from metadata_svc.domain.resource import Operation
 from metadata_svc.domain.value_id import ValueKey, ValueState
 from metadata_svc.ports.history import ChangeType
@@ -194,7 +195,7 @@ async def test_a_denial_is_logged_with_its_reason(application: Application) -> N
         pytest.param({"page_size": 501}, id="too many"),
         pytest.param({"selector": selecting({"a\x00": "b"})}, id="NUL in a label"),
         pytest.param({"selector": selecting(decrypter="\x00")}, id="NUL in a decrypter"),
-        pytest.param({"after_name": "\x00"}, id="NUL in a name"),
+        pytest.param({"after": Place("\x00")}, id="NUL in a name"),
         pytest.param({"namespace": "org-1"}, id="a reserved namespace"),
     ],
 )

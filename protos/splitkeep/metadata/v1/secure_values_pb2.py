@@ -22,13 +22,14 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from protos.splitkeep.metadata.v1 import field_owner_pb2 as splitkeep_dot_metadata_dot_v1_dot_field__owner__pb2
 from protos.splitkeep.metadata.v1 import secure_value_pb2 as splitkeep_dot_metadata_dot_v1_dot_secure__value__pb2
 from protos.splitkeep.metadata.v1 import selector_pb2 as splitkeep_dot_metadata_dot_v1_dot_selector__pb2
 from protos.splitkeep.metadata.v1 import watch_pb2 as splitkeep_dot_metadata_dot_v1_dot_watch__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)splitkeep/metadata/v1/secure_values.proto\x12\x15splitkeep.metadata.v1\x1a\'splitkeep/metadata/v1/field_owner.proto\x1a(splitkeep/metadata/v1/secure_value.proto\x1a$splitkeep/metadata/v1/selector.proto\x1a!splitkeep/metadata/v1/watch.proto\"f\n\x15GetSecureValueRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tto_update\x18\x03 \x01(\x08\x12\x19\n\x11identity_suffices\x18\x04 \x01(\x08\"d\n\x16GetSecureValueResponse\x12\x38\n\x0csecure_value\x18\x01 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\x12\x10\n\x08readable\x18\x02 \x01(\x08\"\xe5\x01\n\x17ListSecureValuesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\nafter_name\x18\x05 \x01(\t\x12\x31\n\x08selector\x18\x06 \x01(\x0b\x32\x1f.splitkeep.metadata.v1.Selector\x12\x1e\n\x16since_resource_version\x18\x07 \x01(\x03\x12\x1e\n\x16\x65xact_resource_version\x18\x08 \x01(\x03J\x04\x08\x02\x10\x03J\x04\x08\x03\x10\x04R\x06labelsR\tdecrypter\"\x94\x01\n\x18ListSecureValuesResponse\x12\x39\n\rsecure_values\x18\x01 \x03(\x0b\x32\".splitkeep.metadata.v1.SecureValue\x12\x0c\n\x04more\x18\x02 \x01(\x08\x12\x18\n\x10resource_version\x18\x03 \x01(\x03\x12\x15\n\rdamaged_names\x18\x04 \x03(\t\"\x91\x01\n\x18WatchSecureValuesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x31\n\x08selector\x18\x02 \x01(\x0b\x32\x1f.splitkeep.metadata.v1.Selector\x12\x1e\n\x16\x61\x66ter_resource_version\x18\x03 \x01(\x03\x12\x0f\n\x07initial\x18\x04 \x01(\x08\"\xb4\x01\n\x19WatchSecureValuesResponse\x12.\n\x04type\x18\x01 \x01(\x0e\x32 .splitkeep.metadata.v1.EventType\x12\x18\n\x10resource_version\x18\x02 \x01(\x03\x12\x38\n\x0csecure_value\x18\x03 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\x12\x13\n\x0binitial_end\x18\x04 \x01(\x08\"\xa0\x01\n\x18UpdateSecureValueRequest\x12\x36\n\x05\x64raft\x18\x01 \x01(\x0b\x32\'.splitkeep.metadata.v1.SecureValueDraft\x12;\n\rpreconditions\x18\x02 \x01(\x0b\x32$.splitkeep.metadata.v1.Preconditions\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"U\n\x19UpdateSecureValueResponse\x12\x38\n\x0csecure_value\x18\x01 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\"\x80\x04\n\x16\x45\x64itSecureValueRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x00\x88\x01\x01\x12P\n\nput_labels\x18\x04 \x03(\x0b\x32<.splitkeep.metadata.v1.EditSecureValueRequest.PutLabelsEntry\x12\x15\n\rremove_labels\x18\x05 \x03(\t\x12\x16\n\x0e\x61\x64\x64_decrypters\x18\x06 \x03(\t\x12\x19\n\x11remove_decrypters\x18\x07 \x03(\t\x12:\n\ndecrypters\x18\x08 \x01(\x0b\x32!.splitkeep.metadata.v1.DecryptersH\x01\x88\x01\x01\x12;\n\rpreconditions\x18\t \x01(\x0b\x32$.splitkeep.metadata.v1.Preconditions\x12\x34\n\x07manager\x18\n \x01(\x0b\x32#.splitkeep.metadata.v1.FieldManager\x12\x0f\n\x07\x64ry_run\x18\x0b \x01(\x08\x1a\x30\n\x0ePutLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0e\n\x0c_descriptionB\r\n\x0b_decrypters\"\x1b\n\nDecrypters\x12\r\n\x05names\x18\x01 \x03(\t\"S\n\x17\x45\x64itSecureValueResponse\x12\x38\n\x0csecure_value\x18\x01 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\"\x89\x01\n\x18\x44\x65leteSecureValueRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12;\n\rpreconditions\x18\x03 \x01(\x0b\x32$.splitkeep.metadata.v1.Preconditions\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\"U\n\x19\x44\x65leteSecureValueResponse\x12\x38\n\x0csecure_value\x18\x01 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\"\xd6\x01\n\x19\x44\x65leteSecureValuesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x31\n\x08selector\x18\x02 \x01(\x0b\x32\x1f.splitkeep.metadata.v1.Selector\x12;\n\rpreconditions\x18\x03 \x01(\x0b\x32$.splitkeep.metadata.v1.Preconditions\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\x12\x12\n\nafter_name\x18\x05 \x01(\t\x12\x11\n\tpage_size\x18\x06 \x01(\x05\"G\n\x1a\x44\x65leteSecureValuesResponse\x12\x15\n\rdeleted_names\x18\x01 \x03(\t\x12\x12\n\nafter_name\x18\x02 \x01(\t2\xc9\x06\n\x0cSecureValues\x12m\n\x0eGetSecureValue\x12,.splitkeep.metadata.v1.GetSecureValueRequest\x1a-.splitkeep.metadata.v1.GetSecureValueResponse\x12s\n\x10ListSecureValues\x12..splitkeep.metadata.v1.ListSecureValuesRequest\x1a/.splitkeep.metadata.v1.ListSecureValuesResponse\x12x\n\x11WatchSecureValues\x12/.splitkeep.metadata.v1.WatchSecureValuesRequest\x1a\x30.splitkeep.metadata.v1.WatchSecureValuesResponse0\x01\x12v\n\x11UpdateSecureValue\x12/.splitkeep.metadata.v1.UpdateSecureValueRequest\x1a\x30.splitkeep.metadata.v1.UpdateSecureValueResponse\x12p\n\x0f\x45\x64itSecureValue\x12-.splitkeep.metadata.v1.EditSecureValueRequest\x1a..splitkeep.metadata.v1.EditSecureValueResponse\x12v\n\x11\x44\x65leteSecureValue\x12/.splitkeep.metadata.v1.DeleteSecureValueRequest\x1a\x30.splitkeep.metadata.v1.DeleteSecureValueResponse\x12y\n\x12\x44\x65leteSecureValues\x12\x30.splitkeep.metadata.v1.DeleteSecureValuesRequest\x1a\x31.splitkeep.metadata.v1.DeleteSecureValuesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)splitkeep/metadata/v1/secure_values.proto\x12\x15splitkeep.metadata.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'splitkeep/metadata/v1/field_owner.proto\x1a(splitkeep/metadata/v1/secure_value.proto\x1a$splitkeep/metadata/v1/selector.proto\x1a!splitkeep/metadata/v1/watch.proto\"f\n\x15GetSecureValueRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tto_update\x18\x03 \x01(\x08\x12\x19\n\x11identity_suffices\x18\x04 \x01(\x08\"d\n\x16GetSecureValueResponse\x12\x38\n\x0csecure_value\x18\x01 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\x12\x10\n\x08readable\x18\x02 \x01(\x08\"\xd6\x02\n\x17ListSecureValuesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\nafter_name\x18\x05 \x01(\t\x12\x31\n\x08selector\x18\x06 \x01(\x0b\x32\x1f.splitkeep.metadata.v1.Selector\x12\x1e\n\x16since_resource_version\x18\x07 \x01(\x03\x12\x1e\n\x16\x65xact_resource_version\x18\x08 \x01(\x03\x12\x0e\n\x06search\x18\t \x01(\t\x12/\n\x05order\x18\n \x01(\x0b\x32 .splitkeep.metadata.v1.ListOrder\x12.\n\nafter_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampJ\x04\x08\x02\x10\x03J\x04\x08\x03\x10\x04R\x06labelsR\tdecrypter\"L\n\tListOrder\x12+\n\x03key\x18\x01 \x01(\x0e\x32\x1e.splitkeep.metadata.v1.SortKey\x12\x12\n\ndescending\x18\x02 \x01(\x08\"\xe7\x01\n\x18ListSecureValuesResponse\x12\x39\n\rsecure_values\x18\x01 \x03(\x0b\x32\".splitkeep.metadata.v1.SecureValue\x12\x0c\n\x04more\x18\x02 \x01(\x08\x12\x18\n\x10resource_version\x18\x03 \x01(\x03\x12\x15\n\rdamaged_names\x18\x04 \x03(\t\x12\x11\n\tnext_name\x18\x05 \x01(\t\x12-\n\tnext_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07ordered\x18\x07 \x01(\x08\"\x91\x01\n\x18WatchSecureValuesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x31\n\x08selector\x18\x02 \x01(\x0b\x32\x1f.splitkeep.metadata.v1.Selector\x12\x1e\n\x16\x61\x66ter_resource_version\x18\x03 \x01(\x03\x12\x0f\n\x07initial\x18\x04 \x01(\x08\"\xb4\x01\n\x19WatchSecureValuesResponse\x12.\n\x04type\x18\x01 \x01(\x0e\x32 .splitkeep.metadata.v1.EventType\x12\x18\n\x10resource_version\x18\x02 \x01(\x03\x12\x38\n\x0csecure_value\x18\x03 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\x12\x13\n\x0binitial_end\x18\x04 \x01(\x08\"\xa0\x01\n\x18UpdateSecureValueRequest\x12\x36\n\x05\x64raft\x18\x01 \x01(\x0b\x32\'.splitkeep.metadata.v1.SecureValueDraft\x12;\n\rpreconditions\x18\x02 \x01(\x0b\x32$.splitkeep.metadata.v1.Preconditions\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"U\n\x19UpdateSecureValueResponse\x12\x38\n\x0csecure_value\x18\x01 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\"\x80\x04\n\x16\x45\x64itSecureValueRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x00\x88\x01\x01\x12P\n\nput_labels\x18\x04 \x03(\x0b\x32<.splitkeep.metadata.v1.EditSecureValueRequest.PutLabelsEntry\x12\x15\n\rremove_labels\x18\x05 \x03(\t\x12\x16\n\x0e\x61\x64\x64_decrypters\x18\x06 \x03(\t\x12\x19\n\x11remove_decrypters\x18\x07 \x03(\t\x12:\n\ndecrypters\x18\x08 \x01(\x0b\x32!.splitkeep.metadata.v1.DecryptersH\x01\x88\x01\x01\x12;\n\rpreconditions\x18\t \x01(\x0b\x32$.splitkeep.metadata.v1.Preconditions\x12\x34\n\x07manager\x18\n \x01(\x0b\x32#.splitkeep.metadata.v1.FieldManager\x12\x0f\n\x07\x64ry_run\x18\x0b \x01(\x08\x1a\x30\n\x0ePutLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0e\n\x0c_descriptionB\r\n\x0b_decrypters\"\x1b\n\nDecrypters\x12\r\n\x05names\x18\x01 \x03(\t\"S\n\x17\x45\x64itSecureValueResponse\x12\x38\n\x0csecure_value\x18\x01 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\"\x89\x01\n\x18\x44\x65leteSecureValueRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12;\n\rpreconditions\x18\x03 \x01(\x0b\x32$.splitkeep.metadata.v1.Preconditions\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\"U\n\x19\x44\x65leteSecureValueResponse\x12\x38\n\x0csecure_value\x18\x01 \x01(\x0b\x32\".splitkeep.metadata.v1.SecureValue\"\xd6\x01\n\x19\x44\x65leteSecureValuesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x31\n\x08selector\x18\x02 \x01(\x0b\x32\x1f.splitkeep.metadata.v1.Selector\x12;\n\rpreconditions\x18\x03 \x01(\x0b\x32$.splitkeep.metadata.v1.Preconditions\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\x12\x12\n\nafter_name\x18\x05 \x01(\t\x12\x11\n\tpage_size\x18\x06 \x01(\x05\"G\n\x1a\x44\x65leteSecureValuesResponse\x12\x15\n\rdeleted_names\x18\x01 \x03(\t\x12\x12\n\nafter_name\x18\x02 \x01(\t*c\n\x07SortKey\x12\x18\n\x14SORT_KEY_UNSPECIFIED\x10\x00\x12\x11\n\rSORT_KEY_NAME\x10\x01\x12\x14\n\x10SORT_KEY_CREATED\x10\x02\x12\x15\n\x11SORT_KEY_MODIFIED\x10\x03\x32\xc9\x06\n\x0cSecureValues\x12m\n\x0eGetSecureValue\x12,.splitkeep.metadata.v1.GetSecureValueRequest\x1a-.splitkeep.metadata.v1.GetSecureValueResponse\x12s\n\x10ListSecureValues\x12..splitkeep.metadata.v1.ListSecureValuesRequest\x1a/.splitkeep.metadata.v1.ListSecureValuesResponse\x12x\n\x11WatchSecureValues\x12/.splitkeep.metadata.v1.WatchSecureValuesRequest\x1a\x30.splitkeep.metadata.v1.WatchSecureValuesResponse0\x01\x12v\n\x11UpdateSecureValue\x12/.splitkeep.metadata.v1.UpdateSecureValueRequest\x1a\x30.splitkeep.metadata.v1.UpdateSecureValueResponse\x12p\n\x0f\x45\x64itSecureValue\x12-.splitkeep.metadata.v1.EditSecureValueRequest\x1a..splitkeep.metadata.v1.EditSecureValueResponse\x12v\n\x11\x44\x65leteSecureValue\x12/.splitkeep.metadata.v1.DeleteSecureValueRequest\x1a\x30.splitkeep.metadata.v1.DeleteSecureValueResponse\x12y\n\x12\x44\x65leteSecureValues\x12\x30.splitkeep.metadata.v1.DeleteSecureValuesRequest\x1a\x31.splitkeep.metadata.v1.DeleteSecureValuesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,38 +38,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EDITSECUREVALUEREQUEST_PUTLABELSENTRY']._loaded_options = None
   _globals['_EDITSECUREVALUEREQUEST_PUTLABELSENTRY']._serialized_options = b'8\001'
-  _globals['_GETSECUREVALUEREQUEST']._serialized_start=224
-  _globals['_GETSECUREVALUEREQUEST']._serialized_end=326
-  _globals['_GETSECUREVALUERESPONSE']._serialized_start=328
-  _globals['_GETSECUREVALUERESPONSE']._serialized_end=428
-  _globals['_LISTSECUREVALUESREQUEST']._serialized_start=431
-  _globals['_LISTSECUREVALUESREQUEST']._serialized_end=660
-  _globals['_LISTSECUREVALUESRESPONSE']._serialized_start=663
-  _globals['_LISTSECUREVALUESRESPONSE']._serialized_end=811
-  _globals['_WATCHSECUREVALUESREQUEST']._serialized_start=814
-  _globals['_WATCHSECUREVALUESREQUEST']._serialized_end=959
-  _globals['_WATCHSECUREVALUESRESPONSE']._serialized_start=962
-  _globals['_WATCHSECUREVALUESRESPONSE']._serialized_end=1142
-  _globals['_UPDATESECUREVALUEREQUEST']._serialized_start=1145
-  _globals['_UPDATESECUREVALUEREQUEST']._serialized_end=1305
-  _globals['_UPDATESECUREVALUERESPONSE']._serialized_start=1307
-  _globals['_UPDATESECUREVALUERESPONSE']._serialized_end=1392
-  _globals['_EDITSECUREVALUEREQUEST']._serialized_start=1395
-  _globals['_EDITSECUREVALUEREQUEST']._serialized_end=1907
-  _globals['_EDITSECUREVALUEREQUEST_PUTLABELSENTRY']._serialized_start=1828
-  _globals['_EDITSECUREVALUEREQUEST_PUTLABELSENTRY']._serialized_end=1876
-  _globals['_DECRYPTERS']._serialized_start=1909
-  _globals['_DECRYPTERS']._serialized_end=1936
-  _globals['_EDITSECUREVALUERESPONSE']._serialized_start=1938
-  _globals['_EDITSECUREVALUERESPONSE']._serialized_end=2021
-  _globals['_DELETESECUREVALUEREQUEST']._serialized_start=2024
-  _globals['_DELETESECUREVALUEREQUEST']._serialized_end=2161
-  _globals['_DELETESECUREVALUERESPONSE']._serialized_start=2163
-  _globals['_DELETESECUREVALUERESPONSE']._serialized_end=2248
-  _globals['_DELETESECUREVALUESREQUEST']._serialized_start=2251
-  _globals['_DELETESECUREVALUESREQUEST']._serialized_end=2465
-  _globals['_DELETESECUREVALUESRESPONSE']._serialized_start=2467
-  _globals['_DELETESECUREVALUESRESPONSE']._serialized_end=2538
-  _globals['_SECUREVALUES']._serialized_start=2541
-  _globals['_SECUREVALUES']._serialized_end=3382
+  _globals['_SORTKEY']._serialized_start=2847
+  _globals['_SORTKEY']._serialized_end=2946
+  _globals['_GETSECUREVALUEREQUEST']._serialized_start=257
+  _globals['_GETSECUREVALUEREQUEST']._serialized_end=359
+  _globals['_GETSECUREVALUERESPONSE']._serialized_start=361
+  _globals['_GETSECUREVALUERESPONSE']._serialized_end=461
+  _globals['_LISTSECUREVALUESREQUEST']._serialized_start=464
+  _globals['_LISTSECUREVALUESREQUEST']._serialized_end=806
+  _globals['_LISTORDER']._serialized_start=808
+  _globals['_LISTORDER']._serialized_end=884
+  _globals['_LISTSECUREVALUESRESPONSE']._serialized_start=887
+  _globals['_LISTSECUREVALUESRESPONSE']._serialized_end=1118
+  _globals['_WATCHSECUREVALUESREQUEST']._serialized_start=1121
+  _globals['_WATCHSECUREVALUESREQUEST']._serialized_end=1266
+  _globals['_WATCHSECUREVALUESRESPONSE']._serialized_start=1269
+  _globals['_WATCHSECUREVALUESRESPONSE']._serialized_end=1449
+  _globals['_UPDATESECUREVALUEREQUEST']._serialized_start=1452
+  _globals['_UPDATESECUREVALUEREQUEST']._serialized_end=1612
+  _globals['_UPDATESECUREVALUERESPONSE']._serialized_start=1614
+  _globals['_UPDATESECUREVALUERESPONSE']._serialized_end=1699
+  _globals['_EDITSECUREVALUEREQUEST']._serialized_start=1702
+  _globals['_EDITSECUREVALUEREQUEST']._serialized_end=2214
+  _globals['_EDITSECUREVALUEREQUEST_PUTLABELSENTRY']._serialized_start=2135
+  _globals['_EDITSECUREVALUEREQUEST_PUTLABELSENTRY']._serialized_end=2183
+  _globals['_DECRYPTERS']._serialized_start=2216
+  _globals['_DECRYPTERS']._serialized_end=2243
+  _globals['_EDITSECUREVALUERESPONSE']._serialized_start=2245
+  _globals['_EDITSECUREVALUERESPONSE']._serialized_end=2328
+  _globals['_DELETESECUREVALUEREQUEST']._serialized_start=2331
+  _globals['_DELETESECUREVALUEREQUEST']._serialized_end=2468
+  _globals['_DELETESECUREVALUERESPONSE']._serialized_start=2470
+  _globals['_DELETESECUREVALUERESPONSE']._serialized_end=2555
+  _globals['_DELETESECUREVALUESREQUEST']._serialized_start=2558
+  _globals['_DELETESECUREVALUESREQUEST']._serialized_end=2772
+  _globals['_DELETESECUREVALUESRESPONSE']._serialized_start=2774
+  _globals['_DELETESECUREVALUESRESPONSE']._serialized_end=2845
+  _globals['_SECUREVALUES']._serialized_start=2949
+  _globals['_SECUREVALUES']._serialized_end=3790
 # @@protoc_insertion_point(module_scope)

@@ -6,7 +6,9 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from protos.splitkeep.metadata.v1 import field_owner_pb2 as _field_owner_pb2
 from protos.splitkeep.metadata.v1 import secure_value_pb2 as _secure_value_pb2
 from protos.splitkeep.metadata.v1 import selector_pb2 as _selector_pb2
@@ -21,6 +23,29 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _SortKey:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SortKeyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SortKey.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SORT_KEY_UNSPECIFIED: _SortKey.ValueType  # 0
+    """By name."""
+    SORT_KEY_NAME: _SortKey.ValueType  # 1
+    SORT_KEY_CREATED: _SortKey.ValueType  # 2
+    SORT_KEY_MODIFIED: _SortKey.ValueType  # 3
+    """When it was written last, or created if it never was."""
+
+class SortKey(_SortKey, metaclass=_SortKeyEnumTypeWrapper): ...
+
+SORT_KEY_UNSPECIFIED: SortKey.ValueType  # 0
+"""By name."""
+SORT_KEY_NAME: SortKey.ValueType  # 1
+SORT_KEY_CREATED: SortKey.ValueType  # 2
+SORT_KEY_MODIFIED: SortKey.ValueType  # 3
+"""When it was written last, or created if it never was."""
+Global___SortKey: _TypeAlias = SortKey  # noqa: Y015
 
 @_typing.final
 class GetSecureValueRequest(_message.Message):
@@ -90,6 +115,9 @@ class ListSecureValuesRequest(_message.Message):
     SELECTOR_FIELD_NUMBER: _builtins.int
     SINCE_RESOURCE_VERSION_FIELD_NUMBER: _builtins.int
     EXACT_RESOURCE_VERSION_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    AFTER_TIME_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     page_size: _builtins.int
     """1 to 500; 0 means 500."""
@@ -101,8 +129,18 @@ class ListSecureValuesRequest(_message.Message):
     """
     exact_resource_version: _builtins.int
     """When set, the page is of exactly this state of the namespace, else expired (OUT_OF_RANGE)."""
+    search: _builtins.str
+    """Only names that begin with this, or that have it after a '-' or a '.'; capitals count as
+    small letters. At most 253 characters.
+    """
     @_builtins.property
     def selector(self) -> _selector_pb2.Selector: ...
+    @_builtins.property
+    def order(self) -> Global___ListOrder: ...
+    @_builtins.property
+    def after_time(self) -> _timestamp_pb2.Timestamp:
+        """With after_name, in an order by time: the time of the page's place."""
+
     def __init__(
         self,
         *,
@@ -112,14 +150,42 @@ class ListSecureValuesRequest(_message.Message):
         selector: _selector_pb2.Selector | None = ...,
         since_resource_version: _builtins.int = ...,
         exact_resource_version: _builtins.int = ...,
+        search: _builtins.str = ...,
+        order: Global___ListOrder | None = ...,
+        after_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["selector", b"selector"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after_time", b"after_time", "order", b"order", "selector", b"selector"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_name", b"after_name", "exact_resource_version", b"exact_resource_version", "namespace", b"namespace", "page_size", b"page_size", "selector", b"selector", "since_resource_version", b"since_resource_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_name", b"after_name", "after_time", b"after_time", "exact_resource_version", b"exact_resource_version", "namespace", b"namespace", "order", b"order", "page_size", b"page_size", "search", b"search", "selector", b"selector", "since_resource_version", b"since_resource_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListSecureValuesRequest: _TypeAlias = ListSecureValuesRequest  # noqa: Y015
+
+@_typing.final
+class ListOrder(_message.Message):
+    """By name, or by a time and by name where it is equal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    DESCENDING_FIELD_NUMBER: _builtins.int
+    key: Global___SortKey.ValueType
+    descending: _builtins.bool
+    """Exactly the reverse."""
+    def __init__(
+        self,
+        *,
+        key: Global___SortKey.ValueType = ...,
+        descending: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["descending", b"descending", "key", b"key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOrder: _TypeAlias = ListOrder  # noqa: Y015
 
 @_typing.final
 class ListSecureValuesResponse(_message.Message):
@@ -129,16 +195,27 @@ class ListSecureValuesResponse(_message.Message):
     MORE_FIELD_NUMBER: _builtins.int
     RESOURCE_VERSION_FIELD_NUMBER: _builtins.int
     DAMAGED_NAMES_FIELD_NUMBER: _builtins.int
+    NEXT_NAME_FIELD_NUMBER: _builtins.int
+    NEXT_TIME_FIELD_NUMBER: _builtins.int
+    ORDERED_FIELD_NUMBER: _builtins.int
     more: _builtins.bool
-    """Whether names after the last one here match too."""
+    """Whether there is a next page. With a search or an order this one may be short, or empty, all
+    the same.
+    """
     resource_version: _builtins.int
     """The namespace's counter, read before the first row."""
+    next_name: _builtins.str
+    """If there is a next page, the after_name and the after_time to ask for it with."""
+    ordered: _builtins.bool
+    """Whether search and order were followed: releases before them pass them over."""
     @_builtins.property
     def secure_values(self) -> _containers.RepeatedCompositeFieldContainer[_secure_value_pb2.SecureValue]: ...
     @_builtins.property
     def damaged_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Those that match as well but are damaged in the database: they are not among the secure values."""
 
+    @_builtins.property
+    def next_time(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -146,10 +223,13 @@ class ListSecureValuesResponse(_message.Message):
         more: _builtins.bool = ...,
         resource_version: _builtins.int = ...,
         damaged_names: _abc.Iterable[_builtins.str] | None = ...,
+        next_name: _builtins.str = ...,
+        next_time: _timestamp_pb2.Timestamp | None = ...,
+        ordered: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["next_time", b"next_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["damaged_names", b"damaged_names", "more", b"more", "resource_version", b"resource_version", "secure_values", b"secure_values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["damaged_names", b"damaged_names", "more", b"more", "next_name", b"next_name", "next_time", b"next_time", "ordered", b"ordered", "resource_version", b"resource_version", "secure_values", b"secure_values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

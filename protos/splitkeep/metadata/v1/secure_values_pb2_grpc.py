@@ -83,7 +83,7 @@ class SecureValuesServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListSecureValues(self, request, context):
-        """Pages by name; an item that the caller may not read is not there.
+        """Pages, by name if nothing else is asked for; an item that the caller may not read is not there.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,7 @@ class SecureValuesStub:
     def __new__(cls, channel: _aio.Channel) -> SecureValuesAsyncStub: ...
     GetSecureValue: _grpc.UnaryUnaryMultiCallable[_secure_values_pb2.GetSecureValueRequest, _secure_values_pb2.GetSecureValueResponse]
     ListSecureValues: _grpc.UnaryUnaryMultiCallable[_secure_values_pb2.ListSecureValuesRequest, _secure_values_pb2.ListSecureValuesResponse]
-    """Pages by name; an item that the caller may not read is not there."""
+    """Pages, by name if nothing else is asked for; an item that the caller may not read is not there."""
     WatchSecureValues: _grpc.UnaryStreamMultiCallable[_secure_values_pb2.WatchSecureValuesRequest, _secure_values_pb2.WatchSecureValuesResponse]
     """What happens to those that the caller may read, in the order of resource versions."""
     UpdateSecureValue: _grpc.UnaryUnaryMultiCallable[_secure_values_pb2.UpdateSecureValueRequest, _secure_values_pb2.UpdateSecureValueResponse]
@@ -54,7 +54,7 @@ class SecureValuesAsyncStub(SecureValuesStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetSecureValue: _aio.UnaryUnaryMultiCallable[_secure_values_pb2.GetSecureValueRequest, _secure_values_pb2.GetSecureValueResponse]  # type: ignore[assignment]
     ListSecureValues: _aio.UnaryUnaryMultiCallable[_secure_values_pb2.ListSecureValuesRequest, _secure_values_pb2.ListSecureValuesResponse]  # type: ignore[assignment]
-    """Pages by name; an item that the caller may not read is not there."""
+    """Pages, by name if nothing else is asked for; an item that the caller may not read is not there."""
     WatchSecureValues: _aio.UnaryStreamMultiCallable[_secure_values_pb2.WatchSecureValuesRequest, _secure_values_pb2.WatchSecureValuesResponse]  # type: ignore[assignment]
     """What happens to those that the caller may read, in the order of resource versions."""
     UpdateSecureValue: _aio.UnaryUnaryMultiCallable[_secure_values_pb2.UpdateSecureValueRequest, _secure_values_pb2.UpdateSecureValueResponse]  # type: ignore[assignment]
@@ -82,7 +82,7 @@ class SecureValuesServicer(metaclass=_abc_1.ABCMeta):
         request: _secure_values_pb2.ListSecureValuesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_secure_values_pb2.ListSecureValuesResponse, _abc.Awaitable[_secure_values_pb2.ListSecureValuesResponse]]:
-        """Pages by name; an item that the caller may not read is not there."""
+        """Pages, by name if nothing else is asked for; an item that the caller may not read is not there."""
 
     @_abc_1.abstractmethod
     def WatchSecureValues(
