@@ -20,6 +20,7 @@ from tests.bench.under_test import DECRYPTER, NAMESPACE, StackUnderTest
 WRITTEN = 50
 VALUE_CHARACTERS = 64
 CREATES_IN_FLIGHT = 8
+COPIED_AT_ONCE = 50_000
 FOUND = 200
 CREATED = frozenset({201, 409})  # 409: by an earlier run that was broken off
 KIND = "securevalues"
@@ -117,8 +118,10 @@ async def copy_rows(stack: StackUnderTest, count: int) -> None:
         present = await connection.fetchval(PRESENT, NAMESPACE, "filler-%")
         if present < count:
             async with connection.transaction():
-                await _copy(connection, range(present, count))
-            await connection.execute("ANALYZE")
+                for first in range(present, count, COPIED_AT_ONCE):
+                    numbers = range(first, min(first + COPIED_AT_ONCE, count))
+                    await _copy(connection, numbers)
+            await connection.execute("VACUUM ANALYZE")
     finally:
         await connection.close()
 
