@@ -37,7 +37,16 @@ UNION ALL
 SELECT namespace, name FROM secure_value_labels EXCEPT
 SELECT namespace, name FROM secure_values, jsonb_each(labels)
 """
-
+# A search finds every live name by each of its words, and no other.
+FOUND = """
+WITH wanted AS (
+    SELECT s.namespace, f.suffix, s.name
+    FROM secure_values AS s, name_suffixes(s.name) AS f (suffix)
+)
+(SELECT namespace, suffix, name FROM secure_value_suffixes EXCEPT TABLE wanted)
+UNION ALL
+(TABLE wanted EXCEPT SELECT namespace, suffix, name FROM secure_value_suffixes)
+"""
 
 # Whoever takes an idempotency key records what it made, or takes nothing.
 TAKEN_FOR_NOTHING = "SELECT namespace FROM idempotency_keys WHERE outcome IS NULL"
@@ -74,6 +83,7 @@ async def violations(installation: Installation) -> list[str]:
         *[f"a gap in the history of {row[0]}" for row in await database.fetch(GAPS)],
         *[f"{row[1]}'s history is stale" for row in await database.fetch(STALE_HISTORY)],
         *[f"{row[1]} is selected as it was" for row in await database.fetch(SELECTED)],
+        *[f"{row[2]} is searched for as it was" for row in await database.fetch(FOUND)],
         *[f"a key without outcome in {r[0]}" for r in await database.fetch(TAKEN_FOR_NOTHING)],
     ]
 
