@@ -5,6 +5,8 @@ from typing import Any
 import grpc
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 
+from chassis.peer_status import WritableStream
+
 REFLECTION_SERVICES = (
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
@@ -24,4 +26,9 @@ async def reflected(
         request_serializer=pb.ServerReflectionRequest.SerializeToString,
         response_deserializer=pb.ServerReflectionResponse.FromString,
     )
-    return [answer async for answer in method(iter(requests), timeout=20)]
+    stream = method(timeout=20)
+    writing = WritableStream(stream)  # a refusal may arrive before the requests are written
+    for request in requests:
+        await writing.write(request)
+    await stream.done_writing()
+    return [answer async for answer in stream]

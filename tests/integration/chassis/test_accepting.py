@@ -2,8 +2,9 @@
 
 import asyncio
 import gc
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -90,7 +91,11 @@ async def test_a_server_that_drains_answers_whatever_has_come(
     loop = asyncio.get_running_loop()
     with synchronous(harness, port) as stub:
         await loop.run_in_executor(elsewhere, _codes, stub, 1)
-        answered = loop.run_in_executor(elsewhere, _codes, stub, 3 * OUTSTANDING_ACCEPTS)
+        made = threading.Event()
+        answered = loop.run_in_executor(
+            elsewhere, _codes, stub, 3 * OUTSTANDING_ACCEPTS, made.set
+        )
+        assert made.wait(SECONDS)
         time.sleep(4 * BUSY_SECONDS)  # noqa: ASYNC251  # meanwhile they come
         await server.stop(SECONDS)
 
@@ -187,6 +192,10 @@ def _as_header(kept: object) -> object:
     return getattr(kept, "value", None) if type(kept).__name__ == "_Metadatum" else None
 
 
-def _codes(stub: Any, calls: int) -> list[grpc.StatusCode]:
-    """How so many calls ended that were made at once."""
-    return [call.code() for call in [stub.Once.future(StringValue()) for _ in range(calls)]]
+def _codes(
+    stub: Any, calls: int, made: Callable[[], None] = lambda: None
+) -> list[grpc.StatusCode]:
+    """How so many calls ended that were made at once; `made` is called when they are."""
+    waiting = [stub.Once.future(StringValue()) for _ in range(calls)]
+    made()
+    return [call.code() for call in waiting]
