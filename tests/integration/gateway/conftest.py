@@ -23,6 +23,7 @@ from chassis.grpc_client import open_channel
 from chassis.grpc_health import PeerHealth
 from chassis.grpc_server import GrpcServer, Port, Service
 from chassis.http_server import HttpServer, Protocols
+from chassis.line_limit import WINDOW_SECONDS
 from chassis.metrics import Metrics
 from chassis.readiness import Readiness
 from chassis.tls_files import CurrentTls, Tls
@@ -241,3 +242,8 @@ def gateway(shared_gateway: Gateway) -> Gateway:
     """A gateway in front of empty services; the processes behind it serve every test."""
     shared_gateway.store.clear()
     return shared_gateway
+
+
+async def lines_of_earlier_tests_are_written() -> None:
+    """The gateway counts the lines of a second, and writes the count when it is over."""
+    await asyncio.sleep(1.5 * WINDOW_SECONDS)

@@ -1,6 +1,5 @@
 """What a request becomes on its way to the services, and what their answers become."""
 
-import asyncio
 import json
 from typing import Any
 
@@ -19,9 +18,12 @@ from chassis.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
-from chassis.line_limit import WINDOW_SECONDS
 from protos.splitkeep.metadata.v1.secure_value_pb2 import SecureValueDraft
-from tests.integration.gateway.conftest import VALUES, Gateway
+from tests.integration.gateway.conftest import (
+    VALUES,
+    Gateway,
+    lines_of_earlier_tests_are_written,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -267,7 +269,7 @@ async def test_a_strange_request_id_is_replaced(gateway: Gateway, sent: str) -> 
 async def test_one_line_is_logged_per_request_without_query_or_name(
     gateway: Gateway, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await asyncio.sleep(WINDOW_SECONDS)  # lines of the tests before count, too
+    await lines_of_earlier_tests_are_written()
     async with gateway.http() as http:
         await http.get(f"{ONE}?pretty={VALUE}")
         await http.post(VALUES, json=a_body(value=VALUE))

@@ -10,9 +10,13 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from chassis.line_limit import LINES_PER_SECOND, WINDOW_SECONDS
+from chassis.line_limit import LINES_PER_SECOND
 from tests.fakes.gateway.services import ADMIN
-from tests.integration.gateway.conftest import VALUES, Gateway
+from tests.integration.gateway.conftest import (
+    VALUES,
+    Gateway,
+    lines_of_earlier_tests_are_written,
+)
 from tests.unit.chassis.logged import Written, logging_kept
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -25,9 +29,8 @@ Ask = Callable[[httpx2.AsyncClient], Awaitable[object]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
-async def counts_of_earlier_tests_are_written() -> None:
-    """The gateway counts lines of a second: those of other files' last second are not ours."""
-    await asyncio.sleep(WINDOW_SECONDS + 0.2)
+async def own_lines_only() -> None:
+    await lines_of_earlier_tests_are_written()
 
 
 @pytest.fixture
