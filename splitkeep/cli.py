@@ -14,6 +14,17 @@ from typing import Protocol, cast
 from splitkeep.environment import ROOT, asks_for_help, is_clone
 from splitkeep.terminal import tell
 
+# Read by click (splitkeep.manage), in the environment.
+MANAGING = {
+    "secret": "create, list and change secrets; no value is ever shown",
+    "keeper": "manage the places where values are kept",
+    "config": "name the installations that commands speak to",
+    "whoami": "show who the server takes you for, and what you may do",
+    "status": "show whether the installation serves",
+    "logs": "print the log of one service of `splitkeep dev`",
+    "version": "print the version of this program and of the server",
+    "completion": "print the completion script of bash, zsh or fish",
+}
 COMMANDS = {
     "dev": "run everything on this machine until Ctrl-C",
     "test": "run every test, on two Postgres servers made for it; arguments go to pytest",
@@ -22,9 +33,10 @@ COMMANDS = {
     "kubeconfig": "print a kubeconfig, for kubectl and other clients of Kubernetes",
     "decrypt": "print secrets that a service may read",
     "production-secrets": "make the keys, certificates and passwords of docker-compose.yml",
+    **MANAGING,
 }
 # These read their own words: an option of pytest is none of ours.
-UNPARSED = frozenset({"test"})
+UNPARSED = frozenset({"test", *MANAGING})
 
 
 class Arguments(Protocol):
@@ -74,7 +86,8 @@ def run(words: Sequence[str]) -> int:
 
 def load(name: str) -> Command:
     """The command of this name, which is imported now and not before."""
-    return cast("Command", import_module(f"splitkeep.commands.{name.replace('-', '_')}"))
+    module = "manage" if name in MANAGING else name.replace("-", "_")
+    return cast("Command", import_module(f"splitkeep.commands.{module}"))
 
 
 def arguments_of(name: str) -> Arguments:

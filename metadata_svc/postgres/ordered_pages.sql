@@ -160,14 +160,16 @@ WITH candidates AS MATERIALIZED (
         SELECT n.name FROM unnest($17) AS n (name) WHERE $15 = 'names'
     ) AS c
     LIMIT $14::bigint + 1
+), counted AS MATERIALIZED (
+    SELECT count(*) > $14 AS cut FROM candidates
 ), named AS (
     SELECT DISTINCT c.name COLLATE "C" AS name
     FROM candidates AS c
-    WHERE (SELECT count(*) FROM candidates) <= $14
+    WHERE NOT (SELECT k.cut FROM counted AS k)
 )
 SELECT
 -- include: columns
-    , w.time, (SELECT count(*) FROM candidates) > $14 AS cut
+    , w.time, (SELECT k.cut FROM counted AS k) AS cut
 -- include: counted
 
 -- part: gathered

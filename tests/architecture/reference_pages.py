@@ -1,7 +1,8 @@
 """The pages of docs/ that are made, not written; `make docs` writes them.
 
-configuration.md and metrics.md come from the code, performance.md and its plot from the figures
-of a run (docs/performance.json), acceptance.md from those of the drills (docs/acceptance.json).
+cli.md, configuration.md and metrics.md come from the code, performance.md and its plot from the
+figures of a run (docs/performance.json), acceptance.md from those of the drills
+(docs/acceptance.json).
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,7 @@ from gateway.edge.http_metrics import HttpMetrics
 from metadata_svc.use_cases.commits import Commits
 from metadata_svc.watch_metrics import WatchMetrics
 from tests.acceptance.page import PAGES as ACCEPTANCE_PAGES
+from tests.architecture.cli_page import cli_page
 from tests.bench.page import PAGES as PERFORMANCE_PAGES
 from vault_svc.decision_log import StructuredDecisionLog
 from vault_svc.kek_metrics import KekTelemetry
@@ -163,6 +165,7 @@ def _rows(metrics: Iterable[MetricDescription]) -> Iterator[str]:
 
 
 PAGES = {
+    "cli.md": cli_page,
     "configuration.md": configuration_page,
     "metrics.md": metrics_page,
     **PERFORMANCE_PAGES,
