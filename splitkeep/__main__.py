@@ -24,11 +24,14 @@ def main() -> int:
     from splitkeep import cli, environment  # noqa: PLC0415  # not readable by an older Python
 
     words = sys.argv[1:]
+    completing = cli.COMPLETE_VARIABLE in os.environ
+    if completing:
+        words = ["completion", "bash"]
     try:
         cli.parse(words)  # help, and what is wrong with the words, need no environment
         environment.enter(words)
         _silence_grpc()
-        code = cli.run(words)
+        code = _complete() if completing else cli.run(words)
     except environment.SetupError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -39,6 +42,12 @@ def main() -> int:
 
         leave(code)
     return code
+
+
+def _complete() -> int:
+    from splitkeep.manage.app import complete  # noqa: PLC0415  # needs the environment
+
+    complete()
 
 
 def _silence_grpc() -> None:

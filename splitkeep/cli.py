@@ -35,6 +35,8 @@ COMMANDS = {
     "production-secrets": "make the keys, certificates and passwords of docker-compose.yml",
     **MANAGING,
 }
+# Set by a shell that asks what could come next (splitkeep.manage.completion).
+COMPLETE_VARIABLE = "_SPLITKEEP_COMPLETE"
 # These read their own words: an option of pytest is none of ours.
 UNPARSED = frozenset({"test", *MANAGING})
 

@@ -4,11 +4,12 @@ Their words are read here and not by splitkeep.cli: click is in the environment,
 the time they run.
 """
 
-import os
 from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 
+from splitkeep.cli import COMMANDS, COMPLETE_VARIABLE
 from splitkeep.environment import INTERRUPTED
 from splitkeep.manage.completion import completion
 from splitkeep.manage.config_commands import config
@@ -46,9 +47,9 @@ def run(words: Sequence[str]) -> int:
     return code if isinstance(code, int) else ExitCode.DONE
 
 
-def complete() -> bool:
-    """Whether the shell asked for completions, which are then printed."""
-    if "_SPLITKEEP_COMPLETE" not in os.environ:
-        return False
-    app.main(prog_name="splitkeep", complete_var="_SPLITKEEP_COMPLETE", standalone_mode=False)
-    return True
+def complete() -> NoReturn:
+    """The completions that the shell asked for are printed; ends with SystemExit."""
+    known = {name: click.Command(name, help=summary) for name, summary in COMMANDS.items()}
+    every = click.Group(commands={**known, **app.commands})
+    every.main(prog_name="splitkeep", complete_var=COMPLETE_VARIABLE)
+    raise SystemExit

@@ -3,6 +3,8 @@
 import click
 from click.shell_completion import get_completion_class
 
+from splitkeep.cli import COMPLETE_VARIABLE
+
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -19,5 +21,5 @@ def completion(context: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"there is no completion for {shell}")
-    script = kind(context.find_root().command, {}, "splitkeep", "_SPLITKEEP_COMPLETE")
+    script = kind(context.find_root().command, {}, "splitkeep", COMPLETE_VARIABLE)
     click.echo(script.source())

@@ -18,6 +18,8 @@ SECRETS, KEEPERS = "securevalues", "keepers"
 GROUP = "/apis/secret.grafana.app/v1beta1"
 REVIEWS = "/apis/authorization.k8s.io/v1"
 SELF = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+USER_AGENT = "splitkeep"
+"""Field managers are named after it."""
 PAGE = 500
 TIMEOUT_SECONDS = 30.0
 ATTEMPTS = 2  # of a create, which happens once however often it is sent
@@ -33,7 +35,10 @@ class RestApi:
         self._http = httpx2.Client(
             base_url=installation.server,
             verify=_trust(installation),
-            headers={"Authorization": f"Bearer {installation.token.reveal()}"},
+            headers={
+                "Authorization": f"Bearer {installation.token.reveal()}",
+                "User-Agent": USER_AGENT,
+            },
             timeout=TIMEOUT_SECONDS,
             trust_env=False,
         )

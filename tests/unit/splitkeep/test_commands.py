@@ -514,3 +514,25 @@ def test_a_deadline_that_is_none_is_a_usage_error(
 
     assert caught.value.code == 2
     assert "a number of seconds above 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("typed", "next_words"),
+    [("splitkeep se", {"secret", "setup"}), ("splitkeep secret l", {"label", "list"})],
+)
+def test_a_shell_completes_commands_of_every_kind(typed: str, next_words: set[str]) -> None:
+    asked = {
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(typed.count(" ")),
+        "_SPLITKEEP_COMPLETE": "bash_complete",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "splitkeep"],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | asked,
+    )
+
+    assert {line.partition(",")[2] for line in done.stdout.split()} == next_words
