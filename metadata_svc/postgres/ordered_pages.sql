@@ -172,10 +172,13 @@ SELECT
     , w.time, (SELECT k.cut FROM counted AS k) AS cut
 -- include: counted
 
+-- What the search itself names needs no look at its letters.
+
 -- part: gathered
         -- include: looked_up
-        WHERE
+        WHERE ($15 = 'search' OR
         -- include: found
+        )
 
 -- name: gathered_by_name
 -- include: candidates
