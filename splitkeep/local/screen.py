@@ -1,6 +1,5 @@
 """The one screen that says where everything is and how to try it."""
 
-import json
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -8,18 +7,9 @@ from typing import Any
 from splitkeep.local.ports import LOOPBACK
 from splitkeep.local.state import State
 
-# The README has the same one.
-FIRST_SECRET: Mapping[str, Mapping[str, object]] = {
-    "metadata": {"name": "pg-main"},
-    "spec": {
-        "description": "Main database",
-        "value": "correct horse",
-        "decrypters": ["k6-cloud"],
-    },
-}
+# The README has the same example.
+NAME, VALUE = "pg-main", "correct horse"
 SERVICES = ("gateway", "metadata", "vault")
-JSON = "Content-Type: application/json"
-COLLECTION = "/apis/secret.grafana.app/v1beta1/namespaces/{namespace}/securevalues"
 
 
 def running_screen(state: State, description: Mapping[str, Any], *, own_state: bool) -> str:
@@ -45,10 +35,9 @@ Splitkeep is running. Ctrl-C stops it; the data stay.
 To try it, in a second terminal, from this directory: create a secret, then read it as the
 service k6-cloud.
 
-  CA={shlex.quote(str(description["ca"]))}
-  ADMIN=$({splitkeep} token{choice} --role Admin)
-  {_curl(description)}
-  {splitkeep} decrypt{choice} {FIRST_SECRET["metadata"]["name"]}
+  printf '{VALUE}' | {splitkeep} secret create{choice} {NAME} \\
+    --description "Main database" --decrypter k6-cloud --from-file -
+  {splitkeep} decrypt{choice} {NAME}
 
 With kubectl:
 
@@ -63,17 +52,6 @@ Without it nobody can open the secrets again. It is destroyed with all data by
 
   {splitkeep} dev{choice} --reset
 """
-
-
-def _curl(description: Mapping[str, Any]) -> str:
-    gateway = _by_name(description["gateway"])
-    metadata, spec = (json.dumps(FIRST_SECRET[part]) for part in ("metadata", "spec"))
-    lines = (
-        f'curl --cacert "$CA" -H "Authorization: Bearer $ADMIN" -H "{JSON}"',
-        gateway + COLLECTION.format(namespace=description["namespace"]),
-        f'-d \'{{"metadata": {metadata},\n           "spec": {spec}}}\'',
-    )
-    return " \\\n    ".join(lines)
 
 
 def _by_name(address: str) -> str:

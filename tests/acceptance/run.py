@@ -24,6 +24,7 @@ class Drill:
 
 
 DRILLS = {
+    "benchmarks": Drill("tests/e2e/test_load_scripts.py", {"SPLITKEEP_TEST_BENCHMARKS": "all"}),
     "fail-overs": Drill(
         "tests/faults/replication/test_fail_overs.py"
         "::test_nothing_that_was_acknowledged_is_lost_or_contradicted",

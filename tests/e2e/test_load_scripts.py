@@ -1,5 +1,6 @@
 """The benchmarks run to their end against a stack; how fast is not asked here."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,14 @@ SUBJECTS = (
     *("single", "batch", "mixed", "rest", "select", "pages", "list", "stages"),
     "resident",
 )
-ON_STACKS_OF_THEIR_OWN = ("pinned", "growth", "cold_start")
+LONG = pytest.mark.skipif(
+    os.environ.get("SPLITKEEP_TEST_BENCHMARKS") != "all",
+    reason="takes several stacks: make acceptance runs it",
+)
+ON_STACKS_OF_THEIR_OWN = (
+    *("cold_start", "ordered_pages"),
+    *(pytest.param(name, marks=LONG) for name in ("pinned", "growth")),
+)
 
 
 def test_the_benchmarks_end_with_their_tables_and_no_failed_call(

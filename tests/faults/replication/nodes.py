@@ -25,6 +25,7 @@ from splitkeep.local.postgres import (
 from splitkeep.local.postgres_home import PostgresHome, erase_home, open_home
 
 PATIENCE_SECONDS = 60.0
+PROMOTE = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_promote(true, 60) ELSE true END"
 POLL_SECONDS = 0.01
 # What a primary is told so that each commit waits for its standby.
 SYNCHRONOUS = "ALTER SYSTEM SET synchronous_standby_names = '*'"
@@ -161,7 +162,7 @@ class Pair:
 
     async def promote(self) -> None:
         """The standby is the primary, the former primary is whatever it is."""
-        if not await self._ask_standby("SELECT pg_promote(true, 60)"):
+        if not await self._ask_standby(PROMOTE):
             raise NodesError("the standby was not promoted")
         self._swapped = not self._swapped
 
@@ -189,9 +190,13 @@ class Pair:
         connection = await asyncpg.connect(self.standby.admin_dsn.reveal())
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while (answer := await connection.fetchval(question)) is None:  # noqa: ASYNC110
+                while True:
+                    # What is replayed meanwhile may cancel a question: it is asked again.
+                    with suppress(asyncpg.SerializationError):
+                        answer = await connection.fetchval(question)
+                        if answer is not None:
+                            return answer
                     await asyncio.sleep(POLL_SECONDS)
-                return answer
         finally:
             connection.terminate()
 
