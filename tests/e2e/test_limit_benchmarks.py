@@ -1,5 +1,6 @@
 """The benchmarks of overload and of the next call run to their end; how well is not asked."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,13 @@ from tests.bench.next_call import QUICK_CHANGES
 from tests.bench.report import Report
 from tests.e2e.stack import ROOT, Stack
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        os.environ.get("SPLITKEEP_TEST_BENCHMARKS") != "all",
+        reason="takes a minute: make acceptance runs it",
+    ),
+]
 
 
 def test_overload_and_the_next_call_are_measured_as_the_other_subjects_are(
