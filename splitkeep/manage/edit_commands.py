@@ -1,11 +1,12 @@
 """`splitkeep secret edit`, `label` and `decrypters`: changes to secrets that are there."""
 
 import os
+from collections.abc import Iterable
 
 import click
 
 from splitkeep.manage.bulk import for_each, names_meant
-from splitkeep.manage.editor import edited_document
+from splitkeep.manage.editor import differences, edited_document
 from splitkeep.manage.failures import CommandError, ExitCode
 from splitkeep.manage.installation import Choice
 from splitkeep.manage.options import (
@@ -20,7 +21,7 @@ from splitkeep.manage.options import (
 from splitkeep.manage.output import Form, print_document
 from splitkeep.manage.rest import SECRETS, Object, RestApi
 from splitkeep.manage.value_sources import ValueSource, read_value
-from splitkeep.terminal import one_line
+from splitkeep.terminal import one_line, tell
 
 
 @click.command()
@@ -51,7 +52,7 @@ def edit(
       splitkeep secret edit pg-main
     """
     source.require_one()
-    with open_api(installation) as api:
+    with open_api(installation, hidden=source.variable) as api:
         if source.is_given:
             spec: Object = {"value": read_value(source, os.environ).reveal()}
             if description is not None:
@@ -156,19 +157,37 @@ def _edit_each(
 
 def _edit_in_editor(api: RestApi, name: str, *, dry_run: bool) -> Object:
     """The secret as the person left it, on top of the version that was shown."""
-    after = edited_document(api.get(SECRETS, name))
+    before = api.get(SECRETS, name)
+    after = edited_document(before)
     if after is None:
         raise CommandError("nothing is changed")
     try:
         return api.replace(SECRETS, after, dry_run=dry_run)
     except CommandError as error:
+        _tell_lines("your changes, which are not written:", differences(before, after))
         if error.code is not ExitCode.CONFLICT:
             raise
+        _tell_theirs(api, name, before)
         raise CommandError(
             f"{name} was changed by somebody else while you edited it; nothing is written. "
             "Edit it again, on top of what is there now",
             ExitCode.CONFLICT,
         ) from None
+
+
+def _tell_theirs(api: RestApi, name: str, before: Object) -> None:
+    """What is different now; nothing if that cannot be had."""
+    try:
+        now = api.get(SECRETS, name)
+    except CommandError:
+        return
+    _tell_lines("changed by somebody else meanwhile:", differences(before, now))
+
+
+def _tell_lines(title: str, lines: Iterable[str]) -> None:
+    tell(f"splitkeep: {title}")
+    for line in lines:
+        tell(f"  {one_line(line)}")
 
 
 def _print_changed(changed: Object, form: Form) -> None:

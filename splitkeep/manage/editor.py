@@ -1,6 +1,10 @@
 """An object in an editor: YAML without a value and without what the server sets."""
 
 import copy
+import json
+from collections.abc import Iterator
+from difflib import unified_diff
+from itertools import islice
 from typing import Any
 
 import click
@@ -23,7 +27,7 @@ def edited_document(before: Object) -> Object | None:
     """
     shown = _shown(before)
     try:
-        text = click.edit(HEAD + yaml.safe_dump(shown, sort_keys=False), extension=".yaml")
+        text = click.edit(HEAD + _yaml(shown), extension=".yaml")
     except click.ClickException as error:
         raise CommandError(error.message) from error
     if text is None:
@@ -32,20 +36,57 @@ def edited_document(before: Object) -> Object | None:
     return None if left == shown else _merged(before, left)
 
 
+def differences(before: Object, after: Object) -> Iterator[str]:
+    """Lines that were removed (`-`) and added (`+`), of what the editor shows of both."""
+    old, new = (_yaml(_shown(document)).splitlines() for document in (before, after))
+    compared = unified_diff(old, new, lineterm="", n=0)
+    yield from (line for line in islice(compared, 2, None) if not line.startswith("@@"))
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as JSON has it: what looks like a date is text."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _yaml(document: Object) -> str:
+    text: str = yaml.safe_dump(document, sort_keys=False)
+    return text
+
+
 def _shown(document: Object) -> Object:
-    metadata = {key: document["metadata"][key] for key in KEPT if key in document["metadata"]}
-    return {"metadata": metadata, "spec": document["spec"]}
+    metadata = {key: document["metadata"][key] for key in KEPT if document["metadata"].get(key)}
+    spec = {key: part for key, part in document["spec"].items() if key != "value"}
+    return {"metadata": metadata, "spec": spec}
 
 
 def _parsed(text: str) -> Object:
     try:
-        document: Any = yaml.safe_load(text)
+        document: Any = yaml.load(text, _Loader)  # noqa: S506  # a safe loader
+        json.dumps(document)
     except yaml.YAMLError as error:
-        raise CommandError(f"this is not YAML, and nothing is written: {error}") from None
+        raise CommandError(f"this is not YAML{_place(error)}: nothing is written") from None
+    except (TypeError, ValueError):
+        raise CommandError("this has what JSON has not: nothing is written") from None
     parts = document if isinstance(document, dict) else {}
     if not all(isinstance(parts.get(key), dict) for key in ("metadata", "spec")):
         raise CommandError("metadata or spec is missing, and nothing is written")
+    if "value" in parts["spec"]:
+        raise CommandError(
+            "spec.value: must not be in the file, which may be kept by the editor; use "
+            "--from-file, --from-env or --generate. Nothing is written"
+        )
     return parts
+
+
+def _place(error: yaml.YAMLError) -> str:
+    """Where it is, without what stands there."""
+    mark = getattr(error, "problem_mark", None)
+    return f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
 
 
 def _merged(before: Object, left: Object) -> Object:

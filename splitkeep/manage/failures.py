@@ -43,7 +43,7 @@ class RefusedError(CommandError):
         self.causes = tuple(causes)
 
 
-_CODES = {
+_CODES: Mapping[int, ExitCode] = {
     HTTPStatus.UNAUTHORIZED: ExitCode.DENIED,
     HTTPStatus.FORBIDDEN: ExitCode.DENIED,
     HTTPStatus.NOT_FOUND: ExitCode.NOT_FOUND,
@@ -58,10 +58,16 @@ _CODES = {
 
 def refusal(http_status: int, status: Mapping[str, Any]) -> RefusedError:
     """The error for an answer that is a Kubernetes `Status`, or nothing that can be read."""
-    code = _CODES.get(HTTPStatus(http_status), ExitCode.FAILED)
+    code = _CODES.get(http_status, ExitCode.FAILED)  # proxies have numbers of their own
     message = status.get("message") or f"the server answered {http_status}"
-    causes = [
+    return RefusedError(str(message), code, _causes(status.get("details")))
+
+
+def _causes(details: Any) -> list[Cause]:
+    """Those of a `Status`; what stands between may have sent anything."""
+    causes = details.get("causes") if isinstance(details, dict) else None
+    return [
         Cause(str(cause.get("field", "")), str(cause.get("message", "")))
-        for cause in (status.get("details") or {}).get("causes") or ()
+        for cause in (causes if isinstance(causes, list) else ())
+        if isinstance(cause, dict)
     ]
-    return RefusedError(str(message), code, causes)

@@ -61,9 +61,13 @@ class TokenFrom:
             )
 
 
-def open_api(installation: Choice) -> RestApi:
-    """The API of the installation that is chosen. Raises CommandError."""
-    return RestApi(find_installation(installation, os.environ))
+def open_api(installation: Choice, *, hidden: str = "") -> RestApi:
+    """The API of the installation that is chosen. Raises CommandError.
+
+    The variable `hidden` holds a value: no program that is started for a token gets it.
+    """
+    environ = {name: text for name, text in os.environ.items() if name != hidden}
+    return RestApi(find_installation(installation, environ))
 
 
 def _bundle(

@@ -100,7 +100,7 @@ def labels_of(item: Object) -> str:
 
 def age_of(moment: str) -> str:
     """How long ago a moment of the API (RFC 3339) was: the two greatest units."""
-    if not moment:
+    if moment in {"", NOTHING}:
         return NOTHING
     seconds = int((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
     if seconds < 1:

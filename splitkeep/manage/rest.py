@@ -24,6 +24,8 @@ PAGE = 500
 TIMEOUT_SECONDS = 30.0
 ATTEMPTS = 2  # of a create, which happens once however often it is sent
 MERGE_PATCH = "application/merge-patch+json"
+LOST_ANSWERS = (httpx2.ReadError, httpx2.RemoteProtocolError)
+"""What a connection ends with that was closed after the request went out."""
 
 
 class RestApi:
@@ -32,16 +34,7 @@ class RestApi:
     def __init__(self, installation: Installation) -> None:
         self._namespace = installation.namespace
         self._server = installation.server
-        self._http = httpx2.Client(
-            base_url=installation.server,
-            verify=_trust(installation),
-            headers={
-                "Authorization": f"Bearer {installation.token.reveal()}",
-                "User-Agent": USER_AGENT,
-            },
-            timeout=TIMEOUT_SECONDS,
-            trust_env=False,
-        )
+        self._http = _client(installation)
 
     def __enter__(self) -> Self:
         return self
@@ -97,7 +90,7 @@ class RestApi:
                     headers={"Idempotency-Key": key},
                 )
             except CommandError as error:
-                if attempt == ATTEMPTS or not isinstance(error.__cause__, httpx2.ReadError):
+                if attempt == ATTEMPTS or not isinstance(error.__cause__, LOST_ANSWERS):
                     raise
         raise AssertionError
 
@@ -143,7 +136,7 @@ class RestApi:
 
     def version(self) -> Object:
         """The server's version."""
-        return self._send("GET", "/version")
+        return self._send("GET", "/version", has="gitVersion")
 
     def _collection(self, kind: str) -> str:
         return f"{GROUP}/namespaces/{_segment(self._namespace)}/{kind}"
@@ -151,11 +144,15 @@ class RestApi:
     def _one(self, kind: str, name: str) -> str:
         return f"{self._collection(kind)}/{_segment(name)}"
 
-    def _send(self, method: str, path: str, **request: Any) -> Object:
+    def _send(self, method: str, path: str, *, has: str = "kind", **request: Any) -> Object:
+        """What the server answered. A page of something else in between is no success."""
         answer = self._answer(method, path, **request)
         document = _document(answer)
         if not answer.is_success:
             raise refusal(answer.status_code, document)
+        if has not in document:
+            message = f"{self._server} answers, but not as a gateway does: check the address"
+            raise CommandError(message)
         return document
 
     def _answer(self, method: str, path: str, **request: Any) -> httpx2.Response:
@@ -169,6 +166,23 @@ class RestApi:
         except httpx2.InvalidURL as error:
             message = f"{self._server} is no URL of a server"
             raise CommandError(message, ExitCode.USAGE) from error
+
+
+def _client(installation: Installation) -> httpx2.Client:
+    try:
+        return httpx2.Client(
+            base_url=installation.server,
+            verify=_trust(installation),
+            headers={
+                "Authorization": f"Bearer {installation.token.reveal()}",
+                "User-Agent": USER_AGENT,
+            },
+            timeout=TIMEOUT_SECONDS,
+            trust_env=False,
+        )
+    except httpx2.InvalidURL:
+        message = f"{installation.server} is no URL of a server"
+        raise CommandError(message, ExitCode.USAGE) from None
 
 
 def _segment(text: str) -> str:

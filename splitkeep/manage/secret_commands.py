@@ -95,7 +95,7 @@ def create(  # noqa: PLR0913  # one for each option
         --decrypter k6-cloud --label team=platform --generate 32
     """
     metadata: Object = {"name": name, "labels": _labels(labels)}
-    with open_api(installation) as api:
+    with open_api(installation, hidden=source.variable) as api:
         spec = {
             "description": description,
             "decrypters": list(services),

@@ -277,7 +277,15 @@ async def test_an_edit_writes_nothing_over_somebody_elses(
     gateway.store.interruptions = [lambda: fill(gateway, "a", other="1")]
 
     assert await terminal("secret", "edit", "a") == ExitCode.CONFLICT
-    assert "changed by somebody else" in terminal.err
+    assert terminal.err.splitlines()[:-1] == [
+        "splitkeep: your changes, which are not written:",
+        "  -  description: d",
+        "  +  description: mine",
+        "splitkeep: changed by somebody else meanwhile:",
+        "  +  labels:",
+        "  +    other: '1'",
+    ]
+    assert "a was changed by somebody else while you edited it" in terminal.err
     assert dict(gateway.store.objects["default", "a"].labels) == {"other": "1"}
 
 
